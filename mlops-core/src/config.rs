@@ -1,0 +1,265 @@
+//! Configuration from layers, and secrets that never print.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+use toml::{Table, Value};
+
+/// One TOML tree merged from layers: a later layer wins key by key.
+///
+/// The program's order is file < environment < flags < code.
+///
+/// ```
+/// use mlops_core::config::Config;
+///
+/// let file = "[serve]\nport = 8080\nhost = \"127.0.0.1\"";
+/// let environment = [("MLOPS__SERVE__PORT", "9090")];
+/// let config = Config::new().with_toml("mlops.toml", file)?.with_environment("MLOPS", environment)?;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Serve { host: String, port: u16 }
+/// let serve: Serve = config.section("serve")?;
+/// assert_eq!((serve.host.as_str(), serve.port), ("127.0.0.1", 9090));
+/// # Ok::<(), mlops_core::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    tree: Table,
+    /// Which layer set each key, by its dotted path: errors and `config show` name it.
+    origins: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// Nothing set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a layer of TOML; `InvalidInput` names the layer and the line.
+    pub fn with_toml(self, layer: &str, text: &str) -> Result<Self> {
+        let table: Table = text
+            .parse()
+            .map_err(|cause| Error::invalid(format!("{layer}: {cause}")).with_source(cause))?;
+        Ok(self.with_layer(layer, table))
+    }
+
+    /// Adds the variables `PREFIX__SECTION__KEY=value`; a value that is no TOML value is text.
+    pub fn with_environment<'a>(
+        self,
+        prefix: &str,
+        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self> {
+        let start = format!("{prefix}__");
+        let mut config = self;
+        for (name, text) in variables {
+            let Some(path) = name.strip_prefix(&start) else { continue };
+            let keys: Vec<String> = path.split("__").map(str::to_lowercase).collect();
+            if keys.iter().any(String::is_empty) {
+                return Err(Error::invalid(format!(
+                    "environment variable {name} has an empty key"
+                )));
+            }
+            config = config.with_layer(&format!("${name}"), nested(&keys, scalar(text)));
+        }
+        Ok(config)
+    }
+
+    /// Sets one key by its dotted path, as a flag does.
+    pub fn with_value(self, layer: &str, path: &str, value: impl Into<Value>) -> Self {
+        let keys: Vec<String> = path.split('.').map(str::to_owned).collect();
+        self.with_layer(layer, nested(&keys, value.into()))
+    }
+
+    fn with_layer(mut self, layer: &str, table: Table) -> Self {
+        merge(&mut self.tree, table, "", layer, &mut self.origins);
+        self
+    }
+
+    /// One section as a type; an absent one is the type's defaults, if it has them. The error names
+    /// the section, the key and the layer that set it.
+    pub fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let value = self.tree.get(name).cloned().unwrap_or_else(|| Value::Table(Table::new()));
+        value.try_into().map_err(|cause: toml::de::Error| {
+            let text = cause.message().trim_end().to_owned();
+            let from = self.layers_of(name);
+            Error::invalid(format!("configuration [{name}]{from}: {text}")).with_source(cause)
+        })
+    }
+
+    /// The layer that set a key, by its dotted path.
+    pub fn origin(&self, path: &str) -> Option<&str> {
+        self.origins.get(path).map(String::as_str)
+    }
+
+    /// Every key that is set: path, value and layer, in the order of the paths.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value, &str)> {
+        self.origins.iter().filter_map(|(path, layer)| {
+            let mut keys = path.split('.');
+            let first = self.tree.get(keys.next()?)?;
+            let value = keys.try_fold(first, |value, key| value.get(key))?;
+            Some((path.as_str(), value, layer.as_str()))
+        })
+    }
+
+    fn layers_of(&self, section: &str) -> String {
+        let start = format!("{section}.");
+        let within = self.origins.iter().filter(|(path, _)| path.starts_with(&start));
+        let mut layers: Vec<&str> = within.map(|(_, layer)| layer.as_str()).collect();
+        layers.sort_unstable();
+        layers.dedup();
+        if layers.is_empty() { String::new() } else { format!(" (from {})", layers.join(", ")) }
+    }
+}
+
+fn scalar(text: &str) -> Value {
+    let parsed = format!("value = {text}").parse::<Table>().ok();
+    parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::from(text))
+}
+
+fn nested(keys: &[String], value: Value) -> Table {
+    let (first, rest) = keys.split_first().expect("a path has at least one key");
+    let value = if rest.is_empty() { value } else { Value::Table(nested(rest, value)) };
+    Table::from_iter([(first.clone(), value)])
+}
+
+fn merge(
+    into: &mut Table,
+    from: Table,
+    path: &str,
+    layer: &str,
+    origins: &mut BTreeMap<String, String>,
+) {
+    for (key, value) in from {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match (into.get_mut(&key), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new, &path, layer, origins),
+            (_, Value::Table(new)) => {
+                let mut table = Table::new();
+                merge(&mut table, new, &path, layer, origins);
+                origins.remove(&path);
+                into.insert(key, Value::Table(table));
+            }
+            (_, value) => {
+                let below = format!("{path}.");
+                origins.retain(|own, _| !own.starts_with(&below));
+                origins.insert(path, layer.to_owned());
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+/// A secret, given by reference: configuration holds where it is, never what it is.
+///
+/// ```
+/// use mlops_core::config::Secret;
+///
+/// let secret: Secret = serde_json::from_str(r#"{"env": "MLOPS_TOKEN"}"#)?;
+/// assert_eq!(format!("{secret:?}"), "Secret($MLOPS_TOKEN)");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Secret {
+    /// In an environment variable.
+    Env(String),
+    /// In a file, without its last line break.
+    File(PathBuf),
+}
+
+impl Secret {
+    /// Reads it now; the error names the place, never the content.
+    pub fn reveal(&self) -> Result<Revealed> {
+        match self {
+            Self::Env(name) => std::env::var(name)
+                .map(Revealed)
+                .map_err(|_| Error::not_found(format!("secret ${name} is not set or not text"))),
+            Self::File(path) => std::fs::read_to_string(path)
+                .map(|text| Revealed(text.trim_end_matches(['\r', '\n']).to_owned()))
+                .map_err(|source| Error::io(format!("secret file {}", path.display()), source)),
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "Secret(${name})"),
+            Self::File(path) => write!(f, "Secret({})", path.display()),
+        }
+    }
+}
+
+/// A secret's content. Has no `Display`, and a `Debug` that shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Revealed(String);
+
+impl Revealed {
+    /// The content, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Revealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Revealed(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Serve {
+        host: String,
+        port: u16,
+    }
+
+    impl Default for Serve {
+        fn default() -> Self {
+            Self { host: "127.0.0.1".to_owned(), port: 8080 }
+        }
+    }
+
+    #[test]
+    fn later_layers_win_key_by_key() {
+        let config = Config::new()
+            .with_toml("mlops.toml", "[serve]\nport = 1\nhost = \"a\"\n[drift]\nalpha = 0.05")
+            .unwrap()
+            .with_environment("MLOPS", [("MLOPS__SERVE__PORT", "2"), ("PATH", "/bin")])
+            .unwrap()
+            .with_value("--host", "serve.host", "b");
+        let serve: Serve = config.section("serve").unwrap();
+        assert_eq!((serve.host.as_str(), serve.port), ("b", 2));
+        assert_eq!(config.origin("serve.port"), Some("$MLOPS__SERVE__PORT"));
+        let paths: Vec<_> = config.iter().map(|(path, _, layer)| (path, layer)).collect();
+        assert_eq!(paths[0], ("drift.alpha", "mlops.toml"));
+        assert_eq!(config.section::<Serve>("absent").unwrap().port, 8080);
+    }
+
+    #[test]
+    fn a_mistake_names_section_key_and_layer() {
+        let config = Config::new().with_toml("mlops.toml", "[serve]\nprot = 1").unwrap();
+        let text = config.section::<Serve>("serve").unwrap_err().to_string();
+        assert!(
+            text.starts_with("configuration [serve] (from mlops.toml): unknown field `prot`"),
+            "{text}"
+        );
+        assert!(Config::new().with_toml("f", "a = ").unwrap_err().to_string().starts_with("f: "));
+    }
+
+    #[test]
+    fn a_secret_is_read_but_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "hunter2\n").unwrap();
+        let revealed = Secret::File(path).reveal().unwrap();
+        assert_eq!(revealed.expose(), "hunter2");
+        assert!(!format!("{revealed:?}").contains("hunter2"));
+        assert!(Secret::Env("MLOPS_TEST_ABSENT".into()).reveal().is_err());
+    }
+}

@@ -1,0 +1,45 @@
+#![doc = include_str!("../README.md")]
+
+pub mod artifact;
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod digest;
+pub mod drift;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod inference_log;
+pub mod model;
+pub mod page;
+pub mod pipeline;
+pub mod predictor;
+pub mod registry;
+mod setters;
+pub mod signature;
+pub mod stats;
+pub mod tensor;
+pub mod time;
+pub mod tracker;
+
+pub use auth::Principal;
+pub use clock::{Clock, SystemClock};
+pub use digest::Digest;
+pub use drift::DriftDetector;
+pub use error::{Error, ErrorKind, Result, ResultExt};
+pub use event::EventLog;
+pub use id::{
+    Alias, EventId, ExperimentId, IdSource, ModelName, PredictionId, RandomIds, RunId, VersionId,
+};
+pub use pipeline::Pipeline;
+pub use predictor::{Explainer, Observer, Predictor};
+pub use registry::Registry;
+pub use time::Timestamp;
+pub use tracker::Tracker;
+
+/// The family's data format: Arrow arrays, schemas and buffers, at the version that the traits use.
+pub mod arrow {
+    pub use arrow_array as array;
+    pub use arrow_buffer as buffer;
+    pub use arrow_schema as schema;
+}

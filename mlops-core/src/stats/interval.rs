@@ -1,0 +1,23 @@
+//! Where a true value lies.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Holds the true value with probability `level`, over repetitions of whatever was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Probability, between 0 and 1: 0.95 is usual.
+    pub level: f64,
+}
+
+impl fmt::Display for Interval {
+    /// `[0.24, 0.38]`, with as many digits as the formatter asks for; two if it does not say.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = f.precision().unwrap_or(2);
+        write!(f, "[{:.digits$}, {:.digits$}]", self.low, self.high)
+    }
+}

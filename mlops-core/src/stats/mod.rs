@@ -1,0 +1,5 @@
+//! What siblings need to say how sure they are.
+
+mod interval;
+
+pub use interval::Interval;

@@ -1,0 +1,84 @@
+//! Several tensors under their names.
+
+use super::Tensor;
+use crate::{Error, Result};
+use std::sync::Arc;
+
+/// Named tensors in declared order; names are unique.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tensors(Vec<(Arc<str>, Tensor)>);
+
+impl Tensors {
+    /// None yet.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// A single tensor.
+    pub fn one(name: impl Into<Arc<str>>, tensor: Tensor) -> Self {
+        Self(vec![(name.into(), tensor)])
+    }
+
+    /// Adds a tensor; a name already there is `InvalidInput`.
+    pub fn push(&mut self, name: impl Into<Arc<str>>, tensor: Tensor) -> Result<()> {
+        let name = name.into();
+        if self.get(&name).is_some() {
+            return Err(Error::invalid(format!("tensor {name:?} is given twice")));
+        }
+        self.0.push((name, tensor));
+        Ok(())
+    }
+
+    /// Adds a tensor and returns the whole, for building in one expression.
+    pub fn with(mut self, name: impl Into<Arc<str>>, tensor: Tensor) -> Result<Self> {
+        self.push(name, tensor)?;
+        Ok(self)
+    }
+
+    /// The tensor of this name.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.0.iter().find(|(own, _)| own.as_ref() == name).map(|(_, tensor)| tensor)
+    }
+
+    /// The tensor of this name; `InvalidInput` says that it is missing.
+    pub fn require(&self, name: &str) -> Result<&Tensor> {
+        self.get(name).ok_or_else(|| Error::invalid(format!("tensor {name:?} is missing")))
+    }
+
+    /// Names and tensors, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Tensor)> {
+        self.0.iter().map(|(name, tensor)| (name, tensor))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The number of rows that all agree on; `InvalidInput` names one that differs.
+    pub fn rows(&self) -> Result<usize> {
+        let Some((first, tensor)) = self.0.first() else { return Ok(0) };
+        let rows = tensor.rows();
+        match self.0.iter().find(|(_, other)| other.rows() != rows) {
+            None => Ok(rows),
+            Some((name, other)) => Err(Error::invalid(format!(
+                "tensor {name:?} has {} rows, {first:?} has {rows}",
+                other.rows()
+            ))),
+        }
+    }
+}
+
+impl IntoIterator for Tensors {
+    type Item = (Arc<str>, Tensor);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
