@@ -140,7 +140,7 @@ pub struct Drift {
     /// What adds up to the effect, largest first.
     pub contributions: Vec<Contribution>,
     /// The same question for each part: columns, segments.
-    pub parts: Vec<Drift>,
+    pub parts: Vec<Self>,
 }
 
 impl Drift {
