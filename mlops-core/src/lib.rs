@@ -4,6 +4,8 @@ pub mod artifact;
 pub mod auth;
 pub mod clock;
 pub mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod digest;
 pub mod drift;
 pub mod error;
@@ -19,6 +21,8 @@ mod setters;
 pub mod signature;
 pub mod stats;
 pub mod tensor;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod tracker;
 
