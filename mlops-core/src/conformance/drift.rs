@@ -9,10 +9,13 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
 use std::{fmt, sync::Arc};
 
+type Open = dyn Fn() -> Box<dyn DriftDetector> + Send + Sync;
+type Restore = dyn Fn(&DetectorState) -> Result<Box<dyn DriftDetector>> + Send + Sync;
+
 /// A detector to check, just opened, and rows for it.
 pub struct Subject {
-    open: Box<dyn Fn() -> Box<dyn DriftDetector> + Send + Sync>,
-    restore: Box<dyn Fn(&DetectorState) -> Result<Box<dyn DriftDetector>> + Send + Sync>,
+    open: Box<Open>,
+    restore: Box<Restore>,
     same: RecordBatch,
     moved: RecordBatch,
 }
