@@ -1,11 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 pub use mlops_core::{
-    Alias, Clock, Digest, Error, ErrorKind, EventId, EventLog, ExperimentId, Explainer, IdSource,
-    ModelName, Observer, Pipeline, PredictionId, Predictor, Principal, RandomIds, Registry, Result,
-    ResultExt, RunId, SystemClock, Timestamp, Tracker, VersionId, arrow, artifact, config, event,
-    inference_log, model, page, pipeline, predictor, registry, signature, tensor, tracker,
+    Alias, Clock, Digest, DriftDetector, Error, ErrorKind, EventId, EventLog, ExperimentId,
+    Explainer, IdSource, ModelName, Observer, Pipeline, PredictionId, Predictor, Principal,
+    RandomIds, Registry, Result, ResultExt, RunId, SystemClock, Timestamp, Tracker, VersionId,
+    arrow, artifact, config, drift, event, inference_log, model, page, pipeline, predictor,
+    registry, signature, stats, tensor, tracker,
 };
+
+#[cfg(feature = "testing")]
+pub use mlops_core::testing;
+#[cfg(feature = "conformance")]
+pub use mlops_core::{conformance, drift_conformance, predictor_conformance};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
