@@ -71,9 +71,9 @@ pub struct ErrorRow {
     pub http: u16,
     /// gRPC status code (`google.rpc.Code`).
     pub grpc: i32,
-    /// `error_code` of the `MLflow` REST API.
+    /// `error_code` of the MLflow REST API.
     pub mlflow: &'static str,
-    /// HTTP status that `MLflow` sends with that code.
+    /// HTTP status that MLflow sends with that code.
     pub mlflow_http: u16,
     /// Exit code of the program (`sysexits.h` where one fits).
     pub exit: u8,
@@ -93,7 +93,7 @@ impl ErrorKind {
     }
 }
 
-/// Kind · HTTP · gRPC · `MLflow` code and status · exit code · may retry.
+/// Kind · HTTP · gRPC · MLflow code and status · exit code · may retry.
 #[rustfmt::skip]
 const TABLE: &[ErrorRow] = {
     use ErrorKind as K;

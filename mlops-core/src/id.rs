@@ -153,7 +153,7 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// A decimal number, as `MLflow` clients expect; `0` is the default experiment.
+    /// A decimal number, as MLflow clients expect; `0` is the default experiment.
     ExperimentId, |text| match text.parse::<i64>() {
         Ok(number) if number >= 0 && number.to_string() == text => Ok(()),
         _ => Err("is not a decimal number".to_owned()),

@@ -25,6 +25,7 @@ pub mod tensor;
 pub mod testing;
 pub mod time;
 pub mod tracker;
+pub mod transform;
 
 pub use auth::Principal;
 pub use clock::{Clock, SystemClock};
@@ -40,6 +41,7 @@ pub use predictor::{Explainer, Observer, Predictor};
 pub use registry::Registry;
 pub use time::Timestamp;
 pub use tracker::Tracker;
+pub use transform::Transform;
 
 /// The family's data format: Arrow arrays, schemas and buffers, at the version that the traits use.
 pub mod arrow {

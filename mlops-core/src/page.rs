@@ -24,7 +24,7 @@ impl<T> Default for Page<T> {
     }
 }
 
-/// What a list is asked by: `MLflow`'s filter grammar, an order, a page.
+/// What a list is asked by: MLflow's filter grammar, an order, a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Search {

@@ -1,4 +1,4 @@
-//! The `MLmodel` descriptor, as `MLflow` 3 writes and reads it. Unknown keys are kept.
+//! The `MLmodel` descriptor, as MLflow 3 writes and reads it. Unknown keys are kept.
 
 use crate::{
     Error, Result, Timestamp,
@@ -19,7 +19,7 @@ pub struct MlModel {
     /// How each kind of reader loads the model: `onnx`, `python_function`, `candle` …
     #[serde(default)]
     pub flavors: BTreeMap<String, Map<String, Value>>,
-    /// Naive UTC time of creation, as `MLflow` writes it.
+    /// Naive UTC time of creation, as MLflow writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utc_time_created: Option<String>,
     /// The run that made the model.
@@ -104,7 +104,7 @@ impl MlModel {
             .map(Some)
     }
 
-    /// Says what the model takes and gives. Names of packed columns and nulls, which `MLflow`'s
+    /// Says what the model takes and gives. Names of packed columns and nulls, which MLflow's
     /// form has no place for, go into our part of the metadata.
     pub fn set_signature(&mut self, signature: &ModelSignature) {
         let text = |specs: &[TensorSpec]| {
@@ -129,7 +129,7 @@ fn mlflow_spec(spec: &TensorSpec) -> Value {
     json!({"name": spec.name, "type": "tensor", "tensor-spec": {"dtype": dtype, "shape": shape}})
 }
 
-/// What `MLflow`'s form cannot say, by name.
+/// What MLflow's form cannot say, by name.
 fn extras(specs: &[TensorSpec]) -> Value {
     let extra = |spec: &TensorSpec| {
         let fact = json!({"columns": spec.columns, "nullable": spec.nullable});

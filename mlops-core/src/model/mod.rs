@@ -17,7 +17,7 @@ pub mod names {
     pub const PROFILE: &str = "profile.bin";
     /// The schema of the training data, in JSON.
     pub const SCHEMA: &str = "schema.json";
-    /// A few rows to warm the model with, in JSON; also `MLflow`'s name for it.
+    /// A few rows to warm the model with, in JSON; also MLflow's name for it.
     pub const INPUT_EXAMPLE: &str = "input_example.json";
     /// The evaluation that the model was promoted by, in JSON.
     pub const EVALUATION: &str = "evaluation.json";

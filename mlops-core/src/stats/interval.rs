@@ -14,10 +14,34 @@ pub struct Interval {
     pub level: f64,
 }
 
+impl Interval {
+    /// Whether a value lies within, ends included.
+    pub fn contains(&self, value: f64) -> bool {
+        self.low <= value && value <= self.high
+    }
+
+    /// Upper less lower end.
+    pub fn width(&self) -> f64 {
+        self.high - self.low
+    }
+}
+
 impl fmt::Display for Interval {
     /// `[0.24, 0.38]`, with as many digits as the formatter asks for; two if it does not say.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(2);
         write!(f, "[{:.digits$}, {:.digits$}]", self.low, self.high)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_as_people_write_it() {
+        let interval = Interval { low: 0.241, high: 0.3789, level: 0.95 };
+        assert_eq!(format!("{interval} {interval:.3}"), "[0.24, 0.38] [0.241, 0.379]");
+        assert!(interval.contains(0.3) && !interval.contains(0.4));
     }
 }

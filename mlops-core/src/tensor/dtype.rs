@@ -67,7 +67,7 @@ impl DType {
         Some(TABLE[self as usize].3).filter(|&size| size > 0)
     }
 
-    /// The name in `MLflow` signatures and numpy: `float32`, `int64`, `str` …
+    /// The name in MLflow signatures and numpy: `float32`, `int64`, `str` …
     pub fn name(self) -> &'static str {
         TABLE[self as usize].1
     }
