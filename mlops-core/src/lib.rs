@@ -9,6 +9,8 @@ pub mod conformance;
 pub mod digest;
 pub mod drift;
 pub mod error;
+#[cfg(feature = "evaluation")]
+pub mod evaluation;
 pub mod event;
 pub mod id;
 pub mod inference_log;

@@ -5,3 +5,6 @@
 #[cfg(feature = "conformance")]
 #[path = "main/doubles.rs"]
 mod doubles;
+#[cfg(feature = "evaluation")]
+#[path = "main/evaluation.rs"]
+mod evaluation;
