@@ -6,6 +6,8 @@ pub mod clock;
 pub mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "data")]
+pub mod data;
 pub mod digest;
 pub mod drift;
 pub mod error;

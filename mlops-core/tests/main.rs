@@ -1,10 +1,17 @@
 //! Integration tests of the core: one binary, modules inside.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::float_cmp, reason = "a test asks for the exact number")]
+#![allow(clippy::format_push_string, reason = "a test writes small tables")]
 
+#[cfg(feature = "data")]
+#[path = "main/data.rs"]
+mod data;
 #[cfg(feature = "conformance")]
 #[path = "main/doubles.rs"]
 mod doubles;
 #[cfg(feature = "evaluation")]
 #[path = "main/evaluation.rs"]
 mod evaluation;
+#[path = "main/tensor.rs"]
+mod tensor;

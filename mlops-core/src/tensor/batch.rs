@@ -156,6 +156,7 @@ fn fill<T: FromNumber>(
         DataType::UInt16 => from!(arrow::UInt16Type),
         DataType::UInt32 => from!(arrow::UInt32Type),
         DataType::UInt64 => from!(arrow::UInt64Type),
+        DataType::Float16 => from!(arrow::Float16Type),
         DataType::Float32 => from!(arrow::Float32Type),
         DataType::Float64 => from!(arrow::Float64Type),
         DataType::Boolean => fill_from_bools(into, place, name, column.as_boolean()),
@@ -213,7 +214,7 @@ macro_rules! into_number {
     };
 }
 into_number!(Int(i128): i8, i16, i32, i64, u8, u16, u32, u64);
-into_number!(Float(f64): f32, f64);
+into_number!(Float(f64): half::f16, f32, f64);
 
 trait FromNumber: Element {
     /// `None` if the value does not survive.
