@@ -10,8 +10,14 @@ mod data;
 #[cfg(feature = "conformance")]
 #[path = "main/doubles.rs"]
 mod doubles;
+#[cfg(feature = "conformance")]
+#[path = "main/drift_saboteurs.rs"]
+mod drift_saboteurs;
 #[cfg(feature = "evaluation")]
 #[path = "main/evaluation.rs"]
 mod evaluation;
+#[cfg(feature = "evaluation")]
+#[path = "main/oracles.rs"]
+mod oracles;
 #[path = "main/tensor.rs"]
 mod tensor;

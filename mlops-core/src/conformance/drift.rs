@@ -18,6 +18,7 @@ pub struct Subject {
     restore: Box<Restore>,
     same: RecordBatch,
     moved: RecordBatch,
+    foreign: Option<DetectorState>,
 }
 
 impl fmt::Debug for Subject {
@@ -39,7 +40,15 @@ impl Subject {
             same.num_rows() >= 1_000 && moved.num_rows() >= 1_000,
             "too few rows to check with"
         );
-        Self { open: Box::new(open), restore: Box::new(restore), same, moved }
+        let (open, restore) = (Box::new(open), Box::new(restore));
+        Self { open, restore, same, moved, foreign: None }
+    }
+
+    /// Adds a state of the same kind of detector beside another reference, which it must refuse.
+    #[must_use]
+    pub fn with_foreign(mut self, foreign: DetectorState) -> Self {
+        self.foreign = Some(foreign);
+        self
     }
 
     fn after(&self, rows: &[&RecordBatch]) -> Box<dyn DriftDetector> {
@@ -179,8 +188,8 @@ check! {
         damaged.bytes.truncate(damaged.bytes.len() / 2);
         let mut newer = before.clone();
         newer.version += 1_000;
-        let foreign = DetectorState::new("another detector", 1, before.bytes.clone());
-        for bad in [foreign, newer, damaged] {
+        let other = DetectorState::new("another detector", 1, before.bytes.clone());
+        for bad in [Some(other), Some(newer), Some(damaged), subject.foreign].into_iter().flatten() {
             let error = detector.merge(&bad).expect_err("a foreign state is refused");
             let expected = [ErrorKind::InvalidInput, ErrorKind::Unsupported, ErrorKind::Corrupt];
             assert!(expected.contains(&error.kind()), "{error:?}");

@@ -4,6 +4,7 @@
 //! 0..1 (0.95 is usual); anything else is `InvalidInput`.
 
 mod auc;
+mod beta;
 mod evidence;
 mod interval;
 mod mean;
@@ -30,8 +31,9 @@ fn tail(level: f64) -> Result<f64> {
     Err(Error::invalid(format!("a level lies between 0 and 1; {level} does not")))
 }
 
-/// The standard normal quantile that an interval of this level reaches to.
-fn normal_quantile(level: f64) -> Result<f64> {
+/// How many standard errors a two-sided normal interval of this level reaches to either side: 1.96
+/// for 0.95.
+pub fn normal_quantile(level: f64) -> Result<f64> {
     use statrs::distribution::{ContinuousCDF, Normal};
     Ok(-Normal::standard().inverse_cdf(tail(level)?))
 }

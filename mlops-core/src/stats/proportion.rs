@@ -1,8 +1,11 @@
 //! Intervals and tests of shares.
 
-use super::{Interval, normal_quantile, real, tail};
+use super::{
+    Interval,
+    beta::{BetaLaw, Tail},
+    normal_quantile, real, tail,
+};
 use crate::{Error, Result};
-use statrs::distribution::{Beta, Binomial, ContinuousCDF, DiscreteCDF};
 
 /// Wilson's score interval of a share: `successes` of `n` rows.
 ///
@@ -17,13 +20,20 @@ pub fn wilson(successes: u64, n: u64, level: f64) -> Result<Interval> {
 /// The exact interval of a share: `successes` of `n` rows. Never falls short of its level.
 ///
 /// C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case
-/// of the binomial", Biometrika 26 (1934), by quantiles of the beta law.
+/// of the binomial", Biometrika 26 (1934), by quantiles of the beta law. `Unsupported` where their
+/// arithmetic does not converge, far beyond 10^11 rows.
 pub fn clopper_pearson(successes: u64, n: u64, level: f64) -> Result<Interval> {
     check(successes, n)?;
     let tail = tail(level)?;
-    let (k, misses) = (real(successes), real(n - successes));
-    let low = if successes == 0 { 0.0 } else { beta_quantile(k, misses + 1.0, tail)? };
-    let high = if successes == n { 1.0 } else { 1.0 - beta_quantile(misses, k + 1.0, tail)? };
+    let misses = n - successes;
+    let low = match successes {
+        0 => 0.0,
+        k => BetaLaw::new(k, misses + 1).quantile(Tail::Lower, tail)?,
+    };
+    let high = match misses {
+        0 => 1.0,
+        misses => BetaLaw::new(successes + 1, misses).quantile(Tail::Upper, tail)?,
+    };
     Ok(Interval { low, high, level })
 }
 
@@ -104,9 +114,8 @@ pub fn mcnemar_p(counts: PairedCounts) -> Result<f64> {
     if less == more {
         return Ok(1.0);
     }
-    let law =
-        Binomial::new(0.5, less + more).map_err(|cause| Error::internal(cause.to_string()))?;
-    Ok((2.0 * law.cdf(less)).min(1.0))
+    // As few as `less` of all heads is a coin below one half in the beta law of (more, less + 1).
+    Ok((2.0 * BetaLaw::new(more, less + 1).below_half()?).min(1.0))
 }
 
 /// Both ends of the score interval; the counts are checked.
@@ -127,29 +136,6 @@ fn check(successes: u64, n: u64) -> Result<()> {
         (k, n) if k > n => Err(Error::invalid(format!("{k} of {n} rows"))),
         _ => Ok(()),
     }
-}
-
-/// The `p`-quantile of the beta law: statrs' estimate, sharpened by Newton steps that stay in the bracket.
-fn beta_quantile(a: f64, b: f64, p: f64) -> Result<f64> {
-    use statrs::distribution::Continuous;
-    let law = Beta::new(a, b).map_err(|cause| Error::internal(cause.to_string()))?;
-    let (mut low, mut high) = (0.0_f64, 1.0_f64);
-    let mut x = law.inverse_cdf(p).clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON);
-    for _ in 0..200 {
-        let miss = law.cdf(x) - p;
-        if miss > 0.0 {
-            high = x;
-        } else {
-            low = x;
-        }
-        let step = x - miss / law.pdf(x);
-        let next = if step > low && step < high { step } else { f64::midpoint(low, high) };
-        if (next - x).abs() <= f64::EPSILON * x {
-            return Ok(next);
-        }
-        x = next;
-    }
-    Ok(x)
 }
 
 #[cfg(test)]

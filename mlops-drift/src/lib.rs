@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+pub mod alarm;
+mod detector;
+pub mod performance;
+pub mod profile;
+pub mod report;
+pub mod tests;
+
+pub use alarm::{AlarmConfig, Alarms};
+pub use detector::{ProfileDetector, ProfileDetectorConfig};
+pub use performance::{LateAccuracy, LateAccuracyConfig};
+pub use profile::{Profile, ProfileOptions};
+pub use report::Report;

@@ -1,0 +1,254 @@
+//! Profiles: what a data set's columns look like, in cells, without a raw row.
+//!
+//! The cells are made once, from reference data, and saved with the model. A window's profile has
+//! the same cells, so profiles of replicas, hours and shards add up: counts and sums are integers,
+//! and merging in any order gives the same bytes.
+
+mod bytes;
+mod categorical;
+mod column;
+mod fit;
+mod numeric;
+pub(crate) mod rows;
+mod spec;
+mod wire;
+
+pub use column::{CellKind, CellView, ColumnProfile, ColumnType};
+pub use fit::ProfileOptions;
+pub use spec::ProfileSpec;
+
+use categorical::CategoryCounts;
+use mlops_core::{
+    Error, Result,
+    arrow::array::{ArrayRef, RecordBatch},
+};
+use numeric::NumericCounts;
+use serde::{Deserialize, Serialize};
+use spec::{ColumnSpec, KindSpec};
+use std::sync::Arc;
+
+/// The most rows that a profile counts; its sums then fit their integers.
+pub const MAX_ROWS: u64 = crate::tests::MAX_ROWS;
+
+/// Counts of a data set's rows, column by column, in the cells of a [`ProfileSpec`].
+///
+/// A column of floats, or of integers with many values, is *numeric*: cells between quantiles of
+/// the reference (up to 64), one below and one above its range, each with count, least and largest
+/// value and a fixed-point sum; nulls and NaNs are counted apart. Text, booleans and integers with
+/// few values are *categories*: a count for each listed value, one for all others, one for nulls.
+/// If over one row in a hundred holds a value that is not listed, half of a fit's rows choose the
+/// values and the other half are counted.
+///
+/// Sums count units of a power of two, fine enough for the reference's range to span 2³⁴ of them,
+/// around a centre near its median; a value further out than a thousand such ranges is taken to
+/// lie there. So are infinite values, which otherwise are ordinary. A column that was of doubles on
+/// one side and of singles on the other is cut at single precision.
+///
+/// It is saved with a model as [`names::PROFILE`](mlops_core::model::names::PROFILE).
+///
+/// ```
+/// use mlops_drift::profile::{Profile, ProfileOptions};
+/// use mlops_core::arrow::array::{ArrayRef, Float64Array, RecordBatch};
+/// use std::sync::Arc;
+///
+/// # fn main() -> mlops_core::Result<()> {
+/// let income: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0, 4.0]));
+/// let rows = RecordBatch::try_from_iter([("income", income)]).expect("one column");
+/// let reference = Profile::fit(std::slice::from_ref(&rows), &ProfileOptions::default())?;
+///
+/// let mut window = Profile::empty_like(&reference);
+/// window.update(&rows)?;
+/// assert_eq!(window.rows(), 3);
+/// assert_eq!(Profile::from_bytes(&window.to_bytes()?)?, window);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    spec: Arc<ProfileSpec>,
+    /// Whether rows that made the cells are among those counted.
+    own_cells: bool,
+    rows: u64,
+    counts: Vec<Counts>,
+}
+
+/// Counts of one column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Counts {
+    Numeric(NumericCounts),
+    Categories(CategoryCounts),
+}
+
+impl Profile {
+    /// Makes cells from these rows, all batches of one schema, and counts them.
+    ///
+    /// Listed values are the most frequent ones, the smaller first where equal. A missing or
+    /// repeated column, a type that no profile describes and a type that changes are
+    /// `InvalidInput` and named.
+    pub fn fit(batches: &[RecordBatch], options: &ProfileOptions) -> Result<Self> {
+        let fitted = fit::fit(batches, options)?;
+        let mut profile = Self::empty(Arc::new(fitted.spec));
+        profile.own_cells = true;
+        for batch in batches {
+            profile.count(batch, &fitted.chosen_by_some)?;
+        }
+        Ok(profile)
+    }
+
+    /// A profile with the same cells that counts nothing yet.
+    ///
+    /// Counting reference rows of their own (`empty_like`, then `update` with rows that were not
+    /// used by `fit`) makes the tests on cells exact; counting the rows that made the cells makes
+    /// them right for many rows: see [`made_its_cells`](Self::made_its_cells).
+    pub fn empty_like(reference: &Self) -> Self {
+        Self::empty(Arc::clone(&reference.spec))
+    }
+
+    fn empty(spec: Arc<ProfileSpec>) -> Self {
+        let counts = spec.columns.iter().map(|column| Counts::empty(&column.kind)).collect();
+        Self { spec, own_cells: false, rows: 0, counts }
+    }
+
+    /// How many rows it counts.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Its cells.
+    pub fn spec(&self) -> &ProfileSpec {
+        &self.spec
+    }
+
+    /// Whether it counts rows that its cells were made from.
+    pub fn made_its_cells(&self) -> bool {
+        self.own_cells
+    }
+
+    /// Its columns, in order.
+    pub fn columns(&self) -> impl ExactSizeIterator<Item = ColumnProfile<'_>> {
+        let columns = self.spec.columns.iter().zip(&self.counts);
+        columns.map(|(spec, counts)| ColumnProfile::new(spec, counts, self.own_cells))
+    }
+
+    /// The column of this name.
+    pub fn column(&self, name: &str) -> Option<ColumnProfile<'_>> {
+        self.columns().find(|column| column.name().as_ref() == name)
+    }
+
+    /// Counts rows. Columns are found by name; others are ignored.
+    ///
+    /// Numbers of any width, and booleans, count in a numeric column or one of codes, since a
+    /// tensor may have changed their type on the way. A missing or wrongly typed column is
+    /// `InvalidInput` and named, rows beyond [`MAX_ROWS`] are `TooLarge`; neither changes anything.
+    pub fn update(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.count(batch, &[])
+    }
+
+    /// Counts rows, leaving out those that chose the values of columns of which this says so.
+    fn count(&mut self, batch: &RecordBatch, chosen_by_some: &[bool]) -> Result<()> {
+        let arrays: Vec<&ArrayRef> = self
+            .spec
+            .columns
+            .iter()
+            .map(|column| accepted(column, batch))
+            .collect::<Result<_>>()?;
+        let rows = sum_of_rows(self.rows, batch.num_rows() as u64)?;
+        let columns = self.spec.columns.iter().zip(&mut self.counts).zip(arrays);
+        for (at, ((spec, counts), array)) in columns.enumerate() {
+            let by_some = chosen_by_some.get(at).is_some_and(|by_some| *by_some);
+            counts.update(&spec.kind, array, by_some.then_some(self.rows));
+        }
+        self.rows = rows;
+        Ok(())
+    }
+
+    /// Adds another profile's counts; its cells must be the same, else it is `InvalidInput` and
+    /// changes nothing.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        self.same_cells(other)?;
+        self.rows = sum_of_rows(self.rows, other.rows)?;
+        self.own_cells |= other.own_cells;
+        for (counts, more) in self.counts.iter_mut().zip(&other.counts) {
+            counts.merge(more);
+        }
+        Ok(())
+    }
+
+    /// Whether both have the same columns with the same cells; the error names the first that
+    /// differs.
+    pub fn same_cells(&self, other: &Self) -> Result<()> {
+        if Arc::ptr_eq(&self.spec, &other.spec) || self.spec == other.spec {
+            return Ok(());
+        }
+        let pairs = self.spec.columns.iter().zip(&other.spec.columns);
+        let differing = pairs.into_iter().find(|(own, others)| own != others);
+        Err(Error::invalid(match differing {
+            Some((own, _)) => format!("column {:?} has other cells in the other profile", own.name),
+            None => "the profiles have different numbers of columns".to_owned(),
+        }))
+    }
+}
+
+fn accepted<'a>(spec: &ColumnSpec, batch: &'a RecordBatch) -> Result<&'a ArrayRef> {
+    let array = fit::column(batch, &spec.name)?;
+    let content = fit::content(&spec.name, array)?;
+    spec.kind.accepts(content).map_err(|wanted| {
+        Error::invalid(format!(
+            "column {:?} holds {content}; its profile counts {wanted}",
+            spec.name
+        ))
+    })?;
+    Ok(array)
+}
+
+fn sum_of_rows(rows: u64, more: u64) -> Result<u64> {
+    let sum = rows.checked_add(more).filter(|sum| *sum <= MAX_ROWS);
+    sum.ok_or_else(|| Error::too_large(format!("a profile counts at most {MAX_ROWS} rows")))
+}
+
+impl Counts {
+    fn empty(kind: &KindSpec) -> Self {
+        match kind {
+            KindSpec::Numeric(spec) => Self::Numeric(NumericCounts::empty(spec)),
+            KindSpec::Codes(listed) => Self::Categories(CategoryCounts::empty(listed.len())),
+            KindSpec::Texts(listed) => Self::Categories(CategoryCounts::empty(listed.len())),
+        }
+    }
+
+    fn update(&mut self, kind: &KindSpec, array: &ArrayRef, first: Option<u64>) {
+        match (self, kind) {
+            (Self::Numeric(counts), KindSpec::Numeric(spec)) => counts.update(spec, array),
+            (Self::Categories(counts), KindSpec::Codes(listed)) => {
+                counts.update_codes(listed, array, first);
+            }
+            (Self::Categories(counts), KindSpec::Texts(listed)) => {
+                counts.update_texts(listed, array, first);
+            }
+            _ => unmatched(),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Numeric(counts), Self::Numeric(more)) => counts.merge(more),
+            (Self::Categories(counts), Self::Categories(more)) => counts.merge(more),
+            _ => unmatched(),
+        }
+    }
+
+    /// Whether `rows` rows could have made them in these cells.
+    fn check(&self, kind: &KindSpec, rows: u64) -> Result<()> {
+        match (self, kind) {
+            (Self::Numeric(counts), KindSpec::Numeric(spec)) => counts.check(spec, rows),
+            (Self::Categories(counts), KindSpec::Codes(listed)) => counts.check(listed.len(), rows),
+            (Self::Categories(counts), KindSpec::Texts(listed)) => counts.check(listed.len(), rows),
+            _ => Err(Error::corrupt("counts of another kind of column")),
+        }
+    }
+}
+
+/// A profile's counts are made for its cells, and checked when read from bytes.
+fn unmatched() {
+    debug_assert!(false, "counts of another kind of column");
+}

@@ -1,0 +1,119 @@
+//! An exact test of two shares.
+
+use super::{MAX_ROWS, probability, real};
+use mlops_core::{
+    Error, Result,
+    stats::{Interval, difference_interval},
+};
+
+/// How far one share differs between two samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ShareDifference {
+    /// Share of the window less share of the reference.
+    pub value: f64,
+    /// Where the true difference lies: Newcombe's hybrid of two score intervals.
+    pub interval: Interval,
+    /// Probability of a difference at least this large, in either direction, if both samples have
+    /// one source; in (0, 1]. Exact at any size.
+    pub p: f64,
+}
+
+/// Whether a share, such as that of nulls, is the same in two samples: (rows that have it, all
+/// rows) of either.
+///
+/// The law is the hypergeometric one of dealing all rows that have it at random; a deal counts as
+/// at least as far when its difference of shares is. `level` is that of the interval. `None`
+/// if either sample is empty.
+///
+/// ```
+/// # fn main() -> mlops_core::Result<()> {
+/// let nulls = mlops_drift::tests::share_difference((0, 1000), (12, 200), 0.95)?.expect("rows");
+/// assert!(nulls.value == 0.06 && nulls.p < 1e-8);
+/// # Ok(())
+/// # }
+/// ```
+pub fn share_difference(
+    reference: (u64, u64),
+    window: (u64, u64),
+    level: f64,
+) -> Result<Option<ShareDifference>> {
+    for (side, (with, rows)) in [("reference", reference), ("window", window)] {
+        if with > rows || rows > MAX_ROWS {
+            return Err(Error::invalid(format!("{with} of {rows} rows of the {side}: no share")));
+        }
+    }
+    if reference.1 == 0 || window.1 == 0 {
+        return Ok(None);
+    }
+    Ok(Some(ShareDifference {
+        value: real(window.0) / real(window.1) - real(reference.0) / real(reference.1),
+        interval: difference_interval(reference, window, level)?,
+        p: hypergeometric(reference, window),
+    }))
+}
+
+/// The probability of all deals whose shares differ at least as much as those seen.
+///
+/// Weights follow from the most probable deal by ratios of neighbours, so no factorial is needed
+/// and the far tail keeps its digits.
+fn hypergeometric((a, n): (u64, u64), (b, m): (u64, u64)) -> f64 {
+    let with = a + b;
+    let apart = |count: u64| {
+        let (left, right) =
+            (u128::from(count) * u128::from(m), u128::from(with - count) * u128::from(n));
+        left.abs_diff(right)
+    };
+    let seen = apart(a);
+    let (least, most) = (with.saturating_sub(m), with.min(n));
+    let mode = u128::from(with + 1) * u128::from(n + 1) / u128::from(n + m + 2);
+    let mode = u64::try_from(mode).unwrap_or(most).clamp(least, most);
+    let (mut all, mut far) = (0.0, 0.0);
+    let mut add = |count: u64, weight: f64| {
+        all += weight;
+        far += if apart(count) >= seen { weight } else { 0.0 };
+    };
+    add(mode, 1.0);
+    // P(k + 1) / P(k) = (n − k)(with − k) / ((k + 1)(m − with + k + 1)).
+    let (mut at, mut weight) = (mode, 1.0);
+    while at < most && weight > 0.0 {
+        weight *= real(n - at) / real(at + 1) * (real(with - at) / real(m + at + 1 - with));
+        at += 1;
+        add(at, weight);
+    }
+    (at, weight) = (mode, 1.0);
+    while at > least && weight > 0.0 {
+        weight *= real(at) / real(n + 1 - at) * (real(m + at - with) / real(with + 1 - at));
+        at -= 1;
+        add(at, weight);
+    }
+    probability(far / all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::ks_cells;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn it_is_the_test_of_two_cells(a in 0_u64..60, c in 0_u64..60, b in 0_u64..40, d in 0_u64..40) {
+            prop_assume!(a + c > 0 && b + d > 0);
+            let share = share_difference((a, a + c), (b, b + d), 0.95).unwrap().unwrap();
+            let cells = ks_cells(&[a, c], &[b, d]).unwrap().unwrap();
+            prop_assert!((share.p / cells.p - 1.0).abs() < 1e-11, "{} {}", share.p, cells.p);
+            prop_assert!((share.value.abs() - cells.statistic).abs() < 1e-12);
+            prop_assert!(share.interval.contains(share.value));
+        }
+    }
+
+    #[test]
+    fn no_rows_say_nothing_and_no_share_exceeds_one() {
+        assert_eq!(share_difference((0, 0), (1, 2), 0.95).unwrap(), None);
+        assert!(share_difference((3, 2), (1, 2), 0.95).is_err());
+        assert!(share_difference((1, 2), (1, 2), 1.0).is_err());
+        let apart = share_difference((0, 1 << 30), (1 << 20, 1 << 30), 0.95).unwrap().unwrap();
+        assert!(apart.p > 0.0 && apart.p < 1e-300);
+    }
+}

@@ -1,0 +1,27 @@
+//! What the crate promises, against other people's numbers, by enumeration and by simulation.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "main/alarms.rs"]
+mod alarms;
+#[path = "main/answers.rs"]
+mod answers;
+#[path = "main/calibration.rs"]
+mod calibration;
+#[path = "main/conformance.rs"]
+mod conformance;
+#[path = "main/detector.rs"]
+mod detector;
+#[path = "main/oracles.rs"]
+mod oracles;
+#[path = "main/performance.rs"]
+mod performance;
+#[path = "main/profile.rs"]
+mod profile;
+#[path = "main/random.rs"]
+mod random;
+#[path = "main/report.rs"]
+mod report;
+#[path = "main/tensors.rs"]
+mod tensors;
+#[path = "main/two_samples.rs"]
+mod two_samples;
