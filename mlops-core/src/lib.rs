@@ -21,6 +21,7 @@ pub mod page;
 pub mod pipeline;
 pub mod predictor;
 pub mod registry;
+pub mod search;
 mod setters;
 pub mod signature;
 pub mod stats;

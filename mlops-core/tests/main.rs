@@ -19,5 +19,8 @@ mod evaluation;
 #[cfg(feature = "evaluation")]
 #[path = "main/oracles.rs"]
 mod oracles;
+#[cfg(feature = "conformance")]
+#[path = "main/record.rs"]
+mod record;
 #[path = "main/tensor.rs"]
 mod tensor;

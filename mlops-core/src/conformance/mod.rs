@@ -7,7 +7,11 @@
 //! are added.
 
 pub mod drift;
+pub mod event;
 pub mod predictor;
+pub mod registry;
+pub mod tracker;
+mod waiting;
 
 use std::{future::Future, time::Duration};
 

@@ -1,6 +1,6 @@
 //! What every [`Predictor`] promises, a check a promise.
 
-use super::check;
+use super::{check, waiting::join};
 use crate::{
     ErrorKind, Predictor,
     predictor::{PredictRequest, PredictResponse},
@@ -220,33 +220,6 @@ fn same_bits(left: &Tensors, right: &Tensors) -> bool {
                 && left.as_bytes() == right.as_bytes()
                 && texts(left) == texts(right)
         })
-}
-
-/// Both at once, on one task.
-async fn join<A, B>(left: impl Future<Output = A>, right: impl Future<Output = B>) -> (A, B) {
-    let (mut left, mut right) = (std::pin::pin!(left), std::pin::pin!(right));
-    let (mut first, mut second) = (None, None);
-    std::future::poll_fn(|context| {
-        use std::task::Poll;
-        if first.is_none()
-            && let Poll::Ready(value) = left.as_mut().poll(context)
-        {
-            first = Some(value);
-        }
-        if second.is_none()
-            && let Poll::Ready(value) = right.as_mut().poll(context)
-        {
-            second = Some(value);
-        }
-        match (first.take(), second.take()) {
-            (Some(a), Some(b)) => Poll::Ready((a, b)),
-            (a, b) => {
-                (first, second) = (a, b);
-                Poll::Pending
-            }
-        }
-    })
-    .await
 }
 
 super::suite! {

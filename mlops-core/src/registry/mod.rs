@@ -33,7 +33,7 @@ pub trait Registry: Debug + Send + Sync {
     ///
     /// # Behavior
     /// - an unknown model is `NotFound`
-    /// - renaming carries versions and aliases along
+    /// - renaming carries versions and aliases along; a name that is taken is `AlreadyExists`
     async fn update_model(&self, name: &ModelName, change: ModelChange) -> Result<RegisteredModel>;
 
     /// Deletes a model with all versions and aliases.
@@ -50,6 +50,7 @@ pub trait Registry: Debug + Send + Sync {
     /// # Behavior
     /// - numbers are 1, 2, 3 … and never come again, not after a deletion either
     /// - the model is created if it is not there
+    /// - a version keeps what it is made of, whatever becomes of the folder
     /// - the same idempotency key again gives the same version
     /// - a folder that is no package is an error, and no number is spent
     async fn create_version(&self, new: CreateVersion) -> Result<ModelVersion>;
@@ -74,6 +75,7 @@ pub trait Registry: Debug + Send + Sync {
     /// - unmet gates are `Refused` with every unmet condition, and the alias stays
     /// - a move is in the history with actor, reason, from and to; so is a refusal
     /// - an unknown model or version is `NotFound`
+    /// - an alias that is removed points nowhere
     async fn move_alias(&self, request: MoveAlias) -> Result<AliasMove>;
 
     /// The version that a URI means now.
@@ -87,6 +89,8 @@ pub trait Registry: Debug + Send + Sync {
     /// # Behavior
     /// - every byte is verified before the folder appears
     /// - bytes that differ are `Corrupt`, are named, and no folder appears
+    /// - a folder that is there already stays as it is: `AlreadyExists`
+    /// - a fetch that is given up leaves the whole folder or none
     async fn fetch(&self, id: &VersionId, into: &Path) -> Result<ModelPackage>;
 
     /// What happened to a model, oldest first.

@@ -4,8 +4,12 @@
 
 mod clock;
 mod ids;
+mod memory;
 mod predictor;
+mod stream;
 
 pub use clock::ManualClock;
 pub use ids::SequentialIds;
+pub use memory::{MemoryBytes, MemoryStore};
 pub use predictor::FnPredictor;
+pub use stream::{collected, stream_of};

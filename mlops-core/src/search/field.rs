@@ -1,0 +1,248 @@
+//! What can be searched for in each list, and by which words.
+
+use super::scanner::shortened;
+use std::sync::Arc;
+
+/// A list that can be searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum List {
+    /// Runs.
+    Runs,
+    /// Experiments.
+    Experiments,
+    /// Registered models.
+    Models,
+    /// Versions of models.
+    Versions,
+}
+
+/// What a condition looks at, or what a list is ordered by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Key {
+    /// A fact that every item of the list has.
+    Attribute(Attribute),
+    /// The latest value of a metric of a run: a number.
+    Metric(Arc<str>),
+    /// A parameter of a run: a text.
+    Param(Arc<str>),
+    /// A tag: a text.
+    Tag(Arc<str>),
+    /// A fact of the data that a run read; it may have read several.
+    Dataset(DatasetField),
+}
+
+/// A fact that every item of a list has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Attribute {
+    /// `run_id`: of a run, or of the run that made a version; 32 digits.
+    RunId,
+    /// `run_name`.
+    RunName,
+    /// `user_id`: who started the run.
+    UserId,
+    /// `status`: `RUNNING`, `FINISHED` …
+    Status,
+    /// `artifact_uri`: where a server says that a run's artifacts lie.
+    ArtifactUri,
+    /// `start_time`, a number.
+    StartTime,
+    /// `end_time`, a number.
+    EndTime,
+    /// `experiment_id`: a text, but ordered as the number that it is.
+    ExperimentId,
+    /// `name` of an experiment or a model.
+    Name,
+    /// `creation_time`, a number; `creation_timestamp` in the registry.
+    Created,
+    /// `last_update_time`, a number; `last_updated_timestamp` in the registry.
+    Updated,
+    /// `version_number`, a number.
+    VersionNumber,
+    /// `source_path`: where a server says that a version's bytes lie.
+    SourcePath,
+}
+
+/// A fact of the data that a run read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DatasetField {
+    /// Its name.
+    Name,
+    /// Its digest, as it prints.
+    Digest,
+    /// What it was used for.
+    Context,
+}
+
+impl Attribute {
+    /// The word that names it in every list that has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RunId => "run_id",
+            Self::RunName => "run_name",
+            Self::UserId => "user_id",
+            Self::Status => "status",
+            Self::ArtifactUri => "artifact_uri",
+            Self::StartTime => "start_time",
+            Self::EndTime => "end_time",
+            Self::ExperimentId => "experiment_id",
+            Self::Name => "name",
+            Self::Created => "creation_time",
+            Self::Updated => "last_update_time",
+            Self::VersionNumber => "version_number",
+            Self::SourcePath => "source_path",
+        }
+    }
+
+    fn is_number(self) -> bool {
+        let times = matches!(self, Self::StartTime | Self::EndTime | Self::Created | Self::Updated);
+        times || self == Self::VersionNumber
+    }
+}
+
+impl DatasetField {
+    /// The word that names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Digest => "digest",
+            Self::Context => "context",
+        }
+    }
+}
+
+impl Key {
+    /// Whether its values are numbers; else they are texts.
+    pub fn is_number(&self) -> bool {
+        match self {
+            Self::Metric(_) => true,
+            Self::Attribute(attribute) => attribute.is_number(),
+            Self::Param(_) | Self::Tag(_) | Self::Dataset(_) => false,
+        }
+    }
+
+    /// Whether `IS NULL` may be asked: of what a thing need not have.
+    pub(super) fn may_be_null(&self) -> bool {
+        matches!(self, Self::Param(_) | Self::Tag(_))
+    }
+
+    /// Whether `IN` may be asked.
+    pub(super) fn may_be_listed(&self, list: List) -> bool {
+        use Attribute as A;
+        match self {
+            Self::Attribute(A::RunId | A::ExperimentId) | Self::Dataset(_) => true,
+            Self::Attribute(A::Name) => list != List::Experiments,
+            _ => false,
+        }
+    }
+}
+
+type Words = &'static [(&'static str, Attribute)];
+
+const RUNS: Words = &[
+    ("run_id", Attribute::RunId),
+    ("run_name", Attribute::RunName),
+    ("run name", Attribute::RunName),
+    ("Run name", Attribute::RunName),
+    ("Run Name", Attribute::RunName),
+    ("user_id", Attribute::UserId),
+    ("status", Attribute::Status),
+    ("artifact_uri", Attribute::ArtifactUri),
+    ("start_time", Attribute::StartTime),
+    ("created", Attribute::StartTime),
+    ("Created", Attribute::StartTime),
+    ("end_time", Attribute::EndTime),
+];
+const EXPERIMENTS: Words = &[
+    ("name", Attribute::Name),
+    ("experiment_id", Attribute::ExperimentId),
+    ("creation_time", Attribute::Created),
+    ("last_update_time", Attribute::Updated),
+];
+const MODELS: Words = &[
+    ("name", Attribute::Name),
+    ("creation_time", Attribute::Created),
+    ("creation_timestamp", Attribute::Created),
+    ("last_update_time", Attribute::Updated),
+    ("last_updated_timestamp", Attribute::Updated),
+    ("timestamp", Attribute::Updated),
+];
+/// A version never changes, so its last update is its creation.
+const VERSIONS: Words = &[
+    ("name", Attribute::Name),
+    ("version_number", Attribute::VersionNumber),
+    ("run_id", Attribute::RunId),
+    ("source_path", Attribute::SourcePath),
+    ("creation_time", Attribute::Created),
+    ("creation_timestamp", Attribute::Created),
+    ("last_updated_timestamp", Attribute::Created),
+];
+
+impl List {
+    fn words(self) -> Words {
+        match self {
+            Self::Runs => RUNS,
+            Self::Experiments => EXPERIMENTS,
+            Self::Models => MODELS,
+            Self::Versions => VERSIONS,
+        }
+    }
+
+    /// What one item is called, for messages.
+    fn item(self) -> &'static str {
+        match self {
+            Self::Runs => "a run",
+            Self::Experiments => "an experiment",
+            Self::Models => "a model",
+            Self::Versions => "a version",
+        }
+    }
+
+    /// The key of a family and a name; the text says what is wrong.
+    pub(super) fn key(self, family: Option<&str>, name: &str) -> Result<Key, String> {
+        let runs_only = |key: Key, what: &str| match self {
+            Self::Runs => Ok(key),
+            _ => Err(format!("{} has no {what}", self.item())),
+        };
+        if name.is_empty() {
+            return Err("the key is empty".to_owned());
+        }
+        match family {
+            None | Some("attribute" | "attributes" | "attr" | "run") => self.attribute(name),
+            Some("tag" | "tags") => Ok(Key::Tag(name.into())),
+            Some("metric" | "metrics") => runs_only(Key::Metric(name.into()), "metrics"),
+            Some("param" | "params" | "parameter" | "parameters") => {
+                runs_only(Key::Param(name.into()), "parameters")
+            }
+            Some("dataset" | "datasets") => {
+                let field = dataset(name)?;
+                runs_only(Key::Dataset(field), "datasets")
+            }
+            Some(other) => Err(format!(
+                "{:?} is none of metrics, params, tags, attributes and datasets",
+                shortened(other)
+            )),
+        }
+    }
+
+    fn attribute(self, name: &str) -> Result<Key, String> {
+        let found = self.words().iter().find(|(word, _)| *word == name);
+        found.map(|(_, attribute)| Key::Attribute(*attribute)).ok_or_else(|| {
+            let mut names: Vec<&str> =
+                self.words().iter().map(|(_, attribute)| attribute.as_str()).collect();
+            names.dedup();
+            let (item, name) = (self.item(), shortened(name));
+            format!("{item} has no attribute {name:?}; it has {}", names.join(", "))
+        })
+    }
+}
+
+fn dataset(name: &str) -> Result<DatasetField, String> {
+    let all = [DatasetField::Name, DatasetField::Digest, DatasetField::Context];
+    all.into_iter().find(|field| field.as_str() == name).ok_or_else(|| {
+        format!("a dataset has no {:?}; it has name, digest, context", shortened(name))
+    })
+}
