@@ -9,6 +9,8 @@ pub mod conformance;
 #[cfg(feature = "data")]
 pub mod data;
 pub mod digest;
+#[cfg(any(feature = "inference-log", feature = "pipeline"))]
+mod disk;
 pub mod drift;
 pub mod error;
 #[cfg(feature = "evaluation")]
@@ -22,9 +24,11 @@ pub mod pipeline;
 pub mod predictor;
 pub mod registry;
 pub mod search;
+mod seed;
 mod setters;
 pub mod signature;
 pub mod stats;
+mod stored;
 pub mod tensor;
 #[cfg(feature = "testing")]
 pub mod testing;

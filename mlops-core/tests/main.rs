@@ -4,6 +4,9 @@
 #![allow(clippy::float_cmp, reason = "a test asks for the exact number")]
 #![allow(clippy::format_push_string, reason = "a test writes small tables")]
 
+#[cfg(feature = "tracking")]
+#[path = "main/active_run.rs"]
+mod active_run;
 #[cfg(feature = "data")]
 #[path = "main/data.rs"]
 mod data;
@@ -16,6 +19,9 @@ mod drift_saboteurs;
 #[cfg(feature = "evaluation")]
 #[path = "main/evaluation.rs"]
 mod evaluation;
+#[cfg(all(feature = "inference-log", feature = "testing"))]
+#[path = "main/inference_log.rs"]
+mod inference_log;
 #[cfg(feature = "evaluation")]
 #[path = "main/oracles.rs"]
 mod oracles;

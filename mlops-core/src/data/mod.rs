@@ -36,6 +36,7 @@ mod random;
 mod rows;
 mod schema;
 mod split;
+mod stored;
 mod transform;
 mod validate;
 mod version;

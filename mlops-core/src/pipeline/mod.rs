@@ -3,8 +3,9 @@
 mod graph;
 mod step;
 
+pub use crate::stored::Stored;
 pub use graph::{Graph, GraphBuilder};
-pub use step::{BoxFuture, Edge, Ports, Step, StepContext, StepSpec, Stored};
+pub use step::{BoxFuture, Edge, Ports, Step, StepContext, StepSpec};
 
 use crate::{Result, RunId, event::BoxStream, setters::setters};
 use async_trait::async_trait;

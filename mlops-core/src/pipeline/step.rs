@@ -1,6 +1,6 @@
 //! One step of a pipeline, and the values that pass between steps.
 
-use crate::{Result, RunId};
+use crate::{Result, RunId, stored::Stored};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::Debug,
@@ -13,16 +13,6 @@ use std::{
 
 /// A future that a graph holds without knowing its type.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// A value that passes between steps, possibly between processes.
-pub trait Stored: Sized + Send + 'static {
-    /// Names the type in graphs, caches and exports: `dataset.train`.
-    const TYPE: &'static str;
-    /// Writes the value into a path that does not exist yet: a file or a folder.
-    fn save(&self, into: &Path) -> Result<()>;
-    /// Reads the value back, equal to what was saved.
-    fn load(from: &Path) -> Result<Self>;
-}
 
 /// One piece of work, with typed inputs and outputs.
 ///
@@ -104,10 +94,8 @@ impl StepContext {
     /// The context of one step of one execution.
     pub fn new(run: RunId, step: impl Into<Arc<str>>, root_seed: u64, scratch: PathBuf) -> Self {
         let step = step.into();
-        let digest = crate::Digest::of(format!("{root_seed}/{step}"));
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&digest.as_bytes()[..8]);
-        Self { run, step, seed: u64::from_le_bytes(bytes), scratch }
+        let seed = crate::seed::derive(root_seed, &step);
+        Self { run, step, seed, scratch }
     }
 }
 

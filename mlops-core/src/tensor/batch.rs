@@ -16,6 +16,8 @@ impl Tensors {
     /// # Behavior
     /// - a specification with `columns` packs those columns side by side into its last axis
     /// - numbers become the specified type if their value survives; an integer may round into a float
+    /// - a number of the specified type keeps its bits, also those of a NaN
+    /// - a column of vectors, as [`Tensors::to_batch`] writes it, gets its axes back
     /// - a null becomes NaN in a float tensor, a null flag elsewhere
     /// - a missing column, a wrong type and a value that does not fit are named, the last with its row
     pub fn from_batch(batch: &RecordBatch, specs: &[TensorSpec]) -> Result<Self> {
@@ -55,6 +57,11 @@ fn tensor(batch: &RecordBatch, spec: &TensorSpec) -> Result<Tensor> {
                 .ok_or_else(|| Error::invalid(format!("column {name:?} is missing")))
         })
         .collect::<Result<Vec<_>>>()?;
+    if let [(name, column)] = columns.as_slice()
+        && let Some(list) = column.as_fixed_size_list_opt()
+    {
+        return from_list(name, list, spec);
+    }
     let shape = match spec.shape.len() {
         0 | 1 if columns.len() == 1 => vec![rows],
         _ => vec![rows, columns.len()],
@@ -65,6 +72,22 @@ fn tensor(batch: &RecordBatch, spec: &TensorSpec) -> Result<Tensor> {
         _ => numbers(spec.dtype, shape, &columns)?,
     };
     tensor.with_nulls(nulls)
+}
+
+/// A vector a row, as [`Tensors::to_batch`] writes it.
+fn from_list(name: &str, list: &FixedSizeListArray, spec: &TensorSpec) -> Result<Tensor> {
+    if list.null_count() > 0 {
+        return Err(Error::invalid(format!("column {name:?} has a row without a vector")));
+    }
+    let values = RecordBatch::try_from_iter([(name, Arc::clone(list.values()))]);
+    let values = values.map_err(|cause| Error::invalid(cause.to_string()))?;
+    let flat = tensor(&values, &TensorSpec::column(Arc::clone(&spec.name), spec.dtype))?;
+    let width = usize::try_from(list.value_length()).unwrap_or(0);
+    let axes = spec.shape.iter().skip(1).copied().collect::<Option<Vec<usize>>>();
+    let axes = axes.filter(|axes| axes.iter().product::<usize>() == width);
+    let shape: Vec<usize> =
+        std::iter::once(list.len()).chain(axes.unwrap_or_else(|| vec![width])).collect();
+    flat.reshape(shape)
 }
 
 type Named<'a> = (&'a str, &'a ArrayRef);
@@ -108,31 +131,45 @@ fn bools(shape: Vec<usize>, columns: &[Named<'_>]) -> Result<Packed> {
 fn numbers(dtype: DType, shape: Vec<usize>, columns: &[Named<'_>]) -> Result<Packed> {
     let width = columns.len();
     macro_rules! pack {
-        ($element:ty) => {{
+        ($element:ty, $arrow:ty) => {{
             let mut values = vec![<$element>::default(); shape.iter().product()];
             for (at, (name, column)) in columns.iter().enumerate() {
-                fill::<$element>(&mut values, (at, width), name, column)?;
+                match column.as_primitive_opt::<$arrow>() {
+                    Some(same) => copy(&mut values, (at, width), same),
+                    None => fill::<$element>(&mut values, (at, width), name, column)?,
+                }
             }
             Tensor::from_vec(shape, values)?
         }};
     }
     let tensor = match dtype {
-        DType::F32 => pack!(f32),
-        DType::F64 => pack!(f64),
-        DType::F16 => pack!(half::f16),
-        DType::I8 => pack!(i8),
-        DType::I16 => pack!(i16),
-        DType::I32 => pack!(i32),
-        DType::I64 => pack!(i64),
-        DType::U8 => pack!(u8),
-        DType::U16 => pack!(u16),
-        DType::U32 => pack!(u32),
-        DType::U64 => pack!(u64),
+        DType::F32 => pack!(f32, arrow::Float32Type),
+        DType::F64 => pack!(f64, arrow::Float64Type),
+        DType::F16 => pack!(half::f16, arrow::Float16Type),
+        DType::I8 => pack!(i8, arrow::Int8Type),
+        DType::I16 => pack!(i16, arrow::Int16Type),
+        DType::I32 => pack!(i32, arrow::Int32Type),
+        DType::I64 => pack!(i64, arrow::Int64Type),
+        DType::U8 => pack!(u8, arrow::UInt8Type),
+        DType::U16 => pack!(u16, arrow::UInt16Type),
+        DType::U32 => pack!(u32, arrow::UInt32Type),
+        DType::U64 => pack!(u64, arrow::UInt64Type),
         other => return Err(Error::unsupported(format!("columns cannot become type {other}"))),
     };
     // Floats carry their nulls as NaN; engines know that and nothing else.
     let nulls = if dtype.is_float() { None } else { flags(columns) };
     Ok((tensor, nulls))
+}
+
+/// Writes a column of the tensor's own type: every bit of it, also of a NaN.
+fn copy<T: FromNumber, A: ArrowPrimitiveType<Native = T>>(
+    into: &mut [T],
+    (at, width): (usize, usize),
+    array: &PrimitiveArray<A>,
+) {
+    for row in 0..array.len() {
+        into[row * width + at] = if array.is_null(row) { T::null() } else { array.value(row) };
+    }
 }
 
 /// Writes one column into its place, (position, of how many), in each row.

@@ -1,7 +1,13 @@
 //! What was tried, with what, and what came of it: experiments, runs, metrics, run artifacts.
 
+#[cfg(feature = "tracking")]
+mod active;
+mod input;
 mod types;
 
+#[cfg(feature = "tracking")]
+pub use active::{ActiveRun, ParamValue, RunOptions, TrackerExt, WhenFull};
+pub use input::InputData;
 pub use types::{
     ArtifactEntry, Batch, CreateExperiment, CreateRun, DatasetInput, Experiment, ExperimentChange,
     Lifecycle, Metric, MetricPoint, MetricQuery, Run, RunChange, RunStatus, Tags,
@@ -14,6 +20,9 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{fmt::Debug, sync::Arc, time::Duration};
+
+/// The tag of a run that says why it failed.
+pub const FAILURE_TAG: &str = "mlops.failure";
 
 /// Records runs.
 ///

@@ -1,0 +1,79 @@
+//! Data and transforms between the steps of a pipeline, and in the record of what a run read.
+
+use super::{Dataset, FittedTransform, Part};
+use crate::{
+    Error, Result,
+    stored::Stored,
+    tracker::{DatasetInput, InputData},
+};
+use std::{fs, path::Path};
+
+/// A folder with the rows as Parquet and the name as text. A part of the data stays that part.
+impl<P: Part> Stored for Dataset<P> {
+    const TYPE: &'static str = match P::NAME.as_bytes() {
+        b"train" => "dataset.train",
+        b"valid" => "dataset.valid",
+        b"test" => "dataset.test",
+        _ => "dataset",
+    };
+
+    fn save(&self, into: &Path) -> Result<()> {
+        fs::create_dir(into).map_err(|source| Error::io(into.display(), source))?;
+        self.name().as_ref().to_owned().save(&into.join("name"))?;
+        self.to_parquet()?.save(&into.join("rows.parquet"))
+    }
+
+    fn load(from: &Path) -> Result<Self> {
+        let name = String::load(&from.join("name"))?;
+        let rows = Vec::load(&from.join("rows.parquet"))?;
+        Ok(Dataset::from_parquet(name, rows)?.declare())
+    }
+}
+
+/// A file of JSON.
+impl Stored for FittedTransform {
+    const TYPE: &'static str = "transform";
+
+    fn save(&self, into: &Path) -> Result<()> {
+        self.to_json().save(into)
+    }
+
+    fn load(from: &Path) -> Result<Self> {
+        Self::from_json(&String::load(from)?)
+    }
+}
+
+impl<P: Part> InputData for Dataset<P> {
+    fn input(&self, context: &str) -> DatasetInput {
+        let input = DatasetInput::new(self.name().as_ref(), self.digest(), context);
+        input.with_rows(self.rows() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Transform;
+    use crate::data::{CsvOptions, Rule, Train, TransformSpec};
+
+    #[test]
+    fn a_part_and_a_transform_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "age,state\n41,MA\n23,\n30,NH\n";
+        let people = Dataset::from_csv("people", text.as_bytes(), &CsvOptions::new()).unwrap();
+        let train: Dataset<Train> = people.declare();
+        train.save(&folder.path().join("train")).unwrap();
+        let again = Dataset::<Train>::load(&folder.path().join("train")).unwrap();
+        assert_eq!((again.name(), again.digest()), (train.name(), train.digest()));
+        assert_eq!(<Dataset<Train> as Stored>::TYPE, "dataset.train");
+        let input = again.input("training");
+        assert_eq!((input.rows, input.digest), (Some(3), train.digest()));
+
+        let spec = TransformSpec::new().with_column("age", Rule::standardise());
+        let fitted = spec.fit(&train).unwrap();
+        fitted.save(&folder.path().join("transform")).unwrap();
+        let loaded = FittedTransform::load(&folder.path().join("transform")).unwrap();
+        let apply = |transform: &FittedTransform| transform.apply(&train.batch().unwrap()).unwrap();
+        assert_eq!(apply(&loaded), apply(&fitted));
+    }
+}

@@ -1,0 +1,194 @@
+-- Types are the ones that SQLite and Postgres share: identities, digests and JSON are text, times are
+-- microseconds since 1970, values of metrics are their bits in the order of the numbers.
+
+-- `oldest` is the oldest schema whose builds still work with this one: the previous release goes on
+-- beside the new one until a migration raises it.
+create table schema_version (
+    version bigint primary key,
+    name text not null,
+    oldest bigint not null,
+    applied bigint not null
+);
+
+-- The last number given out of each kind. A number is never given twice.
+create table counters (
+    name text primary key,
+    value bigint not null
+);
+insert into counters (name, value)
+values ('experiment', 0), ('model', 0), ('version', 0), ('series', 0), ('event', 0);
+
+create table experiments (
+    id bigint primary key,
+    name text not null unique,
+    lifecycle text not null,
+    created bigint not null,
+    updated bigint not null
+);
+
+create table experiment_tags (
+    experiment bigint not null references experiments (id),
+    key text not null,
+    value text not null,
+    primary key (experiment, key)
+);
+
+create table runs (
+    id text primary key,
+    experiment bigint not null references experiments (id),
+    name text not null,
+    status text not null,
+    lifecycle text not null,
+    actor text not null,
+    started bigint not null,
+    ended bigint,
+    lease_until bigint,
+    idempotency_key text unique
+);
+create index runs_by_start on runs (started, id);
+create index runs_by_experiment on runs (experiment, started, id);
+create index runs_by_lease on runs (lease_until);
+
+create table run_params (
+    run text not null references runs (id),
+    key text not null,
+    value text not null,
+    primary key (run, key)
+);
+create index run_params_by_value on run_params (key, value);
+
+create table run_tags (
+    run text not null references runs (id),
+    key text not null,
+    value text not null,
+    primary key (run, key)
+);
+create index run_tags_by_value on run_tags (key, value);
+
+create table run_inputs (
+    run text not null references runs (id),
+    position bigint not null,
+    name text not null,
+    digest text not null,
+    context text not null,
+    dataset_rows bigint,
+    source text,
+    primary key (run, name, digest, context)
+);
+
+create table run_artifacts (
+    run text not null references runs (id),
+    path text not null,
+    digest text not null,
+    size bigint not null,
+    written bigint not null,
+    primary key (run, path)
+);
+
+-- One metric of one run, with its latest point: the largest by (step, time, value).
+-- `number` is the value as a number, for searches; null where it is NaN.
+create table metric_series (
+    id bigint primary key,
+    run text not null references runs (id),
+    metric text not null,
+    step bigint not null,
+    time bigint not null,
+    value bigint not null,
+    number double precision,
+    unique (run, metric)
+);
+create index metric_series_by_number on metric_series (metric, number);
+
+create table metric_points (
+    series bigint not null references metric_series (id),
+    step bigint not null,
+    time bigint not null,
+    value bigint not null,
+    primary key (series, step, time, value)
+);
+
+create table models (
+    id bigint primary key,
+    name text not null unique,
+    description text,
+    created bigint not null,
+    updated bigint not null
+);
+
+create table model_tags (
+    model bigint not null references models (id),
+    key text not null,
+    value text not null,
+    primary key (model, key)
+);
+
+-- Outlives its model: a number that a name has had names nothing else, ever.
+create table model_numbers (
+    name text primary key,
+    last bigint not null
+);
+
+create table versions (
+    id bigint primary key,
+    model bigint not null references models (id),
+    number bigint not null,
+    manifest text not null,
+    digest text not null,
+    signature text,
+    run text,
+    dataset text,
+    created bigint not null,
+    updated bigint not null,
+    idempotency_key text,
+    unique (model, number),
+    unique (model, idempotency_key)
+);
+create index versions_by_run on versions (run);
+
+create table version_metrics (
+    version bigint not null references versions (id),
+    metric text not null,
+    value bigint not null,
+    primary key (version, metric)
+);
+
+create table version_tags (
+    version bigint not null references versions (id),
+    key text not null,
+    value text not null,
+    primary key (version, key)
+);
+
+create table aliases (
+    model bigint not null references models (id),
+    alias text not null,
+    version bigint not null references versions (id),
+    moved bigint not null,
+    primary key (model, alias)
+);
+create index aliases_by_version on aliases (version);
+
+-- Append-only. `hash` covers the row and the hash before it; the columns after it only help to find a row.
+create table events (
+    position bigint primary key,
+    id text not null unique,
+    time bigint not null,
+    kind text not null,
+    subject text not null,
+    actor text not null,
+    reason text,
+    detail text not null,
+    previous text not null,
+    hash text not null,
+    model bigint,
+    alias text
+);
+create index events_by_subject on events (subject, position);
+create index events_by_model on events (model, position);
+
+-- Which versions of a model an event is about.
+create table event_versions (
+    position bigint not null references events (position),
+    version bigint not null,
+    primary key (position, version)
+);

@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+pub mod artifacts;
+mod disk;
+mod gate;
+#[cfg(feature = "sqlite")]
+pub mod store;
+
+pub use artifacts::ArtifactStore;
+pub use gate::{ChampionGate, MetricGate};
+#[cfg(feature = "sqlite")]
+pub use store::{SqliteStore, StoreConfig};

@@ -1,0 +1,338 @@
+//! The only file that names sqlx: statements and values in, rows and our own errors out.
+//!
+//! Statements are written once, with `$1` placeholders, for every database that will stand behind this.
+
+use mlops_core::{Error, ErrorKind, Result, Timestamp};
+use serde::de::DeserializeOwned;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection as _, Row as _, Sqlite, SqliteConnection,
+    TypeInfo as _, ValueRef as _,
+    query::Query,
+    sqlite::{
+        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous,
+    },
+};
+use std::{
+    path::Path,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// What a statement is given.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Null,
+    Int(i64),
+    Real(f64),
+    Text(String),
+}
+
+/// `values![id, name, …]`: what a statement is given, in the order of its placeholders.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { [$($crate::store::connection::Value::from($value)),*] };
+}
+pub(super) use values;
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+impl From<f64> for Value {
+    fn from(value: f64) -> Self {
+        Self::Real(value)
+    }
+}
+impl From<Timestamp> for Value {
+    fn from(time: Timestamp) -> Self {
+        Self::Int(time.unix_micros())
+    }
+}
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+impl From<&String> for Value {
+    fn from(text: &String) -> Self {
+        Self::Text(text.clone())
+    }
+}
+impl From<&Arc<str>> for Value {
+    fn from(text: &Arc<str>) -> Self {
+        Self::Text(text.as_ref().to_owned())
+    }
+}
+impl<T: Into<Self>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// A statement: ours as it stands, or put together from our own words and placeholders, never from a
+/// caller's text.
+pub(super) enum Sql {
+    Fixed(&'static str),
+    Composed(String),
+}
+
+impl From<&'static str> for Sql {
+    fn from(text: &'static str) -> Self {
+        Self::Fixed(text)
+    }
+}
+impl From<String> for Sql {
+    fn from(text: String) -> Self {
+        Self::Composed(text)
+    }
+}
+
+/// Whether a transaction may write. One that may waits for its turn when it begins, so that it never
+/// fails for having read too early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Read,
+    Write,
+}
+
+/// One open database connection. A second database becomes a second kind of connection here.
+#[derive(Debug)]
+pub(super) struct Connection(SqliteConnection);
+
+impl Connection {
+    /// Opens a SQLite file, creating it if it is not there. Every commit waits for the disk.
+    pub(super) async fn open_sqlite(path: &Path, busy_timeout: Duration) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .busy_timeout(busy_timeout)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            // Where a plain fsync stops at the drive's cache, ask for more.
+            .pragma("fullfsync", "on")
+            .disable_statement_logging();
+        let deadline = Instant::now() + busy_timeout;
+        loop {
+            match options.connect().await {
+                Ok(connection) => return Ok(Self(connection)),
+                // Changing to the write-ahead log does not wait for its turn by itself.
+                Err(cause) if is_busy(&cause) && Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Err(cause) => return Err(failed(cause)),
+            }
+        }
+    }
+
+    /// Runs a statement; gives how many rows it changed.
+    pub(super) async fn execute(&mut self, sql: impl Into<Sql>, values: &[Value]) -> Result<u64> {
+        let done = prepared(sql.into(), values).execute(&mut self.0).await.map_err(failed)?;
+        Ok(done.rows_affected())
+    }
+
+    /// Every row that a statement gives.
+    pub(super) async fn rows(&mut self, sql: impl Into<Sql>, values: &[Value]) -> Result<Vec<Row>> {
+        let rows = prepared(sql.into(), values).fetch_all(&mut self.0).await.map_err(failed)?;
+        Ok(rows.into_iter().map(Row).collect())
+    }
+
+    /// The first row, if there is one.
+    pub(super) async fn row(
+        &mut self,
+        sql: impl Into<Sql>,
+        values: &[Value],
+    ) -> Result<Option<Row>> {
+        let row = prepared(sql.into(), values).fetch_optional(&mut self.0).await;
+        Ok(row.map_err(failed)?.map(Row))
+    }
+
+    /// Several statements without values: a migration.
+    pub(super) async fn script(&mut self, text: &'static str) -> Result<()> {
+        sqlx::raw_sql(text).execute(&mut self.0).await.map(drop).map_err(failed)
+    }
+
+    /// Whether a table is there.
+    pub(super) async fn has_table(&mut self, name: &str) -> Result<bool> {
+        let sql = "select 1 from sqlite_master where type = 'table' and name = $1";
+        Ok(self.row(sql, &values![name]).await?.is_some())
+    }
+
+    pub(super) async fn begin(&mut self, mode: Mode) -> Result<()> {
+        let sql = match mode {
+            Mode::Read => "begin",
+            Mode::Write => "begin immediate",
+        };
+        self.execute(sql, &[]).await.map(drop)
+    }
+
+    /// The changes are on the disk when it returns.
+    pub(super) async fn commit(&mut self) -> Result<()> {
+        self.execute("commit", &[]).await.map(drop)
+    }
+
+    pub(super) async fn rollback(&mut self) -> Result<()> {
+        self.execute("rollback", &[]).await.map(drop)
+    }
+
+    pub(super) async fn close(self) -> Result<()> {
+        self.0.close().await.map_err(failed)
+    }
+}
+
+fn prepared(sql: Sql, values: &[Value]) -> Query<'static, Sqlite, SqliteArguments> {
+    let query = match sql {
+        Sql::Fixed(text) => sqlx::query(text),
+        Sql::Composed(text) => sqlx::query(AssertSqlSafe(text)),
+    };
+    values.iter().cloned().fold(query, |query, value| match value {
+        Value::Null => query.bind(None::<i64>),
+        Value::Int(value) => query.bind(value),
+        Value::Real(value) => query.bind(value),
+        Value::Text(value) => query.bind(value),
+    })
+}
+
+/// A row; a column that does not hold what it should is `Corrupt`.
+#[derive(Debug)]
+pub(super) struct Row(SqliteRow);
+
+impl Row {
+    fn value<'r, T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>>(
+        &'r self,
+        column: usize,
+    ) -> Result<T> {
+        self.0.try_get(column).map_err(|cause| {
+            Error::corrupt(format!("the record: column {column} of a row")).with_source(cause)
+        })
+    }
+
+    pub(super) fn int(&self, column: usize) -> Result<i64> {
+        self.value(column)
+    }
+
+    /// A count, size or number that is never negative.
+    pub(super) fn count(&self, column: usize) -> Result<u64> {
+        u64::try_from(self.int(column)?)
+            .map_err(|_| Error::corrupt("the record: a count is negative"))
+    }
+
+    /// Whatever a column holds.
+    pub(super) fn any(&self, column: usize) -> Result<Value> {
+        let raw = self.0.try_get_raw(column).map_err(|cause| {
+            Error::internal("a row has fewer columns than were asked for").with_source(cause)
+        })?;
+        if raw.is_null() {
+            return Ok(Value::Null);
+        }
+        match raw.type_info().name() {
+            "INTEGER" => self.value(column).map(Value::Int),
+            "REAL" => self.value(column).map(Value::Real),
+            _ => self.value(column).map(Value::Text),
+        }
+    }
+
+    pub(super) fn optional_int(&self, column: usize) -> Result<Option<i64>> {
+        self.value(column)
+    }
+
+    pub(super) fn time(&self, column: usize) -> Result<Timestamp> {
+        self.int(column).map(Timestamp::from_unix_micros)
+    }
+
+    pub(super) fn optional_time(&self, column: usize) -> Result<Option<Timestamp>> {
+        Ok(self.optional_int(column)?.map(Timestamp::from_unix_micros))
+    }
+
+    pub(super) fn text(&self, column: usize) -> Result<String> {
+        self.value(column)
+    }
+
+    pub(super) fn optional_text(&self, column: usize) -> Result<Option<String>> {
+        self.value(column)
+    }
+
+    pub(super) fn parsed<T: FromStr<Err = Error>>(&self, column: usize) -> Result<T> {
+        self.text(column)?.parse().map_err(|cause| corrupt(&cause))
+    }
+
+    pub(super) fn optional_parsed<T: FromStr<Err = Error>>(
+        &self,
+        column: usize,
+    ) -> Result<Option<T>> {
+        self.optional_text(column)?
+            .map(|text| text.parse().map_err(|cause| corrupt(&cause)))
+            .transpose()
+    }
+
+    /// A value stored as JSON.
+    pub(super) fn json<T: DeserializeOwned>(&self, column: usize) -> Result<T> {
+        serde_json::from_str(&self.text(column)?).map_err(|cause| {
+            Error::corrupt(format!("the record: column {column} of a row")).with_source(cause)
+        })
+    }
+}
+
+fn corrupt(cause: &Error) -> Error {
+    Error::corrupt(format!("the record: {cause}"))
+}
+
+/// `$3, $4, $5`: so many placeholders, the first with this number.
+pub(super) fn placeholders(first: usize, count: usize) -> String {
+    let names: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
+    names.join(", ")
+}
+
+/// Whether a column is like a [`pattern`] that a placeholder holds. `LIKE` would ignore case here always.
+pub(super) fn like(column: &str, placeholder: &str, ignore_case: bool) -> String {
+    // `lower` takes ASCII letters only.
+    let column = if ignore_case { format!("lower({column})") } else { column.to_owned() };
+    format!("{column} glob {placeholder}")
+}
+
+/// What [`like`] compares with, for a pattern in which `%` is any text and `_` any one character.
+pub(super) fn pattern(like: &str, ignore_case: bool) -> String {
+    let mut glob = String::with_capacity(like.len());
+    for c in like.chars() {
+        match c {
+            '%' => glob.push('*'),
+            '_' => glob.push('?'),
+            '*' | '?' | '[' => glob.extend(['[', c, ']']),
+            _ if ignore_case => glob.push(c.to_ascii_lowercase()),
+            _ => glob.push(c),
+        }
+    }
+    glob
+}
+
+fn code(cause: &sqlx::Error) -> Option<i32> {
+    // The low byte is the class of the error, the rest its variant.
+    cause.as_database_error()?.code()?.parse::<i32>().ok().map(|code| code & 0xff)
+}
+
+fn is_busy(cause: &sqlx::Error) -> bool {
+    matches!(code(cause), Some(5 | 6))
+}
+
+/// The one conversion from the database's errors. Its own text may quote a statement: it stays in the source.
+fn failed(cause: sqlx::Error) -> Error {
+    let (kind, words) = match code(&cause) {
+        Some(5 | 6) => (ErrorKind::Unavailable, "another process keeps it busy"),
+        Some(13) => (ErrorKind::Unavailable, "the disk is full"),
+        Some(10) => (ErrorKind::Unavailable, "reading or writing its file failed"),
+        Some(14) => (ErrorKind::Unavailable, "its file cannot be opened"),
+        Some(3 | 8 | 23) => (ErrorKind::PermissionDenied, "its file may not be written"),
+        Some(11 | 26) => (ErrorKind::Corrupt, "its file is damaged or no database"),
+        _ if matches!(cause, sqlx::Error::WorkerCrashed) => {
+            (ErrorKind::Unavailable, "its connection broke")
+        }
+        _ => (ErrorKind::Internal, "a statement failed"),
+    };
+    Error::new(kind, format!("the record: {words}")).with_source(cause)
+}

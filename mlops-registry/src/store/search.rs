@@ -1,0 +1,347 @@
+//! A filter and an order as one statement, for every list alike.
+//!
+//! The meaning is that of `mlops_core::search`; what it says about a thing in memory, this says about rows.
+
+use super::{
+    connection::{Connection, Value, like, pattern, placeholders},
+    experiments, tags,
+    tags::TagTable,
+    tokens,
+    words::{int, word},
+};
+use mlops_core::{
+    Error, Result,
+    page::{Page, Search, View},
+    search::{Attribute, Comparison, Condition, DatasetField, Filter, Key, List, Order, Test},
+    tracker::Lifecycle,
+};
+use serde::{Deserialize, Serialize};
+
+/// The most values that one statement takes.
+const MOST_VALUES: usize = 30_000;
+
+/// The identities of what a search finds, in order, and where the next page begins.
+pub(super) async fn find(db: &mut Connection, list: List, search: &Search) -> Result<Page<Value>> {
+    let (default, most) = sizes(list);
+    let limit = tokens::limit(search.max_results, default, most)?;
+    let mut query = Query::new(list);
+    query.filter(&Filter::parse(list, &search.filter)?)?;
+    query.view(search)?;
+    query.order(&Order::parse(list, &search.order_by)?);
+    if let Some(token) = &search.page {
+        query.after(tokens::read(token)?)?;
+    }
+    query.page(db, limit).await
+}
+
+/// How many items a page has if nobody says, and at most: MLflow's numbers.
+fn sizes(list: List) -> (usize, usize) {
+    match list {
+        List::Models => (100, 1000),
+        List::Versions => (10_000, 200_000),
+        _ => (1000, 50_000),
+    }
+}
+
+/// A statement in the making. The thing that is looked for is `item`.
+struct Query {
+    list: List,
+    joins: Vec<String>,
+    conditions: Vec<String>,
+    terms: Vec<Term>,
+    values: Vec<Value>,
+}
+
+/// Something to order by.
+struct Term {
+    sql: String,
+    descending: bool,
+}
+
+/// The value of a term at the end of a page, in a form that keeps every number.
+#[derive(Serialize, Deserialize)]
+enum Mark {
+    Nothing,
+    Int(i64),
+    Real(u64),
+    Text(String),
+}
+
+impl Query {
+    fn new(list: List) -> Self {
+        let (joins, conditions, terms, values) = Default::default();
+        Self { list, joins, conditions, terms, values }
+    }
+
+    /// The placeholder of one more value.
+    fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+
+    fn view(&mut self, search: &Search) -> Result<()> {
+        let column = match self.list {
+            List::Runs => "item.experiment",
+            List::Experiments => "item.id",
+            _ => return Ok(()),
+        };
+        if !search.experiments.is_empty() {
+            let first = self.values.len() + 1;
+            let list = placeholders(first, search.experiments.len());
+            for id in &search.experiments {
+                self.values.push(experiments::number(id)?.into());
+            }
+            self.conditions.push(format!("{column} in ({list})"));
+        }
+        let lifecycle = match search.view {
+            View::Active => Lifecycle::Active,
+            View::Deleted => Lifecycle::Deleted,
+            _ => return Ok(()),
+        };
+        let lifecycle = self.bind(word(&lifecycle)?);
+        self.conditions.push(format!("item.lifecycle = {lifecycle}"));
+        Ok(())
+    }
+
+    fn filter(&mut self, filter: &Filter) -> Result<()> {
+        for Condition { key, test, .. } in filter.conditions() {
+            let condition = self.condition(key, test)?;
+            self.conditions.push(condition);
+        }
+        Ok(())
+    }
+
+    fn condition(&mut self, key: &Key, test: &Test) -> Result<String> {
+        let (rows, column) = match key {
+            Key::Attribute(attribute) => {
+                return match attribute_column(self.list, *attribute) {
+                    // A fact that these things do not have here.
+                    None => Ok("1 = 0".to_owned()),
+                    Some(column) => self.attribute(*attribute, column, test),
+                };
+            }
+            Key::Metric(name) => {
+                let name = self.bind(name);
+                let rows =
+                    format!("metric_series part where part.run = item.id and part.metric = {name}");
+                (rows, "part.number")
+            }
+            Key::Param(name) => (self.tag_rows(tags::PARAM, name), "part.value"),
+            Key::Tag(name) => (self.tag_rows(tag_table(self.list), name), "part.value"),
+            Key::Dataset(field) => {
+                let rows = "run_inputs part where part.run = item.id".to_owned();
+                (rows, dataset_column(*field))
+            }
+            _ => return Err(unknown()),
+        };
+        if let Test::Null { not } = test {
+            let word = if *not { "" } else { "not " };
+            return Ok(format!("{word}exists (select 1 from {rows})"));
+        }
+        let holds = self.holds(column, test)?;
+        Ok(format!("exists (select 1 from {rows} and {holds})"))
+    }
+
+    fn tag_rows(&mut self, table: TagTable, key: &str) -> String {
+        let (name, owner, key) = (table.name, table.owner, self.bind(key));
+        format!("{name} part where part.{owner} = item.id and part.key = {key}")
+    }
+
+    fn attribute(&mut self, attribute: Attribute, column: &str, test: &Test) -> Result<String> {
+        match attribute {
+            // Filters see whole milliseconds, rounded down also before 1970.
+            Attribute::StartTime | Attribute::EndTime | Attribute::Created | Attribute::Updated => {
+                let millis = format!("(({column} - (({column} % 1000) + 1000) % 1000) / 1000)");
+                self.holds(&millis, test)
+            }
+            Attribute::ExperimentId => self.holds("cast(item.id as text)", test),
+            _ => self.holds(column, test),
+        }
+    }
+
+    /// Whether a test holds of a column. NaN is null there, and the only null that `!=` holds of.
+    fn holds(&mut self, column: &str, test: &Test) -> Result<String> {
+        let word = |not: bool| if not { "not " } else { "" };
+        Ok(match test {
+            Test::Number(comparison, number) => {
+                let (sign, bound) = (comparison.as_str(), self.bind(*number));
+                if *comparison == Comparison::NotEqual && column == "part.number" {
+                    format!("({column} is null or {column} {sign} {bound})")
+                } else {
+                    format!("{column} {sign} {bound}")
+                }
+            }
+            Test::Equals { text, not } => {
+                format!("{column} {} {}", if *not { "!=" } else { "=" }, self.bind(text))
+            }
+            Test::Like { pattern: wanted, ignore_case } => {
+                like(column, &self.bind(pattern(wanted, *ignore_case)), *ignore_case)
+            }
+            Test::In { texts, not } => {
+                let list = placeholders(self.values.len() + 1, texts.len());
+                self.values.extend(texts.iter().map(Value::from));
+                format!("{column} {}in ({list})", word(*not))
+            }
+            Test::Null { not } => format!("{column} is {}null", word(*not)),
+            _ => return Err(unknown()),
+        })
+    }
+
+    fn order(&mut self, order: &Order) {
+        for (index, key) in order.keys().iter().enumerate() {
+            let part = format!("part{index}");
+            let (column, rank) = match &key.key {
+                Key::Attribute(attribute) => match attribute_column(self.list, *attribute) {
+                    Some(column) => (column.to_owned(), None),
+                    None => continue,
+                },
+                Key::Metric(name) => {
+                    let name = self.bind(name);
+                    self.joins.push(format!(
+                        "left join metric_series {part} on {part}.run = item.id and {part}.metric = {name}"
+                    ));
+                    (format!("{part}.number"), Some(format!("{part}.id is null")))
+                }
+                Key::Param(name) => (self.join_tag(tags::PARAM, &part, name), None),
+                Key::Tag(name) => (self.join_tag(tag_table(self.list), &part, name), None),
+                // The grammar orders by nothing else.
+                _ => continue,
+            };
+            // What lacks the key comes last, NaN before it, in both directions.
+            let term = |sql: String| Term { sql, descending: false };
+            self.terms.extend(rank.map(|rank| term(format!("case when {rank} then 1 else 0 end"))));
+            self.terms.push(term(format!("case when {column} is null then 1 else 0 end")));
+            self.terms.push(Term { sql: column, descending: key.descending });
+        }
+    }
+
+    fn join_tag(&mut self, table: TagTable, part: &str, key: &str) -> String {
+        let (name, owner, key) = (table.name, table.owner, self.bind(key));
+        self.joins.push(format!(
+            "left join {name} {part} on {part}.{owner} = item.id and {part}.key = {key}"
+        ));
+        format!("{part}.value")
+    }
+
+    /// Only what comes after the end of another page.
+    fn after(&mut self, marks: Vec<Mark>) -> Result<()> {
+        if marks.len() != self.terms.len() {
+            return Err(Error::invalid("the page belongs to a search in another order"));
+        }
+        let bound: Vec<String> =
+            marks.into_iter().map(|mark| self.bind(Value::from(mark))).collect();
+        let (mut same, mut ways) = (Vec::new(), Vec::with_capacity(bound.len()));
+        for (Term { sql, descending }, mark) in self.terms.iter().zip(&bound) {
+            let sign = if *descending { "<" } else { ">" };
+            let way = same.iter().cloned().chain([format!("{sql} {sign} {mark}")]);
+            ways.push(format!("({})", way.collect::<Vec<String>>().join(" and ")));
+            same.push(format!("{sql} is not distinct from {mark}"));
+        }
+        self.conditions.push(format!("({})", ways.join(" or ")));
+        Ok(())
+    }
+
+    async fn page(mut self, db: &mut Connection, limit: usize) -> Result<Page<Value>> {
+        let limit_value = self.bind(int(limit as u64 + 1)?);
+        if self.values.len() > MOST_VALUES {
+            return Err(Error::too_large(format!("a search with more than {MOST_VALUES} texts")));
+        }
+        let (mut columns, mut orders) = (vec!["item.id"], Vec::new());
+        for Term { sql, descending } in &self.terms {
+            columns.push(sql);
+            orders.push(format!("{sql} {}", if *descending { "desc" } else { "asc" }));
+        }
+        let conditions = if self.conditions.is_empty() {
+            "1 = 1".to_owned()
+        } else {
+            self.conditions.join(" and ")
+        };
+        let (from, joins) = (source(self.list), self.joins.join(" "));
+        let (columns, orders) = (columns.join(", "), orders.join(", "));
+        let sql = format!(
+            "select {columns} from {from} {joins} where {conditions} order by {orders} limit {limit_value}"
+        );
+        let rows = db.rows(sql, &self.values).await?;
+        let next = match rows.get(limit.saturating_sub(1)) {
+            Some(last) if rows.len() > limit => {
+                let marks: Vec<Mark> = (1..=self.terms.len())
+                    .map(|column| last.any(column).map(Mark::from))
+                    .collect::<Result<_>>()?;
+                Some(tokens::write(&marks)?)
+            }
+            _ => None,
+        };
+        let items = rows.iter().take(limit).map(|row| row.any(0)).collect::<Result<_>>()?;
+        Ok(Page { items, next })
+    }
+}
+
+fn unknown() -> Error {
+    Error::unsupported("this record does not know a part of the filter")
+}
+
+fn source(list: List) -> &'static str {
+    match list {
+        List::Experiments => "experiments item",
+        List::Models => "models item",
+        List::Versions => "versions item join models model on model.id = item.model",
+        _ => "runs item",
+    }
+}
+
+fn tag_table(list: List) -> TagTable {
+    match list {
+        List::Experiments => tags::EXPERIMENT,
+        List::Models => tags::MODEL,
+        List::Versions => tags::VERSION,
+        _ => tags::RUN,
+    }
+}
+
+fn attribute_column(list: List, attribute: Attribute) -> Option<&'static str> {
+    use Attribute as A;
+    Some(match (list, attribute) {
+        (List::Runs, A::RunId) | (List::Experiments, A::ExperimentId) => "item.id",
+        (List::Runs, A::RunName) | (List::Experiments | List::Models, A::Name) => "item.name",
+        (List::Runs, A::UserId) => "item.actor",
+        (List::Runs, A::Status) => "item.status",
+        (List::Runs, A::StartTime) => "item.started",
+        (List::Runs, A::EndTime) => "item.ended",
+        (List::Versions, A::Name) => "model.name",
+        (List::Versions, A::VersionNumber) => "item.number",
+        (List::Versions, A::RunId) => "item.run",
+        (List::Experiments | List::Models | List::Versions, A::Created) => "item.created",
+        (List::Experiments | List::Models, A::Updated) => "item.updated",
+        _ => return None,
+    })
+}
+
+fn dataset_column(field: DatasetField) -> &'static str {
+    match field {
+        DatasetField::Digest => "part.digest",
+        DatasetField::Context => "part.context",
+        _ => "part.name",
+    }
+}
+
+impl From<Value> for Mark {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Nothing,
+            Value::Int(value) => Self::Int(value),
+            Value::Real(value) => Self::Real(value.to_bits()),
+            Value::Text(value) => Self::Text(value),
+        }
+    }
+}
+
+impl From<Mark> for Value {
+    fn from(mark: Mark) -> Self {
+        match mark {
+            Mark::Nothing => Self::Null,
+            Mark::Int(value) => Self::Int(value),
+            Mark::Real(bits) => Self::Real(f64::from_bits(bits)),
+            Mark::Text(value) => Self::Text(value),
+        }
+    }
+}

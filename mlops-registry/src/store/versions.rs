@@ -1,0 +1,224 @@
+//! Versions of models.
+
+use super::{
+    connection::{Connection, Row, Value, placeholders, values},
+    events::{self, About},
+    models,
+    session::Tx,
+    tags,
+    words::{from_ordered_bits, int, json, ordered_bits},
+};
+use mlops_core::{
+    Alias, Error, ModelName, Result, VersionId,
+    artifact::Manifest,
+    event::EventKind,
+    model::ModelPackage,
+    registry::{CreateVersion, ModelUri, ModelVersion, VersionChange, Which},
+};
+use std::collections::{BTreeMap, HashMap};
+
+const COLUMNS: &str = "item.id, model.name, item.number, item.manifest, item.digest,
+    item.signature, item.run, item.dataset, item.created";
+const FROM: &str = "versions item join models model on model.id = item.model";
+/// How many versions are read at once.
+const CHUNK: usize = 500;
+
+const DELETED: EventKind = EventKind::of("version.deleted");
+
+/// The version that an idempotency key has made already.
+pub(super) async fn of_key(
+    db: &mut Connection,
+    new: &CreateVersion,
+) -> Result<Option<ModelVersion>> {
+    let Some(key) = &new.idempotency_key else { return Ok(None) };
+    let sql =
+        format!("select item.id from {FROM} where model.name = $1 and item.idempotency_key = $2");
+    match db.row(sql, &values![new.model.as_str(), key]).await? {
+        Some(row) => get(db, row.int(0)?).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Adds a version whose bytes are stored.
+pub(super) async fn create(
+    tx: &mut Tx<'_>,
+    new: CreateVersion,
+    package: ModelPackage,
+) -> Result<ModelVersion> {
+    if let Some(there) = of_key(tx.db, &new).await? {
+        return Ok(there);
+    }
+    let model = match models::find(tx.db, &new.model).await? {
+        Some(model) => model,
+        None => models::add(tx, &new.model, None).await?,
+    };
+    let number = next_number(tx.db, &new.model).await?;
+    let id = tx.number("version", 1).await?;
+    let manifest = package.manifest();
+    let sql = "insert into versions (id, model, number, manifest, digest, signature, run, dataset,
+        created, updated, idempotency_key) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)";
+    let row = values![
+        id,
+        model,
+        number,
+        manifest.to_canonical_json(),
+        manifest.digest().to_string(),
+        package.signature().map(json).transpose()?,
+        new.run.map(|run| run.to_string()),
+        new.dataset.map(|dataset| dataset.to_string()),
+        tx.now,
+        new.idempotency_key.as_ref(),
+    ];
+    tx.db.execute(sql, &row).await?;
+    tags::VERSION.set_all(tx.db, &id.into(), &new.tags).await?;
+    for (metric, value) in &new.metrics {
+        let sql = "insert into version_metrics (version, metric, value) values ($1, $2, $3)";
+        tx.db.execute(sql, &values![id, metric, ordered_bits(*value)]).await?;
+    }
+    models::touch(tx, model).await?;
+    let detail = serde_json::json!({
+        "version": number, "digest": manifest.digest(), "run": new.run, "dataset": new.dataset,
+    });
+    let subject = models::subject(&new.model);
+    let event = tx.event(EventKind::VERSION_CREATED, subject).with_detail(detail);
+    let about = About { model: Some(model), alias: None, versions: vec![id] };
+    events::append(tx, &event, &about).await?;
+    get(tx.db, id).await
+}
+
+/// A number that the name has never had.
+async fn next_number(db: &mut Connection, model: &ModelName) -> Result<i64> {
+    let sql = "insert into model_numbers (name, last) values ($1, 1)
+        on conflict (name) do update set last = model_numbers.last + 1 returning last";
+    let row = db.row(sql, &values![model.as_str()]).await?;
+    row.ok_or_else(|| Error::internal("a number just written is there"))?.int(0)
+}
+
+pub(super) async fn update(
+    tx: &mut Tx<'_>,
+    id: &VersionId,
+    change: VersionChange,
+) -> Result<ModelVersion> {
+    let own = find(tx.db, id).await?;
+    tags::VERSION.change(tx.db, &own.into(), &change.tags).await?;
+    let sql = "update versions set updated = $2 where id = $1";
+    tx.db.execute(sql, &values![own, tx.now]).await?;
+    get(tx.db, own).await
+}
+
+pub(super) async fn delete(tx: &mut Tx<'_>, id: &VersionId) -> Result<()> {
+    let own = find(tx.db, id).await?;
+    let version = get(tx.db, own).await?;
+    if let Some(alias) = version.aliases.first() {
+        let text = format!("version {id} is what alias {:?} points at", alias.as_str());
+        return Err(Error::conflict(text));
+    }
+    let model = models::id(tx.db, &id.model).await?;
+    let detail = serde_json::json!({ "version": id.version, "digest": version.digest() });
+    let event = tx.event(DELETED, models::subject(&id.model)).with_detail(detail);
+    let about = About { model: Some(model), alias: None, versions: vec![own] };
+    events::append(tx, &event, &about).await?;
+    for sql in [
+        "delete from version_tags where version = $1",
+        "delete from version_metrics where version = $1",
+        "delete from versions where id = $1",
+    ] {
+        tx.db.execute(sql, &values![own]).await?;
+    }
+    models::touch(tx, model).await
+}
+
+/// The row of a version; an unknown model or number is `NotFound` and is named.
+pub(super) async fn find(db: &mut Connection, id: &VersionId) -> Result<i64> {
+    let model = models::id(db, &id.model).await?;
+    let sql = "select id from versions where model = $1 and number = $2";
+    // A number that the database cannot hold is one that was never given.
+    let number = int(id.version).unwrap_or(-1);
+    let row = db.row(sql, &values![model, number]).await?;
+    row.ok_or_else(|| Error::not_found(format!("version {id} does not exist")))?.int(0)
+}
+
+pub(super) async fn resolve(db: &mut Connection, uri: &ModelUri) -> Result<ModelVersion> {
+    let found = match &uri.which {
+        Which::Version(number) => {
+            let id = VersionId::new(uri.model.clone(), *number);
+            find(db, &id).await?
+        }
+        Which::Alias(alias) => pointed(db, &uri.model, alias).await?,
+        Which::Latest => latest(db, &uri.model).await?,
+        _ => return Err(Error::unsupported(format!("this record cannot resolve {uri}"))),
+    };
+    get(db, found).await
+}
+
+async fn pointed(db: &mut Connection, model: &ModelName, alias: &Alias) -> Result<i64> {
+    let own = models::id(db, model).await?;
+    let sql = "select version from aliases where model = $1 and alias = $2";
+    let row = db.row(sql, &values![own, alias.as_str()]).await?;
+    let (model, alias) = (model.as_str(), alias.as_str());
+    row.ok_or_else(|| Error::not_found(format!("model {model:?} has no alias {alias:?}")))?.int(0)
+}
+
+async fn latest(db: &mut Connection, model: &ModelName) -> Result<i64> {
+    let own = models::id(db, model).await?;
+    let sql = "select id from versions where model = $1 order by number desc limit 1";
+    let row = db.row(sql, &values![own]).await?;
+    let model = model.as_str();
+    row.ok_or_else(|| Error::not_found(format!("model {model:?} has no versions")))?.int(0)
+}
+
+pub(super) async fn get(db: &mut Connection, id: i64) -> Result<ModelVersion> {
+    let found = load(db, &[id.into()]).await?.pop();
+    found.ok_or_else(|| Error::internal("a version just found is there"))
+}
+
+/// Whole versions in the order asked for; those that are not there are left out.
+pub(super) async fn load(db: &mut Connection, ids: &[Value]) -> Result<Vec<ModelVersion>> {
+    let mut versions = Vec::with_capacity(ids.len());
+    for some in ids.chunks(CHUNK) {
+        let list = placeholders(1, some.len());
+        let sql = format!("select {COLUMNS} from {FROM} where item.id in ({list})");
+        let mut found = HashMap::with_capacity(some.len());
+        for row in db.rows(sql, some).await? {
+            found.insert(row.int(0)?, version(&row)?);
+        }
+        for (id, tags) in tags::VERSION.of(db, some).await? {
+            let id = id.parse().unwrap_or_default();
+            found.entry(id).and_modify(|version| version.tags = tags);
+        }
+        let sql =
+            format!("select version, metric, value from version_metrics where version in ({list})");
+        for row in db.rows(sql, some).await? {
+            let (metric, value) = (row.text(1)?, from_ordered_bits(row.int(2)?));
+            found.entry(row.int(0)?).and_modify(|own| own.metrics.extend([(metric, value)]));
+        }
+        let sql =
+            format!("select version, alias from aliases where version in ({list}) order by alias");
+        for row in db.rows(sql, some).await? {
+            let alias = row.parsed(1)?;
+            found.entry(row.int(0)?).and_modify(|version| version.aliases.push(alias));
+        }
+        versions.extend(some.iter().filter_map(|id| match id {
+            Value::Int(id) => found.remove(id),
+            _ => None,
+        }));
+    }
+    Ok(versions)
+}
+
+fn version(row: &Row) -> Result<ModelVersion> {
+    let id = VersionId::new(row.parsed(1)?, row.count(2)?);
+    let manifest: Manifest = row.json(3)?;
+    if manifest.digest() != row.parsed(4)? {
+        return Err(Error::corrupt(format!("the record: the manifest of version {id}")));
+    }
+    let mut version = ModelVersion::new(id, manifest, row.time(8)?);
+    version.signature = match row.optional_text(5)? {
+        Some(_) => Some(row.json(5)?),
+        None => None,
+    };
+    version.run = row.optional_parsed(6)?;
+    version.dataset = row.optional_parsed(7)?;
+    version.metrics = BTreeMap::new();
+    Ok(version)
+}

@@ -1,0 +1,29 @@
+//! Integration tests of the record: one binary, modules inside.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "main/artifacts.rs"]
+mod artifacts;
+#[cfg(feature = "sqlite")]
+#[path = "main/conformance.rs"]
+mod conformance;
+#[cfg(feature = "sqlite")]
+#[path = "main/durability.rs"]
+mod durability;
+#[cfg(feature = "sqlite")]
+#[path = "main/events.rs"]
+mod events;
+#[path = "main/gates.rs"]
+mod gates;
+#[cfg(feature = "sqlite")]
+#[path = "main/hosts.rs"]
+mod hosts;
+#[cfg(feature = "sqlite")]
+#[path = "main/processes.rs"]
+mod processes;
+#[cfg(feature = "sqlite")]
+#[path = "main/search.rs"]
+mod search;
+#[cfg(feature = "sqlite")]
+#[path = "main/story.rs"]
+mod story;

@@ -1,0 +1,134 @@
+//! Runs the victim under strace and reads what strace wrote.
+
+use super::victim::{self, Story};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// The system calls that change what is on the disk. Some machines know only those that end in `at`.
+pub(crate) const TRACED: [&str; 9] = [
+    "openat",
+    "write",
+    "pwrite64",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "unlink",
+    "unlinkat",
+];
+
+/// Where a run is killed: strace counts the calls of each thread on its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Injection {
+    pub(crate) name: &'static str,
+    pub(crate) when: usize,
+}
+
+/// A call that has returned.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) name: String,
+    pub(crate) args: String,
+    /// The line at which it began, and the one at which it was done.
+    pub(crate) begun: usize,
+    pub(crate) done: usize,
+    /// The how manieth of this name in its thread.
+    number: usize,
+    ours: bool,
+}
+
+impl Call {
+    /// Whether it is this call, or its sibling that ends in `at`.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name.trim_end_matches("at") == name.trim_end_matches("at")
+    }
+
+    /// Whether it waits until a file or folder whose path ends like this is on the disk.
+    pub(crate) fn syncs(&self, path: &str) -> bool {
+        (self.is("fsync") || self.is("fdatasync")) && self.args.contains(&format!("{path}>"))
+    }
+
+    /// Whether it says that something is done.
+    pub(crate) fn acknowledges(&self) -> bool {
+        self.is("write") && self.args.contains("/acks>")
+    }
+}
+
+/// Runs a story in a folder, perhaps to be killed; `None` if strace does not work here.
+pub(crate) fn run(story: Story, folder: &Path, kill: Option<Injection>) -> Option<Vec<Call>> {
+    if let Err(why) = works() {
+        skipped(&why);
+        return None;
+    }
+    let (names, trace) = (TRACED.map(|name| format!("?{name}")).join(","), folder.join("trace"));
+    let mut command = Command::new("strace");
+    // Not with `--seccomp-bpf`, which is faster, and under which strace 6.1 kills nobody.
+    command.args(["-f", "-y", "-qq", "-s", "32", "-e", "signal=none"]);
+    command.arg("-e").arg(format!("trace={names}")).arg("-o").arg(&trace);
+    if let Some(Injection { name, when }) = kill {
+        command.arg("-e").arg(format!("inject={name}:signal=KILL:when={when}"));
+    }
+    command.arg(std::env::current_exe().unwrap());
+    command.args(["durability::victim::victim", "--exact", "--ignored", "--test-threads=1"]);
+    command.env(victim::FOLDER, folder).env(victim::STORY, story.name());
+    let ended = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+    assert!(ended.success() || kill.is_some(), "the victim failed by itself: {ended}");
+    let text = fs::read_to_string(trace).unwrap();
+    Some(read(&text, folder))
+}
+
+/// Whether strace is here and may trace.
+fn works() -> Result<(), String> {
+    let tried = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).output();
+    match tried {
+        Err(cause) => Err(cause.to_string()),
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a skipped check says so")]
+fn skipped(why: &str) {
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    println!("skipped: {test}: strace: {why}");
+}
+
+/// Lines are `PID name(args) = result`; a call that another thread interrupts is told in two.
+fn read(text: &str, folder: &Path) -> Vec<Call> {
+    let folder = folder.canonicalize().unwrap().to_str().unwrap().to_owned();
+    let (mut calls, mut counts) = (Vec::new(), HashMap::<(String, String), usize>::new());
+    let mut unfinished = HashMap::<String, Call>::new();
+    for (line, text) in text.lines().enumerate() {
+        let Some((pid, rest)) = text.split_once(' ') else { continue };
+        let rest = rest.trim_start();
+        if rest.starts_with("<...") {
+            if let Some(mut call) = unfinished.remove(pid) {
+                call.done = line;
+                calls.push(call);
+            }
+            continue;
+        }
+        let Some((name, args)) = rest.split_once('(') else { continue };
+        let count = counts.entry((pid.to_owned(), name.to_owned())).or_default();
+        *count += 1;
+        let (ours, number) = (args.contains(&folder), *count);
+        let (name, args) = (name.to_owned(), args.to_owned());
+        let call = Call { name, args, begun: line, done: line, number, ours };
+        if rest.ends_with("<unfinished ...>") {
+            unfinished.insert(pid.to_owned(), call);
+        } else {
+            calls.push(call);
+        }
+    }
+    calls
+}
+
+/// The how manieth calls of a name, in whichever thread, touch the story's folder.
+pub(crate) fn counts(calls: &[Call], name: &str) -> Vec<usize> {
+    let ours = calls.iter().filter(|call| call.name == name && call.ours);
+    ours.map(|call| call.number).collect::<BTreeSet<_>>().into_iter().collect()
+}

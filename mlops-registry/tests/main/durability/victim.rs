@@ -1,0 +1,172 @@
+//! What runs under strace, and is killed.
+
+use crate::story::{open, package, stream};
+use mlops_core::{
+    Alias, Digest, ExperimentId, Registry, RunId, Timestamp, Tracker,
+    artifact::ArtifactPath,
+    registry::MoveAlias,
+    tracker::{Batch, CreateRun, Metric},
+};
+use mlops_registry::SqliteStore;
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// How often the story of everything does each thing.
+pub(crate) const ROUNDS: usize = 3;
+/// Where the victim is told its folder and its story.
+pub(crate) const FOLDER: &str = "MLOPS_VICTIM_FOLDER";
+pub(crate) const STORY: &str = "MLOPS_VICTIM_STORY";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Story {
+    /// A hundred artifacts.
+    Puts,
+    /// A hundred batches.
+    Batches,
+    /// A few rounds of everything.
+    Everything,
+    /// An artifact that is longer than what is held in memory.
+    Long,
+}
+
+impl Story {
+    pub(crate) const ALL: [Self; 4] = [Self::Puts, Self::Batches, Self::Everything, Self::Long];
+
+    pub(crate) fn name(self) -> String {
+        format!("{self:?}")
+    }
+}
+
+/// Does nothing unless one of the tests beside it has started it.
+#[test]
+#[ignore = "is started by the tests beside it"]
+fn victim() {
+    let (Some(folder), Ok(told)) = (std::env::var_os(FOLDER), std::env::var(STORY)) else {
+        return;
+    };
+    let folder = PathBuf::from(folder);
+    let told = Story::ALL.iter().find(|story| story.name() == told).unwrap();
+    // One write call an acknowledgement: what is in this file was said.
+    let mut acks = File::options().create(true).append(true).open(folder.join("acks")).unwrap();
+    let mut ack = |line: String| acks.write_all(format!("{line}\n").as_bytes()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let store = open(&folder).await.unwrap();
+        match told {
+            Story::Puts => puts(&store, &mut ack).await,
+            Story::Batches => batches(&store, &mut ack).await,
+            Story::Long => long(&store, &mut ack).await,
+            Story::Everything => everything(&store, &folder, ROUNDS, &mut ack).await,
+        }
+    });
+    ack("over".to_owned());
+}
+
+async fn puts(store: &SqliteStore, ack: &mut dyn FnMut(String)) {
+    ack("ready".to_owned());
+    for number in 0..100 {
+        let body = stream(vec![format!("artifact {number}").into_bytes()]);
+        let artifact = store.artifacts().put(body).await.unwrap();
+        ack(format!("put {}", artifact.digest));
+    }
+}
+
+async fn run(store: &SqliteStore, ack: &mut dyn FnMut(String)) -> RunId {
+    let new = CreateRun::new(ExperimentId::new("0").unwrap());
+    let run = store.create_run(new).await.unwrap().id;
+    ack(format!("ready {run}"));
+    run
+}
+
+fn batch(step: usize) -> Batch {
+    let step = i64::try_from(step).unwrap();
+    let point = |name: &str| Metric::new(name, 0.5, step, Timestamp::default());
+    Batch::new()
+        .with_metrics(vec![point("a"), point("b")])
+        .with_tags(vec![("step".to_owned(), step.to_string())])
+}
+
+async fn batches(store: &SqliteStore, ack: &mut dyn FnMut(String)) {
+    let run = run(store, ack).await;
+    for step in 0..100 {
+        store.log_batch(&run, batch(step)).await.unwrap();
+        ack("batch".to_owned());
+    }
+}
+
+async fn artifact(store: &SqliteStore, run: RunId, bytes: Vec<u8>, ack: &mut dyn FnMut(String)) {
+    let digest = Digest::of(&bytes);
+    let path = ArtifactPath::new(digest.to_hex()).unwrap();
+    store.write_artifact(&run, &path, stream(vec![bytes])).await.unwrap();
+    ack(format!("artifact {digest}"));
+}
+
+async fn long(store: &SqliteStore, ack: &mut dyn FnMut(String)) {
+    let run = run(store, ack).await;
+    artifact(store, run, vec![7; (8 << 20) + 1], ack).await;
+}
+
+pub(crate) async fn everything(
+    store: &SqliteStore,
+    folder: &Path,
+    rounds: usize,
+    ack: &mut dyn FnMut(String),
+) {
+    let run = run(store, ack).await;
+    for round in 0..rounds {
+        store.log_batch(&run, batch(round)).await.unwrap();
+        ack("batch".to_owned());
+
+        artifact(store, run, vec![u8::try_from(round).unwrap(); 20_000], ack).await;
+
+        let source = folder.join("packages");
+        fs::create_dir_all(&source).unwrap();
+        let new = package(&source, "risk", &format!("weights of round {round}"));
+        let id = store.create_version(new).await.unwrap().id;
+        ack("version".to_owned());
+        let alias = Alias::new("champion").unwrap();
+        let request = MoveAlias::new(id.model, alias, id.version, "the next");
+        store.move_alias(request).await.unwrap();
+        ack("alias".to_owned());
+    }
+}
+
+/// What was acknowledged.
+#[derive(Debug, Default)]
+pub(crate) struct Acks {
+    pub(crate) lines: usize,
+    pub(crate) run: Option<RunId>,
+    pub(crate) puts: Vec<Digest>,
+    pub(crate) artifacts: Vec<Digest>,
+    pub(crate) batches: usize,
+    pub(crate) versions: usize,
+    pub(crate) aliases: usize,
+    /// It was not killed.
+    pub(crate) over: bool,
+}
+
+impl Acks {
+    pub(crate) fn read(folder: &Path) -> Self {
+        let text = fs::read_to_string(folder.join("acks")).unwrap_or_default();
+        let mut acks = Self::default();
+        // A line without its end was not said.
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            acks.lines += 1;
+            let (word, rest) = line.trim_end().split_once(' ').unwrap_or((line.trim_end(), ""));
+            match word {
+                "ready" => acks.run = rest.parse().ok(),
+                "put" => acks.puts.push(rest.parse().unwrap()),
+                "artifact" => acks.artifacts.push(rest.parse().unwrap()),
+                "batch" => acks.batches += 1,
+                "version" => acks.versions += 1,
+                "alias" => acks.aliases += 1,
+                "over" => acks.over = true,
+                _ => panic!("{line}"),
+            }
+        }
+        acks
+    }
+}

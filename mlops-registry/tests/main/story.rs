@@ -1,0 +1,62 @@
+//! What the other tests begin with: a store in a folder of its own, a run, a package.
+
+use mlops_core::{
+    ModelName, Result, Tracker,
+    artifact::ByteStream,
+    model::PackageBuilder,
+    registry::CreateVersion,
+    tracker::{CreateExperiment, CreateRun, Run},
+};
+use mlops_registry::{SqliteStore, StoreConfig};
+use std::{path::Path, time::Duration};
+use tempfile::TempDir;
+
+/// A store and the folder that it lives in.
+pub(crate) struct Home {
+    pub(crate) store: SqliteStore,
+    pub(crate) folder: TempDir,
+}
+
+impl Home {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path()).await.unwrap();
+        Self { store, folder }
+    }
+
+    /// A run of an experiment of this name, which is new.
+    pub(crate) async fn run(&self, experiment: &str) -> Run {
+        let new = CreateExperiment::new(experiment);
+        let experiment = self.store.create_experiment(new).await.unwrap();
+        self.store.create_run(CreateRun::new(experiment.id)).await.unwrap()
+    }
+
+    /// A version of a model from a package with this text as its only file.
+    pub(crate) fn version(&self, model: &str, text: &str) -> CreateVersion {
+        package(self.folder.path(), model, text)
+    }
+}
+
+/// Opens the store of a folder; looks often for what other processes wrote.
+pub(crate) async fn open(folder: &Path) -> Result<SqliteStore> {
+    let config = StoreConfig::default().with_poll_interval(Duration::from_millis(10));
+    SqliteStore::open(folder.join("mlops.db"), config).await
+}
+
+/// Writes a package with this text as its only file, if it is not there.
+pub(crate) fn package(folder: &Path, model: &str, text: &str) -> CreateVersion {
+    let path = folder.join(format!("package-{model}-{text}"));
+    if !path.exists() {
+        let builder = PackageBuilder::new()
+            .with_flavor("text", serde_json::json!({ "data": "model.txt" }))
+            .and_then(|builder| builder.with_file("model.txt", text));
+        builder.unwrap().write(&path).unwrap();
+    }
+    CreateVersion::new(ModelName::new(model).unwrap(), path)
+}
+
+/// Bytes as a stream of pieces.
+pub(crate) fn stream(pieces: Vec<Vec<u8>>) -> ByteStream {
+    let pieces = pieces.into_iter().map(|piece| Ok(bytes::Bytes::from(piece)));
+    Box::pin(futures_util::stream::iter(pieces))
+}
