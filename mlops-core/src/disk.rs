@@ -1,6 +1,8 @@
 //! What the operating system must have written before anything is acknowledged.
 
 use crate::{Error, Result};
+#[cfg(feature = "pipeline")]
+use std::io::Write;
 use std::{
     fs::{self, File},
     path::Path,
@@ -16,6 +18,34 @@ pub(crate) fn sync_dir(folder: &Path) -> Result<()> {
     #[cfg(not(unix))]
     let _ = folder;
     Ok(())
+}
+
+/// Waits until a file, or a folder with all that is in it, is on the disk.
+#[cfg(feature = "pipeline")]
+pub(crate) fn sync_tree(path: &Path) -> Result<()> {
+    let failed = |source| Error::io(path.display(), source);
+    if !path.is_dir() {
+        return File::open(path).and_then(|file| file.sync_all()).map_err(failed);
+    }
+    for entry in fs::read_dir(path).map_err(failed)? {
+        sync_tree(&entry.map_err(failed)?.path())?;
+    }
+    sync_dir(path)
+}
+
+/// Writes a file that appears under its name when it is whole and on the disk.
+#[cfg(feature = "pipeline")]
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".temporary");
+    let temporary = Path::new(&temporary);
+    let write = || {
+        let mut file = File::create(temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|source| Error::io(temporary.display(), source))?;
+    publish(temporary, path)
 }
 
 /// Creates a folder with its parents, and waits until each new entry is on the disk.

@@ -13,6 +13,11 @@ pub trait Stored: Sized + Send + 'static {
     fn load(from: &Path) -> Result<Self>;
 }
 
+/// A stored folder that holds this file is data: a [`DatasetInput`](crate::tracker::DatasetInput)
+/// as JSON says which, so that whoever keeps values can record it without reading the rows.
+#[cfg(any(feature = "data", feature = "pipeline"))]
+pub(crate) const DATASET_FILE: &str = "dataset.json";
+
 /// Text, as a file of UTF-8.
 impl Stored for String {
     const TYPE: &'static str = "text";

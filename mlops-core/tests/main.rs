@@ -25,6 +25,9 @@ mod inference_log;
 #[cfg(feature = "evaluation")]
 #[path = "main/oracles.rs"]
 mod oracles;
+#[cfg(all(feature = "pipeline", feature = "conformance"))]
+#[path = "main/pipeline.rs"]
+mod pipeline;
 #[cfg(feature = "conformance")]
 #[path = "main/record.rs"]
 mod record;

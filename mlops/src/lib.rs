@@ -8,6 +8,19 @@ pub use mlops_core::{
     registry, signature, stats, tensor, tracker,
 };
 
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+#[cfg(feature = "cli")]
+mod server;
+
+#[cfg(feature = "drift")]
+pub use mlops_drift as watch;
+#[cfg(feature = "sqlite")]
+pub use mlops_registry as store;
+#[cfg(any(feature = "tabular", feature = "http", feature = "candle"))]
+pub use mlops_serve as serve;
+
 #[cfg(feature = "testing")]
 pub use mlops_core::testing;
 #[cfg(feature = "conformance")]

@@ -3,12 +3,15 @@
 use super::{Dataset, FittedTransform, Part};
 use crate::{
     Error, Result,
-    stored::Stored,
+    stored::{DATASET_FILE, Stored},
     tracker::{DatasetInput, InputData},
 };
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
-/// A folder with the rows as Parquet and the name as text. A part of the data stays that part.
+const ROWS_FILE: &str = "rows.parquet";
+
+/// A folder with the rows as Parquet, and JSON that says what they are. A part of the data stays
+/// that part. Rows that are not those that were saved are `Corrupt`.
 impl<P: Part> Stored for Dataset<P> {
     const TYPE: &'static str = match P::NAME.as_bytes() {
         b"train" => "dataset.train",
@@ -19,14 +22,22 @@ impl<P: Part> Stored for Dataset<P> {
 
     fn save(&self, into: &Path) -> Result<()> {
         fs::create_dir(into).map_err(|source| Error::io(into.display(), source))?;
-        self.name().as_ref().to_owned().save(&into.join("name"))?;
-        self.to_parquet()?.save(&into.join("rows.parquet"))
+        let about = serde_json::to_string(&self.input(P::NAME))
+            .map_err(|cause| Error::internal("a dataset's description").with_source(cause))?;
+        about.save(&into.join(DATASET_FILE))?;
+        self.to_parquet()?.save(&into.join(ROWS_FILE))
     }
 
     fn load(from: &Path) -> Result<Self> {
-        let name = String::load(&from.join("name"))?;
-        let rows = Vec::load(&from.join("rows.parquet"))?;
-        Ok(Dataset::from_parquet(name, rows)?.declare())
+        let about: DatasetInput = serde_json::from_str(&String::load(&from.join(DATASET_FILE))?)
+            .map_err(|cause| Error::corrupt("a dataset's description").with_source(cause))?;
+        let rows: Vec<u8> = Stored::load(&from.join(ROWS_FILE))?;
+        let dataset = Dataset::from_parquet(Arc::clone(&about.name), rows)?;
+        if dataset.digest() != about.digest {
+            let name = dataset.name();
+            return Err(Error::corrupt(format!("dataset {name:?} is not what was saved")));
+        }
+        Ok(dataset.declare())
     }
 }
 

@@ -85,6 +85,7 @@ impl GraphBuilder {
     ) -> <S::Output as Ports>::Edges {
         let spec = StepSpec {
             name: name.into(),
+            kind: std::any::type_name::<S>().into(),
             version: step.version().into(),
             params: step.params(),
             outputs: S::Output::types().into_iter().map(Arc::from).collect(),

@@ -1,10 +1,24 @@
 //! Work in typed steps: a graph, and what executes it.
 
+#[cfg(feature = "pipeline")]
+mod cache;
+#[cfg(feature = "pipeline")]
+mod execution;
 mod graph;
+#[cfg(feature = "pipeline")]
+mod local;
+#[cfg(feature = "pipeline")]
+mod manifest;
 mod step;
 
 pub use crate::stored::Stored;
+#[cfg(feature = "pipeline")]
+pub use cache::StoredValue;
 pub use graph::{Graph, GraphBuilder};
+#[cfg(feature = "pipeline")]
+pub use local::{LocalPipeline, LocalPipelineConfig};
+#[cfg(feature = "pipeline")]
+pub use manifest::{ExecutedStep, ExecutionManifest, GitState, SourceState};
 pub use step::{BoxFuture, Edge, Ports, Step, StepContext, StepSpec};
 
 use crate::{Result, RunId, event::BoxStream, setters::setters};
@@ -36,9 +50,16 @@ pub trait Pipeline: Debug + Send + Sync {
     fn follow(&self, id: &RunId) -> BoxStream<'static, Result<ExecutionEvent>>;
 
     /// Answers a gate that an execution waits at.
+    ///
+    /// # Behavior
+    /// - an unknown run, and a gate that it does not wait at, is `NotFound`
     async fn answer(&self, id: &RunId, gate: &str, answer: Answer) -> Result<()>;
 
     /// Gives an execution up; steps that run are told to stop.
+    ///
+    /// # Behavior
+    /// - the execution ends as killed; an unknown one is `NotFound`
+    /// - one that has ended stays as it is
     async fn cancel(&self, id: &RunId) -> Result<()>;
 }
 

@@ -8,7 +8,10 @@ use std::{
     marker::PhantomData,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// A future that a graph holds without knowing its type.
@@ -88,6 +91,7 @@ pub struct StepContext {
     pub seed: u64,
     /// An empty folder of its own that is removed afterwards.
     pub scratch: PathBuf,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl StepContext {
@@ -95,7 +99,20 @@ impl StepContext {
     pub fn new(run: RunId, step: impl Into<Arc<str>>, root_seed: u64, scratch: PathBuf) -> Self {
         let step = step.into();
         let seed = crate::seed::derive(root_seed, &step);
-        Self { run, step, seed, scratch }
+        Self { run, step, seed, scratch, cancelled: Arc::default() }
+    }
+
+    /// Lets whoever holds this flag tell the step to stop.
+    #[must_use]
+    pub fn with_cancelled(mut self, cancelled: Arc<AtomicBool>) -> Self {
+        self.cancelled = cancelled;
+        self
+    }
+
+    /// Whether the execution was given up. A step that waits is dropped by itself; one that
+    /// computes for long asks now and then, and returns.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
     }
 }
 
@@ -105,6 +122,9 @@ impl StepContext {
 pub struct StepSpec {
     /// Its name, unique in the graph.
     pub name: Arc<str>,
+    /// The Rust type that does the work.
+    #[serde(default)]
+    pub kind: Arc<str>,
     /// Its version.
     pub version: Arc<str>,
     /// Its settings.

@@ -7,6 +7,8 @@ mod types;
 
 #[cfg(feature = "tracking")]
 pub use active::{ActiveRun, ParamValue, RunOptions, TrackerExt, WhenFull};
+#[cfg(feature = "pipeline")]
+pub(crate) use active::{begin, create};
 pub use input::InputData;
 pub use types::{
     ArtifactEntry, Batch, CreateExperiment, CreateRun, DatasetInput, Experiment, ExperimentChange,

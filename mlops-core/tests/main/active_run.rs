@@ -2,6 +2,9 @@
 
 #[path = "active_run/book.rs"]
 pub(crate) mod book;
+#[cfg(all(feature = "pipeline", feature = "testing"))]
+#[path = "active_run/memory.rs"]
+mod memory;
 
 use book::Book;
 use mlops_core::{
@@ -10,6 +13,7 @@ use mlops_core::{
     tracker::{ActiveRun, DatasetInput, FAILURE_TAG, RunOptions, RunStatus, TrackerExt, WhenFull},
 };
 use std::{
+    fs,
     future::Future,
     pin::pin,
     sync::{Arc, atomic::Ordering::SeqCst},
@@ -219,6 +223,45 @@ fn a_full_buffer_waits_or_drops_and_counts() {
     wait(run.flush()).unwrap();
     assert_eq!((book.points(run.id(), "loss").len(), run.lost_metrics()), (100, 0));
     run.push_metric("pushed", 1.0, 1).unwrap();
+}
+
+#[test]
+fn what_finds_no_place_is_put_on_the_disk_and_written_later() {
+    let (book, folder) = (Arc::new(Book::default()), tempfile::tempdir().unwrap());
+    let spill = || WhenFull::Spill(folder.path().join("spill"));
+    let small = options().with_buffer(10_usize).with_batch(4_usize);
+    let run = start(&book, small.clone().with_when_full(spill()));
+    book.away.store(true, SeqCst);
+    for step in 0..50 {
+        let value = if step == 40 { f64::NEG_INFINITY } else { f64::from(step) / 7.0 };
+        wait(run.log_metric("loss", value, step)).unwrap();
+    }
+    let file =
+        || fs::read_dir(folder.path().join("spill")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(fs::read_to_string(file()).unwrap().lines().count(), 40);
+    assert_eq!(wait(run.flush()).unwrap_err().kind(), ErrorKind::Unavailable);
+    book.away.store(false, SeqCst);
+    wait(run.flush()).unwrap();
+    assert_eq!((run.lost_metrics(), fs::metadata(file()).unwrap().len()), (0, 0));
+    let found = book.points(run.id(), "loss");
+    assert_eq!(found.len(), 50);
+    assert_eq!((found[49].0, found[40].1), (49, f64::NEG_INFINITY));
+    assert_eq!(found[49].1.to_bits(), (49.0_f64 / 7.0).to_bits());
+    wait(run.finish()).unwrap();
+    assert_eq!(fs::read_dir(folder.path().join("spill")).unwrap().count(), 0);
+
+    // The disk has a bound too.
+    let run = start(&book, small.with_when_full(spill()).with_spill_bytes(200_u64));
+    book.away.store(true, SeqCst);
+    for step in 0..50 {
+        wait(run.log_metric("loss", 1.0, step)).unwrap();
+    }
+    let lost = run.lost_metrics();
+    assert!((30..40).contains(&lost), "{lost}");
+    book.away.store(false, SeqCst);
+    let id = run.id();
+    wait(run.finish()).unwrap();
+    assert_eq!(book.points(id, "loss").len() as u64, 50 - lost);
 }
 
 #[test]

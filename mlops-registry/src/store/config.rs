@@ -15,7 +15,7 @@ pub struct StoreConfig {
     pub queue: usize,
     /// How many writes that wait at the same time share one wait for the disk, at most. 64.
     pub group: usize,
-    /// How many artifacts are written at the same time; more wait. 8.
+    /// How many artifacts of runs are written at the same time; more wait. 8.
     pub transfers: usize,
     /// How often the store looks for what other processes wrote, while somebody follows or watches. 250 ms.
     pub poll_interval: Duration,

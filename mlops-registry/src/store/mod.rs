@@ -69,11 +69,8 @@ impl SqliteStore {
     pub async fn open(path: impl Into<PathBuf>, config: StoreConfig) -> Result<Self> {
         let path = path.into();
         let folder = folder(&path);
-        disk::create_dirs(&folder)?;
         let artifacts = config.artifacts.clone().unwrap_or_else(|| folder.join("artifacts"));
         let thread = StoreThread::start(path, &config).await?;
-        // The file's own entry; SQLite sees to the entry of its log.
-        disk::sync_dir(&folder)?;
         let artifacts = thread.task(async { ArtifactStore::open_dir(artifacts).await }).await?;
         let transfers = Arc::new(Semaphore::new(config.transfers.max(1)));
         let shared = Arc::new(Shared { thread, artifacts, transfers, clock: config.clock });
@@ -87,10 +84,12 @@ impl SqliteStore {
     pub async fn migrate(path: impl Into<PathBuf>, config: StoreConfig) -> Result<Migrated> {
         let path = path.into();
         thread::once(move || async move {
+            disk::create_dirs(&folder(&path))?;
             let mut db = Connection::open_sqlite(&path, config.busy_timeout).await?;
             let (now, thing) = (config.clock.now(), path.display().to_string());
             let done = migrate::migrate(&mut db, migrate::MIGRATIONS, now, &thing).await;
             db.close().await?;
+            disk::sync_dir(&folder(&path))?;
             done
         })
         .await
@@ -122,6 +121,7 @@ impl SqliteStore {
     }
 }
 
+/// The folder that a database file lies in.
 fn folder(path: &Path) -> PathBuf {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new(".")).to_owned()

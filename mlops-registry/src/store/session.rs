@@ -9,6 +9,7 @@ use super::{
     thread::{Settle, Work, Write, panicked, stopped},
     words::int,
 };
+use crate::disk;
 use futures_util::FutureExt;
 use mlops_core::{
     Error, EventId, IdSource, Principal, Result, Timestamp,
@@ -40,9 +41,13 @@ impl Session {
         config: StoreConfig,
         announce: watch::Sender<Cursor>,
     ) -> Result<Self> {
+        let folder = super::folder(&path);
+        disk::create_dirs(&folder)?;
         let mut db = Connection::open_sqlite(&path, config.busy_timeout).await?;
         let now = config.clock.now();
         migrate::prepare(&mut db, MIGRATIONS, now, &path.display().to_string()).await?;
+        // The file's own entry; SQLite sees to the entry of its log.
+        disk::sync_dir(&folder)?;
         announce.send_replace(events::end(&mut db).await?);
         Ok(Self { path, config, db: Some(db), open: false, appended: None, announce })
     }
@@ -54,6 +59,8 @@ impl Session {
         loop {
             let work = match held.take() {
                 Some(work) => Ok(Some(work)),
+                // Who begins to follow also reads, so that this is left.
+                None if !self.followed() => Ok(queue.recv().await),
                 None => tokio::time::timeout_at(next_look, queue.recv()).await,
             };
             match work {
@@ -82,14 +89,15 @@ impl Session {
         queue: &mut mpsc::Receiver<Work>,
     ) -> Option<Work> {
         let (mut next, mut held, mut settles) = (Some(first), None, Vec::new());
-        while let Some(job) = next.take() {
+        for together in 1.. {
+            let Some(job) = next.take() else { break };
             let settle = job(self).await;
             if !self.open {
                 // The transaction is gone, and with it what those before this one had written.
                 self.lose(&mut settles);
             }
             settles.extend(settle);
-            if settles.len() >= self.config.group.max(1) {
+            if together >= self.config.group {
                 break;
             }
             match queue.try_recv() {
@@ -172,9 +180,14 @@ impl Session {
         Ok(())
     }
 
-    /// Announces what other processes have appended, if anybody listens. One receiver is the store's own.
+    /// Whether anybody waits for what comes. One receiver is the store's own.
+    fn followed(&self) -> bool {
+        self.announce.receiver_count() > 1
+    }
+
+    /// Announces what other processes have appended, if anybody listens.
     async fn look(&mut self) {
-        if self.announce.receiver_count() <= 1 {
+        if !self.followed() {
             return;
         }
         // A look that fails is made up for by the next one.

@@ -75,8 +75,8 @@ async fn the_same_bytes_are_stored_once_however_they_come() {
         let wanted = ArtifactRef::of(&bytes);
         for piece in [bytes.len(), 100_000] {
             assert_eq!(here.store.put(body(&bytes, piece)).await.unwrap(), wanted);
-            assert_eq!(elsewhere.put(body(&bytes, piece)).await.unwrap(), wanted);
         }
+        assert_eq!(elsewhere.put(body(&bytes, 100_000)).await.unwrap(), wanted);
         assert!(read(&here.store, &wanted).await.unwrap() == bytes);
         assert!(read(&elsewhere, &wanted).await.unwrap() == bytes);
     }

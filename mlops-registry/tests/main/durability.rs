@@ -1,17 +1,21 @@
 //! Acknowledged means on the disk: the order of system calls, and a kill at each of them.
 //!
-//! A kill cannot show a missing fsync, since the page cache outlives the process: the order shows it.
-//! The order cannot show that what a kill leaves behind is whole: the sweep shows it. Both watch this test
-//! binary run [`victim`] under strace; where there is none they say so and do nothing.
+//! A kill cannot show a missing fsync, since the page cache outlives the process: the order shows it, and
+//! a disk that loses whatever was not synced. Neither shows that what a kill leaves behind is whole: the
+//! sweep shows it. All watch this test binary run [`victim`] under strace; where there is none they say so
+//! and do nothing.
 
 #![cfg(target_os = "linux")]
 
+#[path = "durability/disk.rs"]
+mod disk;
 #[path = "durability/strace.rs"]
 mod strace;
 #[path = "durability/victim.rs"]
 mod victim;
 
 use crate::story::open;
+use disk::Disk;
 use futures_util::TryStreamExt;
 use mlops_core::{
     Alias, Digest, ModelName, Registry, RunId, Tracker,
@@ -35,7 +39,7 @@ use victim::{Acks, Story};
 
 /// How many kills each system call gets; the sweep spreads them over all its calls. Every single one
 /// with `MLOPS_KILLS=all`.
-const KILLS: usize = 6;
+const KILLS: usize = 4;
 
 #[test]
 fn a_put_is_acknowledged_after_its_bytes_and_its_entry_are_synced() {
@@ -82,6 +86,28 @@ fn between_acks<'a>(calls: &'a [Call], acks: &Acks) -> Vec<Vec<&'a Call>> {
     };
     let last = ends.len() - 1;
     (first..last).map(|index| done(ends[index - 1], ends[index])).collect()
+}
+
+#[test]
+fn a_power_cut_after_any_acknowledgement_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(calls) = strace::run_with_bytes(Story::Everything, folder.path()) else { return };
+    let said = fs::read(folder.path().join("acks")).unwrap();
+    let (mut disk, mut lines) = (Disk::new(folder.path()), said.split_inclusive(|b| *b == b'\n'));
+    let (mut heard, mut cuts) = (Vec::new(), 0);
+    for call in calls.iter().filter(|call| !call.failed) {
+        if !disk::acknowledges(call) {
+            disk.apply(call);
+            continue;
+        }
+        heard.extend(lines.next().unwrap());
+        let left = tempfile::tempdir().unwrap();
+        disk.cut(left.path());
+        fs::write(left.path().join("acks"), &heard).unwrap();
+        check(left.path());
+        cuts += 1;
+    }
+    assert_eq!(cuts, Acks::read(folder.path()).lines);
 }
 
 #[test]
@@ -134,10 +160,23 @@ fn short(name: &str) -> &str {
 
 /// Kills one run and checks what it leaves; whether it was killed before it was over.
 fn kills_and_checks(story: Story, kill: Injection) -> bool {
+    let _named = Named(kill);
     let folder = tempfile::tempdir().unwrap();
     strace::run(story, folder.path(), Some(kill));
     check(folder.path());
     !Acks::read(folder.path()).over
+}
+
+/// Says which kill it was when a check fails.
+struct Named(Injection);
+
+impl Drop for Named {
+    #[expect(clippy::print_stderr, reason = "a kill that does harm is named")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("killed at {} number {} of its thread", self.0.name, self.0.when);
+        }
+    }
 }
 
 /// Some of many, the first and the last among them.

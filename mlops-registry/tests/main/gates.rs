@@ -87,3 +87,33 @@ fn a_comparison_of_others_decides_nothing() {
     assert_eq!(reasons(&gate, &other, Some(&old)).len(), 1);
     assert_eq!(reasons(&gate, &new, None), Vec::<String>::new());
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_champion_is_followed_by_a_better_one() {
+    use crate::story::Home;
+    use mlops_core::{
+        Alias, Registry,
+        registry::{AliasMove, MoveAlias},
+    };
+
+    let home = Home::new().await;
+    let create = async |text: &str, auc: f64| {
+        let metrics = [("roc_auc".to_owned(), auc)].into();
+        let new = home.version("risk", text).with_metrics(metrics);
+        home.store.create_version(new).await.unwrap()
+    };
+    let promote = async |to: u64, gate: ChampionGate| {
+        let (model, champion) = (ModelName::new("risk").unwrap(), Alias::new("champion").unwrap());
+        let request = MoveAlias::new(model, champion, to, "the next").with_gate(gate);
+        home.store.move_alias(request).await.unwrap()
+    };
+    let (poor, first, next) =
+        (create("poor", 0.7).await, create("first", 0.9).await, create("next", 0.6).await);
+    assert!(matches!(promote(poor.id.version, gate()).await, AliasMove::Refused { .. }));
+    assert_eq!(promote(2, gate()).await, AliasMove::Moved { from: None, to: Some(2) });
+    let refused = promote(3, gate()).await;
+    assert!(matches!(&refused, AliasMove::Refused { unmet } if unmet.len() == 1), "{refused:?}");
+    let compared = gate().with_comparison(&first, &next, compared([7, 7], [9, 9]));
+    assert_eq!(promote(3, compared).await, AliasMove::Moved { from: Some(2), to: Some(3) });
+}

@@ -1,6 +1,6 @@
 //! Metrics between the code that measures and the thread that writes.
 
-use super::stopped;
+use super::{spill::Spill, stopped};
 use crate::{Result, tracker::Metric};
 use std::{
     collections::VecDeque,
@@ -18,15 +18,18 @@ pub(super) struct Buffer {
     waiting: Mutex<VecDeque<Metric>>,
     lost: AtomicU64,
     panicked: AtomicBool,
+    /// Where metrics go that find no place.
+    pub(super) spill: Option<Spill>,
 }
 
 impl Buffer {
-    pub(super) fn new(places: usize) -> Self {
+    pub(super) fn new(places: usize, spill: Option<Spill>) -> Self {
         Self {
             places: Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS)),
             waiting: Mutex::default(),
             lost: AtomicU64::new(0),
             panicked: AtomicBool::new(false),
+            spill,
         }
     }
 
@@ -36,7 +39,7 @@ impl Buffer {
         Ok(self.put(metric))
     }
 
-    /// Adds a metric if there is a place, else counts it as lost; how many wait now.
+    /// Adds a metric if there is a place, else spills it or counts it as lost; how many wait now.
     pub(super) fn try_push(&self, metric: Metric) -> Result<usize> {
         match self.places.try_acquire() {
             Ok(place) => {
@@ -44,7 +47,10 @@ impl Buffer {
                 Ok(self.put(metric))
             }
             Err(TryAcquireError::NoPermits) => {
-                self.lost.fetch_add(1, Relaxed);
+                let spilled = self.spill.as_ref().map(|spill| spill.push(&metric)).transpose();
+                if !spilled?.unwrap_or(false) {
+                    self.lose(1);
+                }
                 Ok(0)
             }
             Err(TryAcquireError::Closed) => Err(stopped()),
@@ -74,9 +80,13 @@ impl Buffer {
             waiting.drain(..count).count()
         };
         if lost {
-            self.lost.fetch_add(removed as u64, Relaxed);
+            self.lose(removed);
         }
         self.places.add_permits(removed);
+    }
+
+    pub(super) fn lose(&self, count: usize) {
+        self.lost.fetch_add(count as u64, Relaxed);
     }
 
     pub(super) fn lost(&self) -> u64 {

@@ -4,7 +4,7 @@ use super::{ActiveRun, RunOptions};
 use crate::{
     Error, ErrorKind, Result, Tracker,
     page::Search,
-    tracker::{CreateExperiment, CreateRun, Experiment},
+    tracker::{CreateExperiment, CreateRun, Experiment, Run},
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -39,23 +39,39 @@ impl<T: Tracker + ?Sized + 'static> TrackerExt for Arc<T> {
     }
 
     async fn start_run(&self, experiment: &str, options: RunOptions) -> Result<ActiveRun> {
-        let experiment = TrackerExt::experiment(self, experiment).await?;
-        let mut new = CreateRun::new(experiment.id);
-        let RunOptions { name, tags, parent, idempotency_key, .. } = options.clone();
-        new.tags = tags;
-        new.tags.insert("mlops.seed".to_owned(), options.seed.to_string());
-        (new.name, new.parent, new.idempotency_key) = (name, parent, idempotency_key);
-        new.started = Some(options.clock.now());
-        let run = self.create_run(new).await?;
-        if run.status.is_final() {
-            return Err(Error::conflict(format!("run {} has ended already", run.id)));
-        }
-        match self.renew_lease(&run.id, options.lease).await {
-            Err(error) if error.kind() != ErrorKind::Unsupported => return Err(error),
-            _ => {}
-        }
-        let tracker: Arc<dyn Tracker> = Arc::new(Self::clone(self));
-        ActiveRun::begin(tracker, run, options)
+        let run = create(self, experiment, &options).await?;
+        begin(Arc::new(Self::clone(self)), run, options).await
+    }
+}
+
+/// A run of the experiment of this name; one that there is already if the options' key names it.
+pub(crate) async fn create<T: Tracker + ?Sized + 'static>(
+    tracker: &Arc<T>,
+    experiment: &str,
+    options: &RunOptions,
+) -> Result<Run> {
+    let experiment = TrackerExt::experiment(tracker, experiment).await?;
+    let mut new = CreateRun::new(experiment.id);
+    let RunOptions { name, tags, parent, idempotency_key, .. } = options.clone();
+    new.tags = tags;
+    new.tags.insert("mlops.seed".to_owned(), options.seed.to_string());
+    (new.name, new.parent, new.idempotency_key) = (name, parent, idempotency_key);
+    new.started = Some(options.clock.now());
+    tracker.create_run(new).await
+}
+
+/// Works on a run, which must not have ended.
+pub(crate) async fn begin(
+    tracker: Arc<dyn Tracker>,
+    run: Run,
+    options: RunOptions,
+) -> Result<ActiveRun> {
+    if run.status.is_final() {
+        return Err(Error::conflict(format!("run {} has ended already", run.id)));
+    }
+    match tracker.renew_lease(&run.id, options.lease).await {
+        Err(error) if error.kind() != ErrorKind::Unsupported => Err(error),
+        _ => ActiveRun::begin(tracker, run, options),
     }
 }
 

@@ -5,9 +5,12 @@ mod buffer;
 mod extension;
 mod options;
 mod params;
+mod spill;
 mod worker;
 
 pub use extension::TrackerExt;
+#[cfg(feature = "pipeline")]
+pub(crate) use extension::{begin, create};
 pub use options::{RunOptions, WhenFull};
 pub use params::ParamValue;
 
@@ -15,6 +18,7 @@ use super::{
     Batch, DatasetInput, InputData, Metric, Run, RunChange, RunStatus, Tracker,
     active::{
         buffer::Buffer,
+        spill::Spill,
         worker::{Control, End, Worker},
     },
 };
@@ -76,7 +80,11 @@ impl ActiveRun {
     fn begin(tracker: Arc<dyn Tracker>, run: Run, options: RunOptions) -> Result<Self> {
         let (control, inbox) = mpsc::channel(CONTROLS);
         let (closing, closed) = std::sync::mpsc::channel();
-        let buffer = Arc::new(Buffer::new(options.buffer));
+        let spill = match &options.when_full {
+            WhenFull::Spill(folder) => Some(Spill::create(folder, run.id, options.spill_bytes)?),
+            _ => None,
+        };
+        let buffer = Arc::new(Buffer::new(options.buffer, spill));
         let worker = Worker::new(Arc::clone(&tracker), &run.id, Arc::clone(&buffer), &options);
         let thread = move || {
             // Dropped last, whichever way the end comes.
@@ -116,7 +124,7 @@ impl ActiveRun {
     /// [`flush`](Self::flush) or [`finish`](Self::finish).
     ///
     /// # Behavior
-    /// - if the buffer is full it waits, or drops and counts, as [`WhenFull`] says
+    /// - if the buffer is full it waits, drops and counts, or writes to the disk, as [`WhenFull`] says
     pub async fn log_metric(
         &self,
         name: impl Into<Arc<str>>,
@@ -126,14 +134,14 @@ impl ActiveRun {
         let metric = Metric::new(name, value, step.into(), self.options.clock.now());
         let waiting = match self.options.when_full {
             WhenFull::Wait => self.buffer.push(metric).await?,
-            WhenFull::Drop => self.buffer.try_push(metric)?,
+            WhenFull::Drop | WhenFull::Spill(_) => self.buffer.try_push(metric)?,
         };
         self.wake(waiting);
         Ok(())
     }
 
-    /// As [`log_metric`](Self::log_metric), for code that does not await: never waits, drops and
-    /// counts if the buffer is full.
+    /// As [`log_metric`](Self::log_metric), for code that does not await: if the buffer is full it
+    /// never waits; it drops and counts, or writes to the disk.
     pub fn push_metric(
         &self,
         name: impl Into<Arc<str>>,

@@ -1,10 +1,10 @@
 //! How one run differs from another.
 
 use crate::{Clock, RunId, SystemClock, setters::setters, tracker::Tags};
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// What happens to a metric when the buffer is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
     /// The caller waits for a place: for training. Never inside a served request.
@@ -12,6 +12,9 @@ pub enum WhenFull {
     Wait,
     /// The metric is dropped and counted.
     Drop,
+    /// The metric is put into a file of this folder, and written later; dropped and counted once
+    /// that file holds [`spill_bytes`](RunOptions::spill_bytes).
+    Spill(PathBuf),
 }
 
 /// How an [`ActiveRun`](super::ActiveRun) starts and works; right as it is for most.
@@ -36,6 +39,8 @@ pub struct RunOptions {
     pub flush_interval: Duration,
     /// What happens to a metric when the buffer is full.
     pub when_full: WhenFull,
+    /// The most bytes of metrics on the disk, if they are put there: 1 GiB.
+    pub spill_bytes: u64,
     /// How long after its process is gone the run counts as failed: one minute. Renewed three
     /// times as often.
     pub lease: Duration,
@@ -85,6 +90,7 @@ impl Default for RunOptions {
             batch: 1_000,
             flush_interval: Duration::from_secs(1),
             when_full: WhenFull::Wait,
+            spill_bytes: 1 << 30,
             lease: Duration::from_mins(1),
             close_within: Duration::from_secs(5),
             clock: Arc::new(SystemClock),
@@ -107,6 +113,8 @@ setters!(RunOptions {
     with_flush_interval => flush_interval: Duration,
     /// Says what happens to a metric when the buffer is full.
     with_when_full => when_full: WhenFull,
+    /// Sets the most bytes of metrics on the disk.
+    with_spill_bytes => spill_bytes: u64,
     /// Sets how long after its process is gone the run counts as failed.
     with_lease => lease: Duration,
     /// Sets the longest that ending tries again, and that dropping waits.

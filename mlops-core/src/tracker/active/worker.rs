@@ -173,7 +173,28 @@ impl Worker {
 
     async fn write_all(&mut self) -> Result<()> {
         while self.write_batch().await? {}
+        while self.write_spilled().await? {}
         Ok(())
+    }
+
+    /// Writes the first metrics that are on this machine's disk; whether there were any.
+    async fn write_spilled(&mut self) -> Result<bool> {
+        let Some(spill) = &self.buffer.spill else { return Ok(false) };
+        let (metrics, bytes) = spill.first(self.batch)?;
+        let count = metrics.len();
+        if count > 0 {
+            let batch = Batch::new().with_metrics(metrics);
+            match self.tracker.log_batch(&self.run, batch).await {
+                Ok(()) => {}
+                Err(error) if error.kind().row().may_retry => return Err(error),
+                Err(error) => {
+                    self.buffer.lose(count);
+                    self.trouble = Some(error);
+                }
+            }
+        }
+        spill.remove(bytes)?;
+        Ok(bytes > 0)
     }
 
     async fn flush(&mut self) -> Result<()> {

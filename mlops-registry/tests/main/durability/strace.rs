@@ -9,16 +9,19 @@ use std::{
 };
 
 /// The system calls that change what is on the disk. Some machines know only those that end in `at`.
-pub(crate) const TRACED: [&str; 9] = [
+pub(crate) const TRACED: [&str; 12] = [
     "openat",
     "write",
     "pwrite64",
+    "ftruncate",
     "fsync",
     "fdatasync",
     "rename",
     "renameat",
     "unlink",
     "unlinkat",
+    "mkdir",
+    "mkdirat",
 ];
 
 /// Where a run is killed: strace counts the calls of each thread on its own.
@@ -36,6 +39,7 @@ pub(crate) struct Call {
     /// The line at which it began, and the one at which it was done.
     pub(crate) begun: usize,
     pub(crate) done: usize,
+    pub(crate) failed: bool,
     /// The how manieth of this name in its thread.
     number: usize,
     ours: bool,
@@ -60,6 +64,19 @@ impl Call {
 
 /// Runs a story in a folder, perhaps to be killed; `None` if strace does not work here.
 pub(crate) fn run(story: Story, folder: &Path, kill: Option<Injection>) -> Option<Vec<Call>> {
+    let mut options = vec!["-s".to_owned(), "32".to_owned()];
+    if let Some(Injection { name, when }) = kill {
+        options.extend(["-e".to_owned(), format!("inject={name}:signal=KILL:when={when}")]);
+    }
+    trace(story, folder, &options, kill.is_some())
+}
+
+/// Runs a story and sees every byte that it writes: in hexadecimal digits, paths too.
+pub(crate) fn run_with_bytes(story: Story, folder: &Path) -> Option<Vec<Call>> {
+    trace(story, folder, &["-xx", "-s", "1000000"].map(str::to_owned), false)
+}
+
+fn trace(story: Story, folder: &Path, options: &[String], dies: bool) -> Option<Vec<Call>> {
     if let Err(why) = works() {
         skipped(&why);
         return None;
@@ -67,16 +84,13 @@ pub(crate) fn run(story: Story, folder: &Path, kill: Option<Injection>) -> Optio
     let (names, trace) = (TRACED.map(|name| format!("?{name}")).join(","), folder.join("trace"));
     let mut command = Command::new("strace");
     // Not with `--seccomp-bpf`, which is faster, and under which strace 6.1 kills nobody.
-    command.args(["-f", "-y", "-qq", "-s", "32", "-e", "signal=none"]);
+    command.args(["-f", "-y", "-qq", "-e", "signal=none"]).args(options);
     command.arg("-e").arg(format!("trace={names}")).arg("-o").arg(&trace);
-    if let Some(Injection { name, when }) = kill {
-        command.arg("-e").arg(format!("inject={name}:signal=KILL:when={when}"));
-    }
     command.arg(std::env::current_exe().unwrap());
     command.args(["durability::victim::victim", "--exact", "--ignored", "--test-threads=1"]);
     command.env(victim::FOLDER, folder).env(victim::STORY, story.name());
     let ended = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-    assert!(ended.success() || kill.is_some(), "the victim failed by itself: {ended}");
+    assert!(ended.success() || dies, "the victim failed by itself: {ended}");
     let text = fs::read_to_string(trace).unwrap();
     Some(read(&text, folder))
 }
@@ -97,7 +111,8 @@ fn skipped(why: &str) {
     println!("skipped: {test}: strace: {why}");
 }
 
-/// Lines are `PID name(args) = result`; a call that another thread interrupts is told in two.
+/// Lines are `PID name(args) = result`; a call that another thread interrupts is told in two. Calls come
+/// in the order in which they were done.
 fn read(text: &str, folder: &Path) -> Vec<Call> {
     let folder = folder.canonicalize().unwrap().to_str().unwrap().to_owned();
     let (mut calls, mut counts) = (Vec::new(), HashMap::<(String, String), usize>::new());
@@ -105,10 +120,10 @@ fn read(text: &str, folder: &Path) -> Vec<Call> {
     for (line, text) in text.lines().enumerate() {
         let Some((pid, rest)) = text.split_once(' ') else { continue };
         let rest = rest.trim_start();
+        let failed = rest.rsplit_once(" = ").is_some_and(|(_, result)| result.starts_with('-'));
         if rest.starts_with("<...") {
-            if let Some(mut call) = unfinished.remove(pid) {
-                call.done = line;
-                calls.push(call);
+            if let Some(call) = unfinished.remove(pid) {
+                calls.push(Call { done: line, failed, ..call });
             }
             continue;
         }
@@ -117,7 +132,7 @@ fn read(text: &str, folder: &Path) -> Vec<Call> {
         *count += 1;
         let (ours, number) = (args.contains(&folder), *count);
         let (name, args) = (name.to_owned(), args.to_owned());
-        let call = Call { name, args, begun: line, done: line, number, ours };
+        let call = Call { name, args, begun: line, done: line, failed, number, ours };
         if rest.ends_with("<unfinished ...>") {
             unfinished.insert(pid.to_owned(), call);
         } else {

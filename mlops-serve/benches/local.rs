@@ -1,0 +1,104 @@
+//! What it costs to ask a local predictor: inline, by way of its own threads, and through an
+//! endpoint; and how late the host's timers are beside a model that computes for 100 ms.
+//!
+//! `cargo bench -p mlops-serve --bench local`
+
+#![allow(clippy::unwrap_used, reason = "a bench may panic")]
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use mlops_core::{
+    Predictor, Result,
+    predictor::PredictRequest,
+    signature::{ModelSignature, TensorSpec},
+    tensor::{DType, Tensor, Tensors},
+};
+use mlops_serve::{
+    Endpoint, InferOptions, LocalConfig, LocalPredictor, Session, engines::SessionInfo,
+};
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::runtime::{Builder, Runtime};
+
+/// Gives its input back, after a while.
+#[derive(Debug)]
+struct Echo {
+    info: SessionInfo,
+    takes: Duration,
+}
+
+impl Session for Echo {
+    fn info(&self) -> &SessionInfo {
+        &self.info
+    }
+
+    fn run(&self, inputs: &Tensors, _: &InferOptions<'_>) -> Result<Tensors> {
+        let began = Instant::now();
+        while began.elapsed() < self.takes {
+            std::hint::spin_loop();
+        }
+        Ok(inputs.clone())
+    }
+}
+
+fn open(takes: Duration, config: &LocalConfig) -> LocalPredictor {
+    let x = || vec![TensorSpec::column("x", DType::F32)];
+    let signature = ModelSignature::new(x(), x()).unwrap();
+    let session = Echo { info: SessionInfo::new(signature, "echo", 0), takes };
+    LocalPredictor::open("echo", "1", Arc::new(session), config).unwrap()
+}
+
+fn request() -> PredictRequest {
+    PredictRequest::new(Tensors::one("x", Tensor::from_vec([1], vec![0.5_f32]).unwrap()))
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+fn calls(criterion: &mut Criterion) {
+    let (config, runtime) = (LocalConfig::default(), runtime());
+    let mut ask = |name: &str, predictor: &dyn Predictor| {
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(runtime.block_on(predictor.predict(request())).unwrap()));
+        });
+    };
+    ask("inline", &open(Duration::ZERO, &config));
+    ask("threaded", &open(Duration::ZERO, &config.clone().with_warm_up_rows(0)));
+    ask("endpoint", &Endpoint::from_predictor("echo", open(Duration::ZERO, &config)));
+}
+
+/// How late a timer of 1 ms is, at worst, while the model computes.
+fn timers(criterion: &mut Criterion) {
+    let predictor = open(Duration::from_millis(100), &LocalConfig::default().with_threads(1));
+    let runtime = runtime();
+    let mut group = criterion.benchmark_group("1 ms timer beside a 100 ms model");
+    group.sample_size(10).bench_function("latest", |bencher| {
+        bencher.iter_custom(|times| (0..times).map(|_| latest(&runtime, &predictor)).sum());
+    });
+}
+
+fn latest(runtime: &Runtime, predictor: &LocalPredictor) -> Duration {
+    let tick = Duration::from_millis(1);
+    runtime.block_on(async {
+        let mut answer = predictor.predict(request());
+        let mut latest = Duration::ZERO;
+        loop {
+            let began = Instant::now();
+            tokio::select! {
+                answer = &mut answer => {
+                    answer.unwrap();
+                    return latest;
+                }
+                () = tokio::time::sleep(tick) => {
+                    latest = latest.max(began.elapsed().saturating_sub(tick));
+                }
+            }
+        }
+    })
+}
+
+criterion_group!(benches, calls, timers);
+criterion_main!(benches);

@@ -1,0 +1,122 @@
+//! Multi-layer perceptrons in safetensors, computed and trained by candle.
+//!
+//! A package of the flavour `candle` names two files: `config`, a [`MlpConfig`] in JSON, and
+//! `weights`, safetensors in which layer *i* is `layers.i.weight` (`[outputs, inputs]`) and
+//! `layers.i.bias`, as `PyTorch` lays a linear layer out.
+//!
+//! Candle splits large products over whatever rayon pool surrounds them; here that is a pool of the
+//! engine's own, so that the host's is neither used nor made.
+
+mod config;
+mod error;
+mod network;
+mod random;
+mod session;
+mod train;
+mod weights;
+
+pub use config::{Activation, MlpConfig, Task};
+pub use train::{TrainOptions, TrainedMlp, train};
+
+use crate::engines::{Engine, LoadOptions, Session};
+use mlops_core::{Error, Result, ResultExt, model::ModelPackage};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use session::MlpSession;
+use std::{
+    fmt, fs,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Its name, and that of its flavour.
+const NAME: &str = "candle";
+
+/// Loads multi-layer perceptrons. Clones share one pool of threads, which is made when the first
+/// model is loaded.
+#[derive(Clone)]
+pub struct CandleEngine {
+    threads: usize,
+    pool: Arc<Mutex<Option<Arc<ThreadPool>>>>,
+}
+
+impl CandleEngine {
+    /// Computes on as many threads as the machine runs at once.
+    pub fn new() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { threads, pool: Arc::default() }
+    }
+
+    /// Sets how many threads compute, all models together; at least 1.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { threads: threads.max(1), pool: Arc::default() }
+    }
+
+    fn pool(&self) -> Result<Arc<ThreadPool>> {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = &*pool {
+            return Ok(Arc::clone(pool));
+        }
+        let made = Arc::new(thread_pool(self.threads)?);
+        *pool = Some(Arc::clone(&made));
+        Ok(made)
+    }
+}
+
+impl Default for CandleEngine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for CandleEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CandleEngine({} threads)", self.threads)
+    }
+}
+
+impl Engine for CandleEngine {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn recognises(&self, package: &ModelPackage) -> bool {
+        package.descriptor().flavor(NAME).is_some()
+    }
+
+    fn load(&self, package: &ModelPackage, options: &LoadOptions) -> Result<Arc<dyn Session>> {
+        let within = || "loading a candle model";
+        let config = read(package, "config", options).context(within)?;
+        let config = MlpConfig::from_json(&config).context(within)?;
+        let weights = read(package, "weights", options).context(within)?;
+        let network = weights::read(&weights, &config).context(within)?;
+        let session = MlpSession::new(config, network, self.pool()?, options)?;
+        Ok(Arc::new(session))
+    }
+}
+
+/// The bytes of the file that the flavour names.
+fn read(package: &ModelPackage, key: &str, options: &LoadOptions) -> Result<Vec<u8>> {
+    let named = package.descriptor().flavor(NAME).and_then(|flavor| flavor.get(key)?.as_str());
+    let unnamed = || Error::invalid(format!("the flavor {NAME:?} names no {key:?}"));
+    let name = named.ok_or_else(unnamed)?;
+    if let Some(path) = package.file(name) {
+        let size = fs::metadata(&path).map_err(|source| Error::io(name, source))?.len();
+        if size > options.max_model_bytes {
+            let (most, message) = (options.max_model_bytes, "bytes are the most that is loaded");
+            return Err(Error::too_large(format!("{name:?} has {size} bytes, {most} {message}")));
+        }
+    }
+    package.read(name)
+}
+
+/// Threads of our own; they end when the pool is dropped.
+fn thread_pool(threads: usize) -> Result<ThreadPool> {
+    ThreadPoolBuilder::new()
+        .num_threads(threads.max(1))
+        .thread_name(|number| format!("mlops-candle-{number}"))
+        .build()
+        .map_err(|cause| {
+            Error::unavailable("cannot start the threads that candle computes on")
+                .with_source(cause)
+        })
+}

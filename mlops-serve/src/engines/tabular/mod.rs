@@ -1,0 +1,138 @@
+//! Tree ensembles, linear models, small networks and their pre-processing, from ONNX, in pure
+//! Rust: what scikit-learn (by skl2onnx) and LightGBM (by onnxmltools) export.
+//!
+//! A file is read into a checked graph (`onnx`), lowered once into kernels in the order in which
+//! they run (`plan`, `ops`), and then run by any number of threads at once: nothing changes
+//! inside. Where the ONNX specification is silent, ONNX Runtime is followed.
+
+mod onnx;
+mod ops;
+mod plan;
+mod shapes;
+
+use super::{Engine, InferOptions, LoadOptions, Session, SessionInfo};
+use mlops_core::{Error, Result, ResultExt, model::ModelPackage, tensor::Tensors};
+use onnx::Graph;
+use plan::{Budget, Plan};
+use std::{fs, path::Path, sync::Arc};
+
+/// The engine's name.
+const NAME: &str = "tabular";
+/// How `MLflow` marks a package that holds an ONNX file, and where it says which.
+const FLAVOR: &str = "onnx";
+const DATA: &str = "data";
+
+/// Loads ONNX files of tabular models.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct TabularEngine;
+
+impl TabularEngine {
+    /// The engine; it holds nothing.
+    pub const fn new() -> Self {
+        Self
+    }
+
+    /// Loads a bare `.onnx` file.
+    pub fn load_file(
+        &self,
+        path: impl AsRef<Path>,
+        options: &LoadOptions,
+    ) -> Result<Arc<TabularSession>> {
+        let path = path.as_ref();
+        let within = || format!("loading {}", path.display());
+        let facts = fs::metadata(path).map_err(|source| Error::io(path.display(), source))?;
+        // Looked at before the bytes are in memory.
+        check_size(facts.len(), options).context(within)?;
+        let bytes = fs::read(path).map_err(|source| Error::io(path.display(), source))?;
+        TabularSession::load(&bytes, options).context(within).map(Arc::new)
+    }
+
+    /// The operators that are supported, each as its domain and its name.
+    pub fn operators() -> impl Iterator<Item = (&'static str, &'static str)> {
+        ops::OPERATORS.iter().map(|operator| (operator.domain, operator.name))
+    }
+}
+
+impl Engine for TabularEngine {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn recognises(&self, package: &ModelPackage) -> bool {
+        onnx_file(package).is_some()
+    }
+
+    fn load(&self, package: &ModelPackage, options: &LoadOptions) -> Result<Arc<dyn Session>> {
+        let folder = package.folder().display();
+        let missing = || Error::invalid(format!("the model package {folder} holds no ONNX file"));
+        let path = onnx_file(package).ok_or_else(missing)?;
+        let session = self.load_file(path, options)?;
+        let Some(described) = package.signature() else { return Ok(session) };
+        let session = Arc::try_unwrap(session);
+        let mut session = session.map_err(|_| Error::internal("a new session is shared"))?;
+        shapes::name_columns(&mut session.info.signature, described);
+        Ok(Arc::new(session))
+    }
+}
+
+/// The file that the descriptor names, or the one with the usual name.
+fn onnx_file(package: &ModelPackage) -> Option<std::path::PathBuf> {
+    let flavor = package.descriptor().flavor(FLAVOR)?;
+    let data = flavor.get(DATA).and_then(|name| name.as_str()).unwrap_or("model.onnx");
+    package.file(data)
+}
+
+fn check_size(bytes: u64, options: &LoadOptions) -> Result<()> {
+    let most = options.max_model_bytes;
+    if bytes > most {
+        return Err(Error::too_large(format!("the model has {bytes} bytes, over {most}")));
+    }
+    Ok(())
+}
+
+/// A loaded model. Any number of threads may run it at once; it starts none.
+#[derive(Debug)]
+pub struct TabularSession {
+    info: SessionInfo,
+    plan: Plan,
+    max_working_bytes: u64,
+}
+
+impl TabularSession {
+    /// Reads the bytes of an ONNX file, with the default bounds.
+    ///
+    /// # Behavior
+    /// - an operator, attribute, element type or version that is not supported is `Unsupported`;
+    ///   the message names it and its node
+    /// - bytes that are no ONNX model, or contradict themselves, are `InvalidInput`, whoever made
+    ///   them: no bytes make this panic, recurse deeply, or take much more memory than they have
+    pub fn from_onnx(bytes: &[u8]) -> Result<Self> {
+        Self::load(bytes, &LoadOptions::default())
+    }
+
+    /// Reads the bytes of an ONNX file, as [`TabularSession::from_onnx`] does, with these bounds.
+    pub fn load(bytes: &[u8], options: &LoadOptions) -> Result<Self> {
+        check_size(bytes.len() as u64, options)?;
+        let Graph { inputs, outputs, constants, nodes } = Graph::read(bytes)?;
+        let inputs = shapes::inputs(&inputs)?;
+        let plan = Plan::new(constants, nodes, &inputs, &outputs)?;
+        let signature = shapes::signature(inputs, &outputs, &plan)?;
+        let info = SessionInfo::new(signature, NAME, plan.weights_bytes());
+        Ok(Self { info, plan, max_working_bytes: options.max_working_bytes })
+    }
+}
+
+impl Session for TabularSession {
+    fn info(&self) -> &SessionInfo {
+        &self.info
+    }
+
+    fn run(&self, inputs: &Tensors, options: &InferOptions<'_>) -> Result<Tensors> {
+        let signature = &self.info.signature;
+        signature.check_inputs(inputs)?;
+        signature.check_outputs(options.outputs.unwrap_or_default())?;
+        let budget = Budget::AtATime(self.max_working_bytes);
+        self.plan.run(inputs, options.outputs, options.stop, budget)
+    }
+}

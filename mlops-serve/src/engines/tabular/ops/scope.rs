@@ -1,0 +1,112 @@
+//! What a kernel is given for one call: its inputs, the flag that stops it, the memory left.
+
+use super::super::onnx::Label;
+use mlops_core::{
+    Error, Result,
+    tensor::{DType, Tensor},
+};
+
+use crate::engines::Stop;
+
+/// How many rows are computed between two looks at the flag.
+const ROWS_BETWEEN_LOOKS: usize = 256;
+
+/// Bytes that an element of text is taken for before it is made.
+const TEXT_BYTES: usize = 16;
+
+/// What a tensor of this shape is taken to need. An axis of no length counts as one, so that
+/// whoever walks the others does not walk for ever; `None` is more than can be counted.
+pub(crate) fn nominal_bytes(shape: &[usize], dtype: DType) -> Option<u64> {
+    let size = u64::try_from(dtype.size().unwrap_or(TEXT_BYTES)).ok()?;
+    let mut lengths = shape.iter().map(|&axis| u64::try_from(axis.max(1)).ok());
+    lengths.try_fold(size, |bytes, axis| bytes.checked_mul(axis?))
+}
+
+/// The surroundings of one kernel in one call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope<'a> {
+    label: &'a Label,
+    stop: &'a Stop,
+    /// Bytes that its outputs may take.
+    room: u64,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn new(label: &'a Label, stop: &'a Stop, room: u64) -> Self {
+        Self { label, stop, room }
+    }
+
+    /// `Cancelled` or `TimedOut` if the call is to stop; looks only every few hundred rows.
+    pub(super) fn at_row(&self, row: usize) -> Result<()> {
+        if row.is_multiple_of(ROWS_BETWEEN_LOOKS) { self.stop.check() } else { Ok(()) }
+    }
+
+    /// The number of elements of an output about to be made; `TooLarge` if there is no room.
+    pub(super) fn count(&self, shape: &[usize], dtype: DType) -> Result<usize> {
+        if nominal_bytes(shape, dtype).is_none_or(|bytes| bytes > self.room) {
+            return Err(Error::too_large(format!(
+                "{}: an output of shape {shape:?} and type {dtype} needs more memory than a call may use",
+                self.label
+            )));
+        }
+        Ok(shape.iter().product())
+    }
+
+    /// An error about the inputs of this call.
+    pub(super) fn invalid(&self, why: impl std::fmt::Display) -> Error {
+        Error::invalid(format!("{}: {why}", self.label))
+    }
+
+    /// An error about something that the kernel does not do.
+    pub(super) fn unsupported(&self, why: impl std::fmt::Display) -> Error {
+        Error::unsupported(format!("{}: {why}, which is not supported", self.label))
+    }
+
+    /// A tensor of at most two axes as rows of columns. One axis is a single row, as in ONNX
+    /// Runtime.
+    pub(super) fn rows(&self, tensor: &Tensor) -> Result<(usize, usize)> {
+        match *tensor.shape() {
+            [columns] => Ok((1, columns)),
+            [rows, columns] => Ok((rows, columns)),
+            ref shape => Err(self.unsupported(format!("an input of {} axes", shape.len()))),
+        }
+    }
+
+    /// A negative axis counts from the end.
+    pub(super) fn axis(&self, axis: i64, rank: usize) -> Result<usize> {
+        let bad = || self.invalid(format!("axis {axis} of an input of {rank} axes"));
+        let from_start = if axis < 0 {
+            let back = usize::try_from(axis.unsigned_abs()).map_err(|_| bad())?;
+            rank.checked_sub(back)
+        } else {
+            usize::try_from(axis).ok()
+        };
+        from_start.filter(|&axis| axis < rank).ok_or_else(bad)
+    }
+}
+
+/// The inputs of one kernel in one call; how many there may be was checked when it was built.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inputs<'a>(&'a [Option<&'a Tensor>]);
+
+impl<'a> Inputs<'a> {
+    pub(crate) fn new(inputs: &'a [Option<&'a Tensor>]) -> Self {
+        Self(inputs)
+    }
+
+    /// The input at this place.
+    pub(super) fn at(&self, place: usize) -> Result<&'a Tensor> {
+        // Only optional inputs may be absent, and they are read by `optional`.
+        self.optional(place).ok_or_else(|| Error::internal(format!("input {place} is absent")))
+    }
+
+    /// The input at this place, unless it is left out.
+    pub(super) fn optional(&self, place: usize) -> Option<&'a Tensor> {
+        self.0.get(place).copied().flatten()
+    }
+
+    /// Every input that is not left out.
+    pub(super) fn all(&self) -> impl Iterator<Item = &'a Tensor> {
+        self.0.iter().copied().flatten()
+    }
+}

@@ -1,0 +1,333 @@
+//! A graph, lowered once: kernels in the order in which they run, values by index.
+
+use super::{
+    onnx::{Label, Node, Port, check_axes},
+    ops::{Build, Inputs, Kernel, Scope, nominal_bytes, operator},
+};
+use crate::engines::Stop;
+use mlops_core::{
+    Error, Result,
+    signature::TensorSpec,
+    tensor::{DType, Tensor, Tensors},
+};
+use std::{collections::HashMap, sync::Arc};
+
+/// A model, ready to run any number of times.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Name and slot of each input.
+    inputs: Vec<(Arc<str>, usize)>,
+    outputs: Vec<Output>,
+    constants: Vec<Tensor>,
+    calls: Vec<Call>,
+    slots: usize,
+}
+
+/// An output of the graph.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) name: Arc<str>,
+    pub(super) dtype: DType,
+    /// Names of the positions of its last axis, if its operator gives them.
+    pub(super) columns: Vec<Arc<str>>,
+    from: Operand,
+}
+
+/// Where a value is found.
+#[derive(Clone, Copy, Debug)]
+enum Operand {
+    /// An optional input that is left out.
+    Absent,
+    Constant(usize),
+    Slot(usize),
+}
+
+/// One kernel at its place in the graph.
+#[derive(Debug)]
+struct Call {
+    label: Label,
+    kernel: Box<dyn Kernel>,
+    inputs: Vec<Operand>,
+    /// Slots of the outputs; `None` for one that nobody named.
+    outputs: Vec<Option<usize>>,
+    /// Slots that no later call reads.
+    frees: Vec<usize>,
+}
+
+impl Plan {
+    /// Lowers every node.
+    ///
+    /// # Behavior
+    /// - an operator, attribute or element type that is not supported is `Unsupported` and named
+    /// - a node whose inputs or attributes contradict each other is `InvalidInput` and named
+    pub(super) fn new(
+        constants: Vec<(String, Tensor)>,
+        nodes: Vec<Node>,
+        inputs: &[TensorSpec],
+        outputs: &[Port],
+    ) -> Result<Self> {
+        let mut lowering = Lowering::default();
+        for (name, tensor) in constants {
+            lowering.constant(name, tensor);
+        }
+        let mut input = |spec: &TensorSpec| {
+            (Arc::clone(&spec.name), lowering.slot(spec.name.to_string(), spec.dtype))
+        };
+        let inputs = inputs.iter().map(&mut input).collect();
+        for node in nodes {
+            lowering.node(node)?;
+        }
+        let outputs = outputs.iter().map(|port| lowering.output(&port.name));
+        let outputs = outputs.collect::<Result<Vec<_>>>()?;
+        let Lowering { constants, mut calls, slots, .. } = lowering;
+        free_after_last_use(&mut calls, &outputs, slots);
+        Ok(Self { inputs, outputs, constants, calls, slots })
+    }
+
+    /// The outputs of the graph, in its order.
+    pub(super) fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// Memory that constants and kernels take.
+    pub(super) fn weights_bytes(&self) -> u64 {
+        let constants = self.constants.iter().map(bytes).sum::<u64>();
+        let kernels = self.calls.iter().map(|call| call.kernel.weights_bytes() as u64);
+        constants + kernels.sum::<u64>()
+    }
+
+    /// Computes the outputs of these names, or all; only the calls that they need.
+    pub(super) fn run(
+        &self,
+        inputs: &Tensors,
+        wanted: Option<&[Arc<str>]>,
+        stop: &Stop,
+        budget: Budget,
+    ) -> Result<Tensors> {
+        let outputs = self.wanted(wanted)?;
+        let needed = wanted.map(|_| self.needed(&outputs));
+        let mut values = Values::new(self.slots, budget);
+        for (name, slot) in &self.inputs {
+            values.put(*slot, inputs.require(name)?.clone())?;
+        }
+        for (at, call) in self.calls.iter().enumerate() {
+            if needed.as_ref().is_none_or(|needed| needed[at]) {
+                stop.check()?;
+                self.call(call, &mut values, stop)?;
+            }
+        }
+        let mut given = Tensors::new();
+        for output in outputs {
+            let value = self.value(output.from, &values);
+            let missing = || Error::internal(format!("output {:?} was not made", output.name));
+            given.push(Arc::clone(&output.name), value.ok_or_else(missing)?.clone())?;
+        }
+        Ok(given)
+    }
+
+    fn call(&self, call: &Call, values: &mut Values, stop: &Stop) -> Result<()> {
+        let inputs = call.inputs.iter().map(|&operand| self.value(operand, values));
+        let inputs: Vec<Option<&Tensor>> = inputs.collect();
+        let scope = Scope::new(&call.label, stop, values.room);
+        let outputs = call.kernel.run(&Inputs::new(&inputs), &scope)?;
+        for (slot, tensor) in call.outputs.iter().zip(outputs) {
+            check_axes(tensor.shape().len(), || format!("an output of {}", call.label))?;
+            if let Some(slot) = slot {
+                values.put(*slot, tensor)?;
+            }
+        }
+        for &slot in &call.frees {
+            values.free(slot);
+        }
+        Ok(())
+    }
+
+    fn value<'a>(&'a self, operand: Operand, values: &'a Values) -> Option<&'a Tensor> {
+        match operand {
+            Operand::Absent => None,
+            Operand::Constant(at) => self.constants.get(at),
+            Operand::Slot(at) => values.slots.get(at)?.as_ref(),
+        }
+    }
+
+    fn wanted(&self, names: Option<&[Arc<str>]>) -> Result<Vec<&Output>> {
+        let Some(names) = names else { return Ok(self.outputs.iter().collect()) };
+        let find = |name: &Arc<str>| {
+            let output = self.outputs.iter().find(|output| output.name == *name);
+            output.ok_or_else(|| Error::invalid(format!("the model has no output {name:?}")))
+        };
+        names.iter().map(find).collect()
+    }
+
+    /// Which calls these outputs need, directly or through others.
+    fn needed(&self, outputs: &[&Output]) -> Vec<bool> {
+        let mut slots = vec![false; self.slots];
+        let mark = |slots: &mut Vec<bool>, operand: Operand| {
+            if let Operand::Slot(slot) = operand {
+                slots[slot] = true;
+            }
+        };
+        for output in outputs {
+            mark(&mut slots, output.from);
+        }
+        let mut needed = vec![false; self.calls.len()];
+        for (at, call) in self.calls.iter().enumerate().rev() {
+            needed[at] = call.outputs.iter().flatten().any(|&slot| slots[slot]);
+            if needed[at] {
+                for &operand in &call.inputs {
+                    mark(&mut slots, operand);
+                }
+            }
+        }
+        needed
+    }
+}
+
+/// Bytes that the tensors of one run may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Budget {
+    /// At any one time.
+    AtATime(u64),
+    /// All together, those that were let go included: this bounds what a run does, too.
+    Together(u64),
+}
+
+/// The values of one run.
+#[derive(Debug)]
+struct Values {
+    slots: Vec<Option<Tensor>>,
+    /// Bytes that may still be taken.
+    room: u64,
+    /// Whether what is let go makes room.
+    makes_room: bool,
+}
+
+impl Values {
+    fn new(slots: usize, budget: Budget) -> Self {
+        let (room, makes_room) = match budget {
+            Budget::AtATime(bytes) => (bytes, true),
+            Budget::Together(bytes) => (bytes, false),
+        };
+        Self { slots: vec![None; slots], room, makes_room }
+    }
+
+    fn put(&mut self, slot: usize, tensor: Tensor) -> Result<()> {
+        let left = self.room.checked_sub(bytes(&tensor));
+        self.room = left.ok_or_else(|| {
+            Error::too_large("the tensors of this call need more memory than a call may use")
+        })?;
+        self.slots[slot] = Some(tensor);
+        Ok(())
+    }
+
+    fn free(&mut self, slot: usize) {
+        if let Some(tensor) = self.slots[slot].take()
+            && self.makes_room
+        {
+            self.room = self.room.saturating_add(bytes(&tensor));
+        }
+    }
+}
+
+/// What a tensor takes; its memory may be shared, and is counted all the same.
+fn bytes(tensor: &Tensor) -> u64 {
+    nominal_bytes(tensor.shape(), tensor.dtype()).unwrap_or(u64::MAX)
+}
+
+/// A graph on its way to a plan.
+#[derive(Debug, Default)]
+struct Lowering {
+    /// Each value by name: where it is and its element type.
+    values: HashMap<String, (Operand, DType)>,
+    constants: Vec<Tensor>,
+    calls: Vec<Call>,
+    slots: usize,
+    /// Names of columns that operators gave, by slot.
+    columns: HashMap<usize, Vec<Arc<str>>>,
+}
+
+impl Lowering {
+    fn constant(&mut self, name: String, tensor: Tensor) {
+        self.values.insert(name, (Operand::Constant(self.constants.len()), tensor.dtype()));
+        self.constants.push(tensor);
+    }
+
+    fn slot(&mut self, name: String, dtype: DType) -> usize {
+        let slot = self.slots;
+        self.slots += 1;
+        self.values.insert(name, (Operand::Slot(slot), dtype));
+        slot
+    }
+
+    fn node(&mut self, mut node: Node) -> Result<()> {
+        let Some(operator) = operator(&node.label.domain, &node.label.operator) else {
+            return Err(Error::unsupported(format!("{} is not supported", node.label)));
+        };
+        let find = |name: &String| match self.values.get(name) {
+            Some((operand, dtype)) => (*operand, Some(*dtype)),
+            // Only an empty name is unknown here: the graph was checked.
+            None => (Operand::Absent, None),
+        };
+        let (inputs, types): (Vec<Operand>, Vec<Option<DType>>) =
+            node.inputs.iter().map(find).unzip();
+        let mut build = Build {
+            label: &node.label,
+            version: node.version,
+            attributes: &mut node.attributes,
+            inputs: &types,
+            outputs: node.outputs.len(),
+        };
+        let lowered = operator.build(&mut build)?;
+        if node.outputs.len() > lowered.outputs.len() {
+            let (given, most) = (node.outputs.len(), lowered.outputs.len());
+            let why = format!("{}: {given} outputs where {most} belong", node.label);
+            return Err(Error::invalid(why));
+        }
+        let mut outputs = Vec::with_capacity(node.outputs.len());
+        for (name, dtype) in node.outputs.into_iter().zip(lowered.outputs) {
+            outputs.push(if name.is_empty() { None } else { Some(self.slot(name, dtype)) });
+        }
+        if let ([Some(slot)], false) = (&outputs[..], lowered.columns.is_empty()) {
+            self.columns.insert(*slot, lowered.columns);
+        }
+        let (label, kernel) = (node.label, lowered.kernel);
+        self.calls.push(Call { label, kernel, inputs, outputs, frees: Vec::new() });
+        Ok(())
+    }
+
+    fn output(&self, name: &Arc<str>) -> Result<Output> {
+        let value = self.values.get(name.as_ref());
+        let missing = || Error::invalid(format!("output {name:?} is never made"));
+        let &(from, dtype) = value.ok_or_else(missing)?;
+        let columns = match from {
+            Operand::Slot(slot) => self.columns.get(&slot).cloned().unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        Ok(Output { name: Arc::clone(name), dtype, columns, from })
+    }
+}
+
+/// Lets each value go after the last call that reads it, unless it is an output.
+fn free_after_last_use(calls: &mut [Call], outputs: &[Output], slots: usize) {
+    let mut kept = vec![false; slots];
+    for output in outputs {
+        if let Operand::Slot(slot) = output.from {
+            kept[slot] = true;
+        }
+    }
+    for call in calls.iter_mut().rev() {
+        for operand in &call.inputs {
+            if let Operand::Slot(slot) = *operand
+                && !std::mem::replace(&mut kept[slot], true)
+            {
+                call.frees.push(slot);
+            }
+        }
+        // What nobody reads goes at once.
+        for &slot in call.outputs.iter().flatten() {
+            if !std::mem::replace(&mut kept[slot], true) {
+                call.frees.push(slot);
+            }
+        }
+    }
+}

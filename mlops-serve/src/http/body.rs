@@ -1,0 +1,143 @@
+//! Bodies, bounded: one by one, all together, and in time.
+
+use super::{config::HttpConfig, refusal::Refusal};
+use axum::{
+    body::{Body, BodyDataStream},
+    http::{HeaderMap, StatusCode, header},
+};
+use futures_util::StreamExt;
+use mlops_core::{Error, ErrorKind};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+/// Bytes of bodies that the router may still hold.
+#[derive(Debug)]
+pub(super) struct Budget(AtomicUsize);
+
+impl Budget {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(AtomicUsize::new(bytes))
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let less = |left: usize| left.checked_sub(bytes);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+}
+
+/// A body in memory; dropped, it gives its share of the budget back.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) bytes: Vec<u8>,
+    taken: usize,
+    budget: Arc<Budget>,
+}
+
+impl Held {
+    fn push(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
+        if !self.budget.take(chunk.len()) {
+            let message = "the bodies of other requests fill the memory set aside for them";
+            return Err(Error::new(ErrorKind::Overloaded, message).into());
+        }
+        self.taken += chunk.len();
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.0.fetch_add(self.taken, Ordering::Relaxed);
+    }
+}
+
+/// Reads a body within its bounds.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    config: &HttpConfig,
+    budget: &Arc<Budget>,
+) -> Result<Held, Refusal> {
+    refuse_coding(headers)?;
+    let declared = declared_length(headers);
+    let within = async {
+        let mut stream = body.into_data_stream();
+        if declared.is_some_and(|length| length > config.max_body_bytes) {
+            drain(&mut stream, headers, config, declared).await;
+            return Err(too_large(config));
+        }
+        let room = declared.unwrap_or(0).min(1 << 20);
+        let budget = Arc::clone(budget);
+        let mut held = Held { bytes: Vec::with_capacity(room), taken: 0, budget };
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|_| {
+                Refusal::new(StatusCode::BAD_REQUEST, "the body ended before its time")
+            })?;
+            if held.bytes.len() + chunk.len() > config.max_body_bytes {
+                drop(held);
+                drain(&mut stream, headers, config, None).await;
+                return Err(too_large(config));
+            }
+            held.push(&chunk)?;
+        }
+        Ok(held)
+    };
+    let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
+    in_time(config.timeout, within).await.unwrap_or_else(|| Err(late()))
+}
+
+/// The future's value, or `None` after this long.
+pub(super) async fn in_time<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    match limit {
+        None => Some(work.await),
+        Some(limit) => tokio::time::timeout(limit, work).await.ok(),
+    }
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn refuse_coding(headers: &HeaderMap) -> Result<(), Refusal> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(coding) if coding != "identity" => Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "a body with a content-encoding is not taken: send it as it is",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn too_large(config: &HttpConfig) -> Refusal {
+    Error::too_large(format!("the body is longer than {} bytes", config.max_body_bytes)).into()
+}
+
+/// Reads and drops what is still coming, so that the client gets to read the refusal.
+async fn drain(
+    stream: &mut BodyDataStream,
+    headers: &HeaderMap,
+    config: &HttpConfig,
+    declared: Option<usize>,
+) {
+    let hopeless = declared.is_some_and(|length| length > config.max_drained_bytes);
+    // A client that asked before sending has sent nothing; it need not begin.
+    if hopeless || headers.contains_key(header::EXPECT) {
+        return;
+    }
+    let mut left = config.max_drained_bytes;
+    while let Some(Ok(chunk)) = stream.next().await {
+        match left.checked_sub(chunk.len()) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}

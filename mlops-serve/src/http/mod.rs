@@ -1,0 +1,63 @@
+//! The Open Inference Protocol v2 over HTTP, as a router that nests in any axum app.
+//!
+//! No listener, no global, no logic: a route reads a body, asks a [`Predictor`] and writes its answer.
+//! The bytes are the business of [`oip`], which knows no server.
+//!
+//! | route | answers |
+//! |---|---|
+//! | `GET /v2` | name, version, extensions |
+//! | `GET /v2/health/live` | 200 |
+//! | `GET /v2/health/ready` | 200 if there is a model and every one is ready, else 503; says which is stale |
+//! | `GET /v2/models` | the models' names |
+//! | `GET /v2/models/{name}[/versions/{v}]` | inputs, outputs, version |
+//! | `GET /v2/models/{name}[/versions/{v}]/ready` | 200 or 503; says `stale` |
+//! | `POST /v2/models/{name}[/versions/{v}]/infer` | the outputs, as JSON or raw bytes |
+//! | `POST /v2/models/{name}/outcomes` | how many outcomes the log has taken: one, or an array |
+//!
+//! # Behavior
+//!
+//! - an answer carries its prediction id in the parameter `prediction` and the header `x-prediction-id`
+//! - an error is `{"error": "…"}` that names the thing, with the status of its
+//!   [kind](mlops_core::ErrorKind); a caller's mistake is a 4xx, where others answer 500
+//! - inputs are checked against the model's signature before it is asked; what is not declared is
+//!   refused, never ignored
+//! - a request never harms another: a model that panics is a 500 to its own caller
+//! - `id` is echoed, and absent where the caller gave none
+//! - a version in the path must be the one that answers, else 404, also if it was swapped meanwhile
+//! - an outcome's 200 comes after [`OutcomeLog::append`](mlops_core::inference_log::OutcomeLog::append)
+//!   has returned
+//! - a body over [`HttpConfig::max_body_bytes`] is 413, one that would fill the memory set aside for
+//!   all is 429, one that does not come in time is 408, an answer that does not come in time is 504
+//! - bodies with a content-encoding are 415; a path's other methods are 405 with `Allow`
+//! - unknown paths below `/v2` are answered here; the host keeps its own fallback for the rest
+//!
+//! Deliberately absent: Triton's shared memory, classification, sequences, statistics and repository
+//! control; each is refused by name or 404.
+
+mod body;
+mod config;
+mod counters;
+mod infer;
+pub mod oip;
+mod outcomes;
+mod refusal;
+mod routes;
+mod service;
+
+pub use config::HttpConfig;
+pub use counters::{HttpCounters, HttpCounts};
+pub use service::{HealthSource, ModelStatus, Service};
+
+use mlops_core::Predictor;
+use std::sync::Arc;
+
+/// A router over these models, each under the name that its `info` gives now.
+///
+/// [`Service`] has more: outcomes, status, other names.
+pub fn router(
+    models: impl IntoIterator<Item = Arc<dyn Predictor>>,
+    config: HttpConfig,
+) -> axum::Router {
+    let service = Service::new().with_config(config);
+    models.into_iter().fold(service, Service::with_model).into_router()
+}

@@ -1,0 +1,167 @@
+//! Paths and methods, and the routes that only describe.
+
+use super::{
+    counters::counted,
+    infer, oip, outcomes,
+    refusal::{Refusal, json},
+    service::Service,
+};
+use axum::{
+    Router,
+    extract::{Path, State, rejection::PathRejection},
+    http::{Method, StatusCode},
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use futures_util::future::join_all;
+use mlops_core::{Error, Predictor};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+
+/// The model, and perhaps the version, that a path names.
+#[derive(Deserialize)]
+pub(super) struct Target {
+    pub(super) name: String,
+    pub(super) version: Option<String>,
+}
+
+pub(super) type TargetPath = Result<Path<Target>, PathRejection>;
+
+/// All routes. Unknown paths are answered below `/v2` only, so that a host keeps its own fallback.
+pub(super) fn router(service: Arc<Service>) -> Router {
+    let mut router = Router::new()
+        .route("/v2", get(server))
+        .route("/v2/", get(server))
+        .route("/v2/health/live", get(live))
+        .route("/v2/health/ready", get(ready))
+        .route("/v2/models", get(models))
+        .route("/v2/models/{name}/outcomes", post(outcomes::outcomes));
+    for model in ["/v2/models/{name}", "/v2/models/{name}/versions/{version}"] {
+        router = router
+            .route(model, get(metadata))
+            .route(&format!("{model}/ready"), get(model_ready))
+            .route(&format!("{model}/infer"), post(infer::infer));
+    }
+    router
+        .method_not_allowed_fallback(wrong_method)
+        .route("/v2/{*rest}", axum::routing::any(no_such_path))
+        .route_layer(from_fn_with_state(Arc::clone(&service), counted))
+        .with_state(service)
+}
+
+/// The parts of a path; percent-encoding that is no UTF-8 is the caller's mistake.
+pub(super) fn target(path: TargetPath) -> Result<Target, Refusal> {
+    let wrong = |_| Error::invalid("the path's percent-encoding is not UTF-8");
+    Ok(path.map_err(wrong)?.0)
+}
+
+async fn no_such_path() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "there is no such path: see GET /v2")
+}
+
+async fn wrong_method(method: Method) -> Refusal {
+    let message = format!("method {method} is not for this path");
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message)
+}
+
+async fn server(State(service): State<Arc<Service>>) -> Response {
+    let config = &service.config;
+    json(StatusCode::OK, oip::server_metadata(&config.server_name, &config.server_version))
+}
+
+async fn live() -> Response {
+    json(StatusCode::OK, br#"{"live":true}"#.to_vec())
+}
+
+async fn models(State(service): State<Arc<Service>>) -> Response {
+    #[derive(Serialize)]
+    struct Models<'a> {
+        models: Vec<&'a str>,
+    }
+    let models = Models { models: service.models.keys().map(AsRef::as_ref).collect() };
+    json(StatusCode::OK, to_json(&models))
+}
+
+async fn metadata(
+    State(service): State<Arc<Service>>,
+    path: TargetPath,
+) -> Result<Response, Refusal> {
+    let Target { name, version } = target(path)?;
+    let info = service.model(&name, version.as_deref())?.info();
+    Ok(json(StatusCode::OK, oip::model_metadata(&name, &info)))
+}
+
+/// One model's health.
+#[derive(Serialize)]
+struct Health {
+    name: String,
+    version: String,
+    ready: bool,
+    stale: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Health {
+    async fn of(service: &Service, name: &str, model: &dyn Predictor) -> Self {
+        let limit = service.config.timeout.map(|limit| limit.min(Duration::from_secs(5)));
+        let ready = super::body::in_time(limit, model.ready()).await;
+        let error = match ready {
+            Some(Ok(())) => None,
+            Some(Err(error)) => Some(error.message().to_owned()),
+            None => Some("it did not say in time whether it is ready".to_owned()),
+        };
+        let status = service.status(name);
+        let error = error.map(|error| format!("model {name:?} is not ready: {error}"));
+        Self {
+            name: name.to_owned(),
+            version: model.info().version.as_ref().to_owned(),
+            ready: error.is_none(),
+            stale: status.stale,
+            reason: status.reason,
+            error,
+        }
+    }
+}
+
+async fn model_ready(
+    State(service): State<Arc<Service>>,
+    path: TargetPath,
+) -> Result<Response, Refusal> {
+    let Target { name, version } = target(path)?;
+    let model = service.model(&name, version.as_deref())?;
+    let health = Health::of(&service, &name, model).await;
+    Ok(json(ready_status(health.ready), to_json(&health)))
+}
+
+/// Ready if every model is, and there is one: a server without models answers nobody.
+async fn ready(State(service): State<Arc<Service>>) -> Response {
+    #[derive(Serialize)]
+    struct All {
+        ready: bool,
+        stale: bool,
+        models: Vec<Health>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    }
+    let each = service.models.iter().map(|(name, model)| Health::of(&service, name, model));
+    let models = join_all(each).await;
+    let error = match models.iter().find_map(|health| health.error.clone()) {
+        None if models.is_empty() => Some("no model is loaded".to_owned()),
+        error => error,
+    };
+    let (ready, stale) = (error.is_none(), models.iter().any(|health| health.stale));
+    let all = All { ready, stale, models, error };
+    json(ready_status(all.ready), to_json(&all)).into_response()
+}
+
+fn ready_status(ready: bool) -> StatusCode {
+    if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("text and booleans are valid JSON")
+}

@@ -1,0 +1,205 @@
+//! What the router is made of: models by name, where outcomes go, and what is said of health.
+
+use super::{HttpConfig, HttpCounters, body::Budget, routes};
+use axum::Router;
+use mlops_core::{Clock, Error, Predictor, Result, SystemClock, inference_log::OutcomeLog};
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// What a model's health answers say beside ready or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelStatus {
+    /// Whether it answers from what it last knew, because what it follows is away.
+    pub stale: bool,
+    /// Why, in words for an operator; nothing private.
+    pub reason: Option<String>,
+}
+
+impl ModelStatus {
+    /// Up to date.
+    pub fn fresh() -> Self {
+        Self::default()
+    }
+
+    /// Answering from what it last knew.
+    pub fn stale(reason: impl Into<String>) -> Self {
+        Self { stale: true, reason: Some(reason.into()) }
+    }
+}
+
+/// Where a model's [`ModelStatus`] comes from. Asked at each health request: cheap, non-blocking.
+///
+/// Any closure is one.
+pub trait HealthSource: Send + Sync {
+    /// How it is now.
+    fn status(&self) -> ModelStatus;
+}
+
+impl<F: Fn() -> ModelStatus + Send + Sync> HealthSource for F {
+    fn status(&self) -> ModelStatus {
+        self()
+    }
+}
+
+/// Collects what a router serves.
+///
+/// ```
+/// use mlops_core::{signature::ModelSignature, testing::FnPredictor};
+/// use mlops_serve::http::{HttpConfig, ModelStatus, Service};
+///
+/// let model = FnPredictor::new("risk", ModelSignature::default(), |inputs| Ok(inputs.clone()));
+/// let router = Service::new()
+///     .with_model(model)
+///     .with_status("risk", ModelStatus::fresh)
+///     .with_config(HttpConfig::default().with_max_body_bytes(1 << 20))
+///     .into_router();
+/// let app: axum::Router = axum::Router::new().nest("/ml", router);
+/// ```
+#[derive(Clone)]
+pub struct Service {
+    pub(super) models: BTreeMap<Arc<str>, Arc<dyn Predictor>>,
+    statuses: BTreeMap<Arc<str>, Arc<dyn HealthSource>>,
+    outcomes: Option<Arc<dyn OutcomeLog>>,
+    outcomes_of: BTreeMap<Arc<str>, Arc<dyn OutcomeLog>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) config: HttpConfig,
+    pub(super) budget: Arc<Budget>,
+    pub(super) counters: Arc<HttpCounters>,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Service {
+    /// No models: alive, and not ready.
+    pub fn new() -> Self {
+        let config = HttpConfig::default();
+        Self {
+            models: BTreeMap::new(),
+            statuses: BTreeMap::new(),
+            outcomes: None,
+            outcomes_of: BTreeMap::new(),
+            clock: Arc::new(SystemClock),
+            budget: Arc::new(Budget::new(config.max_bytes_in_flight)),
+            config,
+            counters: Arc::default(),
+        }
+    }
+
+    /// Serves this under the name that its `info` gives now; a model already there is replaced.
+    #[must_use]
+    pub fn with_model(self, model: impl Predictor + 'static) -> Self {
+        let name = Arc::clone(&model.info().name);
+        self.with_named(name, model)
+    }
+
+    /// Serves this under another name: an endpoint has its own, whatever model answers in it.
+    #[must_use]
+    pub fn with_named(
+        mut self,
+        name: impl Into<Arc<str>>,
+        model: impl Predictor + 'static,
+    ) -> Self {
+        self.models.insert(name.into(), Arc::new(model));
+        self
+    }
+
+    /// Keeps outcomes here; without a log their route answers 501.
+    #[must_use]
+    pub fn with_outcomes(mut self, log: Arc<dyn OutcomeLog>) -> Self {
+        self.outcomes = Some(log);
+        self
+    }
+
+    /// Keeps the outcomes of the model of this name here, whatever holds for the others.
+    #[must_use]
+    pub fn with_outcomes_of(
+        mut self,
+        model: impl Into<Arc<str>>,
+        log: Arc<dyn OutcomeLog>,
+    ) -> Self {
+        self.outcomes_of.insert(model.into(), log);
+        self
+    }
+
+    /// Asks this about the health of the model of this name.
+    #[must_use]
+    pub fn with_status(
+        mut self,
+        model: impl Into<Arc<str>>,
+        source: impl HealthSource + 'static,
+    ) -> Self {
+        self.statuses.insert(model.into(), Arc::new(source));
+        self
+    }
+
+    /// Takes the time for deadlines from here.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets bounds and names.
+    #[must_use]
+    pub fn with_config(mut self, config: HttpConfig) -> Self {
+        self.budget = Arc::new(Budget::new(config.max_bytes_in_flight));
+        self.config = config;
+        self
+    }
+
+    /// What the router counts; stays readable once the router is made.
+    pub fn counters(&self) -> Arc<HttpCounters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// The router: routes below `/v2`, no fallback, no state left to give.
+    pub fn into_router(self) -> Router {
+        routes::router(Arc::new(self))
+    }
+
+    /// The model of this name and, if one is asked for, of this version.
+    pub(super) fn model(&self, name: &str, version: Option<&str>) -> Result<&Arc<dyn Predictor>> {
+        let model = self.models.get(name);
+        let model =
+            model.ok_or_else(|| Error::not_found(format!("there is no model {}", shown(name))))?;
+        match version {
+            Some(version) if *version != *model.info().version => Err(Error::not_found(format!(
+                "model {name:?} has no version {} here",
+                shown(version)
+            ))),
+            _ => Ok(model),
+        }
+    }
+
+    /// Where the outcomes of the model of this name go.
+    pub(super) fn outcomes(&self, name: &str) -> Result<&Arc<dyn OutcomeLog>> {
+        let log = self.outcomes_of.get(name).or(self.outcomes.as_ref());
+        log.ok_or_else(|| Error::unsupported("this server keeps no outcomes"))
+    }
+
+    pub(super) fn status(&self, name: &str) -> ModelStatus {
+        self.statuses.get(name).map(|source| source.status()).unwrap_or_default()
+    }
+}
+
+/// A caller's name, quoted, and no longer than a line.
+fn shown(name: &str) -> String {
+    let short: String = name.chars().take(100).collect();
+    if short.len() == name.len() { format!("{name:?}") } else { format!("{short:?}…") }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (models, outcomes) = (self.models.keys(), self.outcomes_of.keys());
+        f.debug_struct("Service")
+            .field("models", &models.collect::<Vec<_>>())
+            .field("outcomes", &self.outcomes.is_some())
+            .field("outcomes_of", &outcomes.collect::<Vec<_>>())
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

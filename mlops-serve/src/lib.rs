@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+pub mod engines;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod local;
+pub mod rollout;
+
+pub use engines::{Engine, InferOptions, LoadOptions, Session, SessionInfo, Stop};
+pub use local::{LocalConfig, LocalPredictor, load_package};
+pub use rollout::endpoint::{Endpoint, EndpointConfig};

@@ -1,0 +1,68 @@
+//! Which requests are short enough for the host's thread.
+
+use std::{
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+/// So many calls over the limit in a row are the model's doing, not another process's.
+const STRIKES: u32 = 16;
+
+/// The bound on rows: what the warm-up measured, lowered if real requests take longer.
+#[derive(Debug)]
+pub(super) struct Inline {
+    /// 0: none.
+    rows: AtomicUsize,
+    limit: Duration,
+    over: AtomicU32,
+}
+
+impl Inline {
+    pub(super) fn new(rows: usize, limit: Duration) -> Self {
+        Self { rows: AtomicUsize::new(rows), limit, over: AtomicU32::new(0) }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn takes(&self, rows: usize) -> bool {
+        let most = self.rows();
+        most > 0 && rows <= most
+    }
+
+    /// Learns from a call. Made-up rows may be cheaper than real ones.
+    pub(super) fn ran(&self, rows: usize, took: Duration) {
+        if took <= self.limit {
+            self.over.store(0, Ordering::Relaxed);
+        } else if self.over.fetch_add(1, Ordering::Relaxed) + 1 >= STRIKES {
+            self.over.store(0, Ordering::Relaxed);
+            self.rows.fetch_min(rows / 2, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_take_too_long_again_and_again_lower_the_bound() {
+        let (short, long) = (Duration::from_micros(50), Duration::from_micros(150));
+        let inline = Inline::new(64, Duration::from_micros(100));
+        for _ in 0..STRIKES - 1 {
+            inline.ran(8, long);
+        }
+        inline.ran(8, short);
+        inline.ran(8, long);
+        assert!(inline.takes(64) && inline.takes(0) && !inline.takes(65));
+        for _ in 0..STRIKES - 1 {
+            inline.ran(8, long);
+        }
+        assert_eq!(inline.rows(), 4);
+        for _ in 0..STRIKES {
+            inline.ran(1, long);
+        }
+        assert!(!inline.takes(1) && !inline.takes(0));
+    }
+}

@@ -1,0 +1,229 @@
+//! A name that clients call, and what answers behind it now.
+
+mod attendant;
+mod cache;
+mod compatible;
+mod config;
+mod follow;
+mod load;
+mod stats;
+mod status;
+
+pub use compatible::check_compatible;
+pub use config::EndpointConfig;
+pub use follow::Follower;
+pub use stats::EndpointStats;
+pub use status::EndpointStatus;
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use mlops_core::{
+    Clock, Error, Observer, Predictor, Registry, Result, SystemClock,
+    predictor::{PredictRequest, PredictResponse, PredictorInfo},
+};
+use stats::Counters;
+use status::{Live, Standing};
+use std::{
+    fmt,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// A name that clients call. Clones are handles to the same endpoint.
+///
+/// An endpoint that [follows](Self::connect) an alias of a registry answers with the version that
+/// the alias points at, and goes over to another one without losing a request: the new model is
+/// fetched, verified, loaded and warmed beside the old one, which finishes what it has begun.
+///
+/// # Behavior
+/// - once it exists it always has a model that answers; what fails to come up never replaces it
+/// - a model that would break its callers does not replace it, unless the configuration allows it
+///   ([`check_compatible`] says what breaks)
+/// - while the registry is away it goes on answering, says `stale`, and catches up later; a new
+///   process boots from the verified copy in its cache
+/// - a predictor that panics loses that one request, which is `Internal`
+/// - following ends when the last handle is dropped
+#[derive(Clone)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+    /// Dropped with the last handle.
+    _following: Option<Arc<oneshot::Sender<()>>>,
+}
+
+/// What all handles and the follower see.
+struct Shared {
+    name: Arc<str>,
+    live: RwLock<Arc<Live>>,
+    standing: Mutex<Standing>,
+    counters: Counters,
+    observers: RwLock<Arc<Vec<Arc<dyn Observer>>>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Endpoint {
+    /// An endpoint that one predictor answers for ever.
+    pub fn from_predictor(name: impl Into<Arc<str>>, predictor: impl Predictor + 'static) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let live = Live::new(Arc::new(predictor), None, clock.now());
+        let standing = Standing::fixed();
+        let shared = Shared::new(name.into(), live, standing, clock, Counters::default());
+        Self { shared, _following: None }
+    }
+
+    /// Follows `models:/NAME@ALIAS` (or a fixed version) of a registry, on the tokio runtime that
+    /// this is called on.
+    ///
+    /// Returns once a model is ready to answer: the version that the registry names, or the last
+    /// one from the cache if the registry cannot be asked or its version does not come up (the
+    /// [status](Self::status) is then `stale`). Fails if there is neither, and with `Unsupported`
+    /// where no tokio runtime runs: [`connect_with_follower`](Self::connect_with_follower) is for
+    /// other executors.
+    pub async fn connect(
+        uri: &str,
+        registry: Arc<dyn Registry>,
+        config: EndpointConfig,
+    ) -> Result<Self> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|cause| {
+            Error::unsupported("no tokio runtime runs here to follow a registry on")
+                .with_source(cause)
+        })?;
+        let (endpoint, follower) = Self::connect_with_follower(uri, registry, config).await?;
+        runtime.spawn(follower);
+        Ok(endpoint)
+    }
+
+    /// As [`connect`](Self::connect), but the host spawns what follows, on any executor. While
+    /// nobody polls it the endpoint goes on answering with what it has.
+    pub async fn connect_with_follower(
+        uri: &str,
+        registry: Arc<dyn Registry>,
+        config: EndpointConfig,
+    ) -> Result<(Self, Follower)> {
+        follow::connect(uri.parse()?, registry, config).await
+    }
+
+    /// Lets an observer see every answer of this endpoint, through whichever handle it was asked.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn Observer>) -> Self {
+        let mut observers = self.shared.observers.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut observers).push(observer);
+        drop(observers);
+        self
+    }
+
+    /// The name that clients call; the model behind it may be called otherwise.
+    pub fn name(&self) -> &Arc<str> {
+        &self.shared.name
+    }
+
+    /// What answers now, and whether it is what the registry names.
+    pub fn status(&self) -> EndpointStatus {
+        EndpointStatus::new(&self.shared.name, &self.shared.live(), &self.shared.standing())
+    }
+
+    /// What it has counted since it exists.
+    pub fn stats(&self) -> EndpointStats {
+        self.shared.counters.snapshot()
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let info = self.info();
+        write!(f, "Endpoint({} answers with {}/{})", self.shared.name, info.name, info.version)
+    }
+}
+
+#[async_trait]
+impl Predictor for Endpoint {
+    fn info(&self) -> Arc<PredictorInfo> {
+        self.shared.live().predictor.info()
+    }
+
+    async fn ready(&self) -> Result<()> {
+        let live = self.shared.live();
+        live.predictor.ready().await
+    }
+
+    async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
+        let shared = &*self.shared;
+        let began = shared.clock.instant();
+        let counting = shared.counters.begin();
+        // Held until the answer is there: a swap meanwhile leaves this request where it is.
+        let live = shared.live();
+        let observers = shared.observers();
+        let seen = (!observers.is_empty()).then(|| request.clone());
+        let answering = AssertUnwindSafe(live.predictor.predict(request)).catch_unwind();
+        let result = answering.await.unwrap_or_else(|_| {
+            shared.counters.panicked();
+            Err(Error::internal(format!("endpoint {:?} panicked", shared.name)))
+        });
+        let took = shared.clock.instant().saturating_duration_since(began);
+        counting.end(&result, took);
+        if let Some(request) = seen {
+            observe(&observers, &request, &result, took);
+        }
+        result
+    }
+}
+
+fn observe(
+    observers: &[Arc<dyn Observer>],
+    request: &PredictRequest,
+    result: &Result<PredictResponse>,
+    took: Duration,
+) {
+    for observer in observers {
+        observer.observe(request, result.as_ref(), took);
+    }
+}
+
+impl Shared {
+    fn new(
+        name: Arc<str>,
+        live: Live,
+        standing: Standing,
+        clock: Arc<dyn Clock>,
+        counters: Counters,
+    ) -> Arc<Self> {
+        let (live, standing) = (RwLock::new(Arc::new(live)), Mutex::new(standing));
+        Arc::new(Self { name, live, standing, counters, observers: RwLock::default(), clock })
+    }
+
+    fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn observers(&self) -> Arc<Vec<Arc<dyn Observer>>> {
+        Arc::clone(&self.observers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn standing(&self) -> Standing {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Requests that come from now on are answered by this one.
+    fn swap(&self, live: Live) {
+        let mut slot = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *slot, Arc::new(live));
+        // Freeing a model takes a while; callers need not wait for it.
+        drop(slot);
+        drop(old);
+        self.counters.swapped();
+    }
+
+    /// The registry said that what answers is what it names.
+    fn confirm(&self) {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        standing.confirm(self.clock.now());
+    }
+
+    /// What answers may not be what the registry names.
+    fn trouble(&self, error: &Error) {
+        tracing::warn!(endpoint = %self.name, %error, "cannot follow");
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        standing.trouble(error);
+    }
+}

@@ -1,0 +1,3 @@
+//! Which model answers, and how another takes its place.
+
+pub mod endpoint;

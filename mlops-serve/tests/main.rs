@@ -1,0 +1,23 @@
+//! Integration tests of the data plane: one binary, modules inside.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[cfg(feature = "candle")]
+#[path = "main/candle.rs"]
+mod candle;
+#[path = "main/doubles.rs"]
+mod doubles;
+#[path = "main/endpoint.rs"]
+mod endpoint;
+#[path = "main/following.rs"]
+mod following;
+#[cfg(feature = "http")]
+#[path = "main/http.rs"]
+mod http;
+#[path = "main/local.rs"]
+mod local;
+#[path = "main/package.rs"]
+mod package;
+#[cfg(feature = "tabular")]
+#[path = "main/tabular.rs"]
+mod tabular;

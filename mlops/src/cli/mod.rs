@@ -1,0 +1,123 @@
+//! The program's commands. Each reads its flags, composes parts of the crates as any host would, and
+//! writes what came of it; none holds logic of its own that a host could want.
+
+mod console;
+mod doctor;
+mod drift;
+mod home;
+mod predict;
+mod rows;
+mod serve;
+mod source;
+mod table;
+mod why;
+
+use crate::{ErrorKind, Result};
+use clap::{Parser, Subcommand};
+use console::Console;
+use std::{ffi::OsString, process::ExitCode};
+
+/// Carries a machine-learning model from data to monitored production.
+#[derive(Debug, Parser)]
+#[command(name = "mlops", version, propagate_version = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Predict(predict::Predict),
+    Why(why::Why),
+    #[command(subcommand)]
+    Drift(drift::Drift),
+    Doctor(doctor::Doctor),
+}
+
+/// Runs the program: its name and flags in, its exit code out.
+///
+/// # Behavior
+/// - 0 is success; an error's code is that of its kind in the family's table
+/// - 1 says that the command did its work and the answer is no: a prediction that cannot be repeated,
+///   a check that failed
+/// - 2 is a mistake in the flags
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(other) => {
+            // Help and version come this way too, and go to stdout.
+            let code = u8::try_from(other.exit_code()).unwrap_or(2);
+            return if other.print().is_ok() { ExitCode::from(code) } else { ExitCode::from(74) };
+        }
+    };
+    log_to_stderr();
+    let console = Console::new(arguments.command.json());
+    match arguments.command.run(&console) {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(error) => {
+            console.failed(&error);
+            ExitCode::from(error.kind().row().exit)
+        }
+    }
+}
+
+/// What a command that did its work found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Yes,
+    No,
+}
+
+impl Command {
+    fn run(&self, console: &Console) -> Result<Answer> {
+        match self {
+            Self::Serve(serve) => serve.run(console),
+            Self::Predict(predict) => predict.run(console),
+            Self::Why(why) => why.run(console),
+            Self::Drift(drift) => drift.run(console),
+            Self::Doctor(doctor) => doctor.run(console),
+        }
+    }
+
+    /// Whether results and errors are wanted as JSON.
+    fn json(&self) -> bool {
+        match self {
+            Self::Serve(serve) => serve.json,
+            Self::Predict(predict) => predict.json,
+            Self::Why(why) => why.json,
+            Self::Drift(drift) => drift.json(),
+            Self::Doctor(doctor) => doctor.json,
+        }
+    }
+}
+
+/// Warnings and errors of the crates, a line each. The program owns its process; a host's crates
+/// install nothing.
+fn log_to_stderr() {
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .finish();
+    // In a host that calls this its own subscriber stays.
+    let _ = tracing::subscriber::set_global_default(lines);
+}
+
+/// An empty folder that is gone when the command is done.
+fn scratch() -> Result<tempfile::TempDir> {
+    tempfile::tempdir().map_err(|source| crate::Error::io("a temporary folder", source))
+}
+
+/// A runtime for commands that wait on the record but serve nobody.
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| crate::Error::io("starting the runtime", source))?;
+    runtime.block_on(work)
+}
+
+/// Whether an error only says that something is not there.
+fn is_absent(error: &crate::Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+}

@@ -1,0 +1,222 @@
+//! Rows of a file, as a model takes them: Parquet, CSV, or JSON objects.
+
+use crate::{
+    Error, Result, ResultExt,
+    arrow::array::{
+        ArrayRef, BooleanArray, FixedSizeListArray, Float64Array, Int64Array, RecordBatch,
+        StringArray, UInt64Array,
+    },
+    arrow::schema::Field,
+    signature::{ModelSignature, TensorSpec},
+    tensor::DType,
+};
+use mlops_core::data::{CsvOptions, CsvType, Dataset, ParquetOptions};
+use serde_json::{Map, Value};
+use std::{path::Path, sync::Arc};
+
+/// Reads the rows that a model of this signature takes; other columns of the file are left out.
+/// `columns` names what a packed input without named columns holds, in its order.
+///
+/// # Behavior
+/// - the file's ending says its form; `.json` holds an array of objects, or an object a line
+/// - a missing column, a column of the wrong type and a value that does not fit are named
+pub(super) fn read(path: &Path, specs: &[TensorSpec]) -> Result<Vec<RecordBatch>> {
+    let extension = path.extension().and_then(|text| text.to_str()).unwrap_or_default();
+    let features: Vec<&str> =
+        specs.iter().flat_map(TensorSpec::features).map(AsRef::as_ref).collect();
+    match extension.to_ascii_lowercase().as_str() {
+        "parquet" => {
+            let options = ParquetOptions::new().with_columns(features);
+            Ok(Dataset::read_parquet(path, &options)?.batches().to_vec())
+        }
+        "csv" => {
+            let options = csv_options(specs);
+            Ok(Dataset::read_csv(path, &options)?.batches().to_vec())
+        }
+        "json" | "jsonl" | "ndjson" => {
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|source| Error::io(path.display(), source))?;
+            let batch = objects(&text).and_then(|rows| batch(&rows, specs));
+            batch.map(|batch| vec![batch]).context(|| path.display().to_string())
+        }
+        _ => Err(Error::unsupported(format!(
+            "{}: rows are read from .parquet, .csv or .json",
+            path.display()
+        ))),
+    }
+}
+
+/// The model's inputs, packed ones with the columns that the caller names.
+pub(super) fn specs(signature: &ModelSignature, columns: &[String]) -> Result<Vec<TensorSpec>> {
+    let is_unnamed = |spec: &TensorSpec| {
+        spec.columns.is_empty() && spec.shape.len() == 2 && spec.shape[1].is_none_or(|n| n > 1)
+    };
+    let unnamed: Vec<&TensorSpec> =
+        signature.inputs.iter().filter(|spec| is_unnamed(spec)).collect();
+    match (unnamed.as_slice(), columns) {
+        (_, []) => Ok(signature.inputs.clone()),
+        ([packed], columns) => {
+            let named = TensorSpec::clone(packed).with_columns(columns.iter().map(String::as_str));
+            let inputs = signature.inputs.iter();
+            let inputs =
+                inputs.map(|spec| if spec == *packed { named.clone() } else { spec.clone() });
+            // Says so if they are too many or too few.
+            ModelSignature::new(inputs.collect(), Vec::new()).map(|signature| signature.inputs)
+        }
+        _ => Err(Error::invalid(format!(
+            "--columns names the columns of one packed input, and the model has {}",
+            unnamed.len()
+        ))),
+    }
+}
+
+/// The types that the model wants, so that a code of digits stays text.
+fn csv_options(specs: &[TensorSpec]) -> CsvOptions {
+    let mut options = CsvOptions::new();
+    for spec in specs {
+        let kind = match spec.dtype {
+            DType::Utf8 => CsvType::Utf8,
+            DType::Bool => CsvType::Bool,
+            dtype if dtype.is_float() => CsvType::Float64,
+            _ => continue,
+        };
+        for feature in spec.features() {
+            options = options.with_type(feature.as_ref(), kind);
+        }
+    }
+    options
+}
+
+fn objects(text: &str) -> Result<Vec<Map<String, Value>>> {
+    let bad = |cause: serde_json::Error| {
+        let place = format!("line {} column {}", cause.line(), cause.column());
+        Error::invalid(format!("no array of objects, and no object a line ({place})"))
+    };
+    if text.trim_start().starts_with('[') {
+        return serde_json::from_str(text).map_err(bad);
+    }
+    serde_json::Deserializer::from_str(text).into_iter().map(|row| row.map_err(bad)).collect()
+}
+
+fn batch(rows: &[Map<String, Value>], specs: &[TensorSpec]) -> Result<RecordBatch> {
+    let mut columns: Vec<(String, ArrayRef, bool)> = Vec::new();
+    for spec in specs {
+        for name in spec.features() {
+            let values: Vec<&Value> =
+                rows.iter().map(|row| row.get(name.as_ref()).unwrap_or(&Value::Null)).collect();
+            if !rows.is_empty() && rows.iter().all(|row| !row.contains_key(name.as_ref())) {
+                return Err(Error::invalid(format!("column {name:?} is missing")));
+            }
+            let array = array(&values, spec);
+            let array = array.context(|| format!("column {name:?}"))?;
+            columns.push((name.as_ref().to_owned(), array, true));
+        }
+    }
+    RecordBatch::try_from_iter_with_nullable(columns)
+        .map_err(|cause| Error::invalid(cause.to_string()).with_source(cause))
+}
+
+/// A column of scalars, or of vectors for a packed input without named columns.
+fn array(values: &[&Value], spec: &TensorSpec) -> Result<ArrayRef> {
+    let Some(width) = values.iter().find_map(|value| value.as_array().map(Vec::len)) else {
+        return scalars(values, spec.dtype);
+    };
+    let mut flat = Vec::with_capacity(values.len() * width);
+    for (row, value) in values.iter().enumerate() {
+        let items = value.as_array().filter(|items| items.len() == width);
+        flat.extend(
+            items.ok_or_else(|| {
+                Error::invalid(format!("row {row} is no array of {width} elements"))
+            })?,
+        );
+    }
+    let flat = scalars(&flat, spec.dtype)?;
+    let field = Arc::new(Field::new("item", flat.data_type().clone(), true));
+    let width =
+        i32::try_from(width).map_err(|_| Error::too_large("a row of over 2^31 elements"))?;
+    let list = FixedSizeListArray::try_new(field, width, flat, None);
+    list.map(|list| Arc::new(list) as ArrayRef)
+        .map_err(|cause| Error::invalid(cause.to_string()).with_source(cause))
+}
+
+fn scalars(values: &[&Value], dtype: DType) -> Result<ArrayRef> {
+    fn all<T>(
+        values: &[&Value],
+        what: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Vec<Option<T>>> {
+        let one = |(row, value): (usize, &&Value)| match value {
+            Value::Null => Ok(None),
+            value => read(value)
+                .map(Some)
+                .ok_or_else(|| Error::invalid(format!("row {row}: the value is no {what}"))),
+        };
+        values.iter().enumerate().map(one).collect()
+    }
+    Ok(match dtype {
+        DType::Bool => Arc::new(BooleanArray::from(all(values, "boolean", Value::as_bool)?)),
+        DType::Utf8 | DType::Bytes => {
+            let texts = all(values, "text", |value| value.as_str().map(str::to_owned))?;
+            Arc::new(StringArray::from(texts))
+        }
+        DType::U64 => Arc::new(UInt64Array::from(all(values, "whole number", Value::as_u64)?)),
+        dtype if dtype.is_float() => Arc::new(Float64Array::from(all(values, "number", number)?)),
+        _ => Arc::new(Int64Array::from(all(values, "whole number", Value::as_i64)?)),
+    })
+}
+
+/// A number, or what JSON has no number for.
+fn number(value: &Value) -> Option<f64> {
+    match value.as_str() {
+        None => value.as_f64(),
+        Some("NaN") => Some(f64::NAN),
+        Some("Infinity") => Some(f64::INFINITY),
+        Some("-Infinity") => Some(f64::NEG_INFINITY),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::Tensors;
+
+    fn specs() -> Vec<TensorSpec> {
+        let x = TensorSpec::new("x", DType::F32, [None, Some(2)]).with_columns(["age", "income"]);
+        vec![x, TensorSpec::column("state", DType::Utf8)]
+    }
+
+    #[test]
+    fn objects_in_an_array_or_one_a_line_give_the_same_rows() {
+        let rows = [
+            r#"{"age": 41, "income": 7.5, "state": "MA"}"#,
+            r#"{"age": null, "income": "NaN", "state": "NH", "more": []}"#,
+        ];
+        let lines = objects(&rows.join("\n")).unwrap();
+        assert_eq!(lines, objects(&format!("[{}]", rows.join(","))).unwrap());
+        let tensors = Tensors::from_batch(&batch(&lines, &specs()).unwrap(), &specs()).unwrap();
+        let x = tensors.require("x").unwrap().as_slice::<f32>().unwrap();
+        assert_eq!(x[..2], [41.0, 7.5]);
+        assert!(x[2].is_nan() && x[3].is_nan());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = |text: &str| {
+            objects(text).and_then(|rows| batch(&rows, &specs())).unwrap_err().to_string()
+        };
+        assert_eq!(error(r#"[{"age": 1, "state": "MA"}]"#), "column \"income\" is missing");
+        let text = error(r#"[{"age": "old", "income": 1, "state": "MA"}]"#);
+        assert_eq!(text, "column \"age\": row 0: the value is no number");
+        assert!(error("[{").contains("line 1"));
+    }
+
+    #[test]
+    fn columns_of_a_packed_input_are_named_by_the_caller() {
+        let x = TensorSpec::new("x", DType::F32, [None, Some(2)]);
+        let signature = ModelSignature::new(vec![x], vec![]).unwrap();
+        let named = super::specs(&signature, &["a".to_owned(), "b".to_owned()]).unwrap();
+        assert_eq!(named[0].features(), ["a".into(), "b".into()]);
+        assert!(super::specs(&signature, &["a".to_owned()]).is_err());
+    }
+}

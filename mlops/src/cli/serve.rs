@@ -1,0 +1,226 @@
+//! `mlops serve`: models behind the Open Inference Protocol.
+
+use super::{
+    Answer, Console, home,
+    source::{DEFAULT_REGISTRY, NamedSource, Source},
+};
+use crate::{
+    Error, Predictor, Result, ResultExt,
+    inference_log::OutcomeLog,
+    server::{self, Metered, Server},
+};
+use clap::Args;
+use logged::Logged;
+use mlops_core::inference_log::{InferenceLog, InferenceLogConfig};
+use mlops_serve::{
+    Endpoint, EndpointConfig, LocalConfig,
+    http::{HttpConfig, ModelStatus, Service},
+};
+use serde_json::json;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+mod logged;
+
+/// Serve models over HTTP
+#[expect(clippy::doc_markdown, reason = "help is printed as it stands")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  mlops serve --model risk=models:/risk@champion --inference-log log --port 8080"
+)]
+pub(super) struct Serve {
+    /// What to serve, once a model: an .onnx file, an MLmodel folder, or models:/NAME@ALIAS
+    #[arg(long = "model", value_name = "[NAME=]SOURCE", required = true)]
+    models: Vec<NamedSource>,
+    /// The address to listen on
+    #[arg(long, visible_alias = "addr", default_value = "127.0.0.1")]
+    host: String,
+    /// The port to listen on; 0 lets the system choose
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Where answers and outcomes are logged, and the models that answered are kept for `mlops why`
+    #[arg(long, value_name = "DIR")]
+    inference_log: Option<PathBuf>,
+    /// The record that models:/ names are looked up in
+    #[arg(long, value_name = "URI", default_value = DEFAULT_REGISTRY)]
+    registry_uri: String,
+    /// Where models of the record are kept, so that the server starts when the record is away
+    #[arg(long, value_name = "DIR", default_value = ".mlops/cache")]
+    cache_dir: PathBuf,
+    /// The longest body of a request, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
+    max_body_bytes: usize,
+    /// Connections at a time; more wait
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    max_connections: usize,
+    /// Threads that compute, for each model; as many as the machine runs at once if absent
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// How long requests in flight may take once the server is asked to end, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    shutdown_seconds: u64,
+    /// Announce what is served as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// One model, ready to answer.
+#[derive(Debug)]
+struct Served {
+    endpoint: Endpoint,
+    log: Option<Arc<InferenceLog>>,
+    predictor: Arc<dyn Predictor>,
+}
+
+impl Serve {
+    pub(super) fn run(&self, console: &Console) -> Result<Answer> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|source| Error::io("starting the runtime", source))?;
+        let outcome = runtime.block_on(self.serve(console));
+        // What was given up on must not hold the process.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        outcome
+    }
+
+    async fn serve(&self, console: &Console) -> Result<Answer> {
+        let grace = Duration::from_secs(self.shutdown_seconds);
+        // Before the models are loaded: a port that is taken is known at once.
+        let server = Server::bind(&self.host, self.port, self.max_connections, grace).await?;
+        let scratch = super::scratch()?;
+        let models = self.open_all(scratch.path(), console).await?;
+        let app = self.app(&models);
+        announce(&server, &models, console)?;
+        let stop = async {
+            if let Err(error) = server::asked_to_end().await {
+                tracing::error!(%error, "no signal can end this server gracefully");
+                std::future::pending::<()>().await;
+            }
+        };
+        let all_answered = server.run(app, stop).await?;
+        for Served { endpoint, log, .. } in &models {
+            if let Some(log) = log {
+                log.flush()
+                    .await
+                    .context(|| format!("the inference log of {}", endpoint.name()))?;
+            }
+        }
+        if !all_answered {
+            console.note("requests were still in flight when the time to end was over");
+            return Ok(Answer::No);
+        }
+        Ok(Answer::Yes)
+    }
+
+    async fn open_all(&self, scratch: &Path, console: &Console) -> Result<Vec<Served>> {
+        let mut names = BTreeSet::new();
+        let mut served = Vec::with_capacity(self.models.len());
+        for (at, model) in self.models.iter().enumerate() {
+            let name = model.name.clone().unwrap_or_else(|| model.source.own_name());
+            if !names.insert(Arc::clone(&name)) {
+                return Err(Error::already_exists(format!("two models are named {name:?}")));
+            }
+            let folder = scratch.join(at.to_string());
+            std::fs::create_dir(&folder).map_err(|source| Error::io(folder.display(), source))?;
+            let opened = self.open(&name, &model.source, &folder, console).await;
+            served.push(opened.context(|| format!("model {name:?}"))?);
+        }
+        Ok(served)
+    }
+
+    async fn open(
+        &self,
+        name: &Arc<str>,
+        source: &Source,
+        scratch: &Path,
+        console: &Console,
+    ) -> Result<Served> {
+        let log = self.log(name, console)?;
+        let mut local = LocalConfig::default();
+        if let Some(threads) = self.threads {
+            local = local.with_threads(threads);
+        }
+        let (endpoint, keeper) = if let Source::Registry(uri) = source {
+            let store = home::registry(&self.registry_uri)?;
+            let config =
+                EndpointConfig::new(&self.cache_dir).with_name(Arc::clone(name)).with_local(local);
+            let endpoint = Endpoint::connect(&uri.to_string(), Arc::clone(&store), config).await?;
+            (endpoint, logged::Keeper::of_registry(store))
+        } else {
+            let opened = source.open(None, scratch).await?;
+            let model = tokio::task::block_in_place(|| opened.predictor(name, &local))?;
+            let endpoint = Endpoint::from_predictor(Arc::clone(name), model);
+            (endpoint, logged::Keeper::of_package(opened.package))
+        };
+        let predictor: Arc<dyn Predictor> = match &log {
+            None => Arc::new(endpoint.clone()),
+            Some((log, folder)) => {
+                let logged = Logged::new(endpoint.clone(), Arc::clone(log), keeper, folder);
+                Arc::new(logged.prepared().await?)
+            }
+        };
+        Ok(Served { endpoint, log: log.map(|(log, _)| log), predictor })
+    }
+
+    /// The log of one model: in the folder itself, or below it if there are several models.
+    fn log(&self, name: &str, console: &Console) -> Result<Option<(Arc<InferenceLog>, PathBuf)>> {
+        let Some(folder) = &self.inference_log else { return Ok(None) };
+        let folder = if self.models.len() == 1 { folder.clone() } else { folder.join(name) };
+        let log = InferenceLog::open(&folder, InferenceLogConfig::default().with_endpoint(name))?;
+        for gap in log.recovered() {
+            console
+                .note(format_args!("inference log {}: lost at a crash: {gap:?}", folder.display()));
+        }
+        Ok(Some((Arc::new(log), folder)))
+    }
+
+    fn app(&self, served: &[Served]) -> axum::Router {
+        let config = HttpConfig::default().with_max_body_bytes(self.max_body_bytes);
+        let mut service = Service::new().with_config(config);
+        for Served { endpoint, log, predictor } in served {
+            let name = Arc::clone(endpoint.name());
+            let handle = endpoint.clone();
+            let status = move || {
+                if handle.status().stale {
+                    ModelStatus::stale("the record is away, or its version did not come up")
+                } else {
+                    ModelStatus::fresh()
+                }
+            };
+            service = service
+                .with_named(Arc::clone(&name), Arc::clone(predictor))
+                .with_status(Arc::clone(&name), status);
+            if let Some(log) = log {
+                let log: Arc<dyn OutcomeLog> = Arc::<InferenceLog>::clone(log);
+                service = service.with_outcomes_of(name, log);
+            }
+        }
+        let metered = served.iter().map(|Served { endpoint, log, .. }| Metered {
+            endpoint: endpoint.clone(),
+            log: log.clone(),
+        });
+        let metrics = server::metrics(service.counters(), metered.collect());
+        service.into_router().merge(metrics)
+    }
+}
+
+/// The first thing on stdout: whoever starts a server waits for it, and reads the port from it.
+fn announce(server: &Server, models: &[Served], console: &Console) -> Result<()> {
+    let url = format!("http://{}", server.address()?);
+    let models = models.iter().map(|model| {
+        let info = model.endpoint.info();
+        (model.endpoint.name(), Arc::clone(&info.version))
+    });
+    if console.json() {
+        let models: Vec<_> =
+            models.map(|(name, version)| json!({ "name": name, "version": version })).collect();
+        return console.say_json(&json!({ "listening": url, "models": models }));
+    }
+    for (name, version) in models {
+        console.say(format_args!("model {name} version {version} is ready"))?;
+    }
+    console.say(format_args!("listening on {url}"))
+}

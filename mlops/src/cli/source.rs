@@ -1,0 +1,162 @@
+//! Where a model comes from: a file, a folder, or a version of the record.
+
+use super::home;
+use crate::{Error, Registry, Result, ResultExt, model::ModelPackage, registry::ModelUri};
+use mlops_core::model::PackageBuilder;
+use mlops_serve::{
+    LoadOptions, LocalConfig, LocalPredictor, Session,
+    engines::{compiled_in, tabular::TabularEngine},
+    load_package,
+};
+use serde_json::json;
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
+
+/// What `--model` names: a bare `.onnx` file, a folder with an `MLmodel`, or `models:/NAME@ALIAS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Onnx(PathBuf),
+    Folder(PathBuf),
+    Registry(ModelUri),
+}
+
+/// `NAME=SOURCE`, or a source alone, which has a name of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NamedSource {
+    pub(super) name: Option<Arc<str>>,
+    pub(super) source: Source,
+}
+
+impl FromStr for Source {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text.starts_with("models:") {
+            return text.parse().map(Self::Registry);
+        }
+        let path = PathBuf::from(text);
+        let is_onnx = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"));
+        match text {
+            "" => Err(Error::invalid("the model's source is empty")),
+            _ if is_onnx => Ok(Self::Onnx(path)),
+            _ => Ok(Self::Folder(path)),
+        }
+    }
+}
+
+impl FromStr for NamedSource {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once('=') {
+            // A path may hold an equals sign too, but a name holds no slash.
+            Some((name, source)) if !name.is_empty() && !name.contains(['/', '\\', ':']) => {
+                Ok(Self { name: Some(name.into()), source: source.parse()? })
+            }
+            _ => Ok(Self { name: None, source: text.parse()? }),
+        }
+    }
+}
+
+impl Source {
+    /// What the model is called if nobody says: the file's, the folder's or the registered name.
+    pub(super) fn own_name(&self) -> Arc<str> {
+        let path = match self {
+            Self::Registry(uri) => return uri.model.as_str().into(),
+            Self::Onnx(path) | Self::Folder(path) => path,
+        };
+        let stem =
+            path.canonicalize().ok().and_then(|path| path.file_stem().map(ToOwned::to_owned));
+        let stem = stem.or_else(|| path.file_stem().map(ToOwned::to_owned));
+        stem.map_or_else(|| "model".into(), |stem| stem.to_string_lossy().into())
+    }
+
+    /// Its package, opened, and the version to tell callers. `scratch` is an empty folder that
+    /// outlives the package: a bare file is packed there, a registered version fetched.
+    pub(super) async fn open(&self, registry: Option<&str>, scratch: &Path) -> Result<Opened> {
+        match self {
+            Self::Onnx(path) => {
+                let package = pack(path, &scratch.join("package"))?;
+                Ok(Opened { package, version: "1".into() })
+            }
+            Self::Folder(path) => {
+                let package = ModelPackage::open(path)?;
+                Ok(Opened { package, version: "1".into() })
+            }
+            Self::Registry(uri) => {
+                let store = home::open(registry.unwrap_or(DEFAULT_REGISTRY)).await?;
+                let version = store.resolve(uri).await?;
+                let package = store.fetch(&version.id, &scratch.join("package")).await?;
+                Ok(Opened { package, version: version.id.version.to_string().into() })
+            }
+        }
+    }
+}
+
+/// The record that is meant where none is named.
+pub(super) const DEFAULT_REGISTRY: &str = "sqlite:///mlops.db";
+
+/// A package on this machine's disk.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) package: ModelPackage,
+    pub(super) version: Arc<str>,
+}
+
+impl Opened {
+    /// Loads it with the engines of this build.
+    pub(super) fn session(&self) -> Result<Arc<dyn Session>> {
+        session(&self.package)
+    }
+
+    /// Loads it, warms it, and gives it threads.
+    pub(super) fn predictor(
+        &self,
+        name: &Arc<str>,
+        config: &LocalConfig,
+    ) -> Result<LocalPredictor> {
+        LocalPredictor::open(Arc::clone(name), Arc::clone(&self.version), self.session()?, config)
+    }
+}
+
+/// Loads a package with the engines of this build.
+pub(super) fn session(package: &ModelPackage) -> Result<Arc<dyn Session>> {
+    let within = || format!("loading the model in {}", package.folder().display());
+    load_package(package, &compiled_in(), &LoadOptions::default()).context(within)
+}
+
+/// A bare file as a package, so that it has a digest as every other model has. The same bytes make
+/// the same package.
+fn pack(path: &Path, into: &Path) -> Result<ModelPackage> {
+    let session = TabularEngine::new().load_file(path, &LoadOptions::default())?;
+    let bytes = std::fs::read(path).map_err(|source| Error::io(path.display(), source))?;
+    PackageBuilder::new()
+        .with_flavor("onnx", json!({ "data": "model.onnx" }))?
+        .with_signature(&session.info().signature)
+        .with_file("model.onnx", bytes)?
+        .write(into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_sources_are_told_apart() {
+        let named = |text: &str| text.parse::<NamedSource>().unwrap();
+        let onnx = |name: Option<&str>, path: &str| NamedSource {
+            name: name.map(Into::into),
+            source: Source::Onnx(path.into()),
+        };
+        assert_eq!(named("risk=models/a.onnx"), onnx(Some("risk"), "models/a.onnx"));
+        assert_eq!(named("models/a=b.ONNX"), onnx(None, "models/a=b.ONNX"));
+        let uri = named("models:/risk@champion");
+        assert!(matches!(&uri.source, Source::Registry(_)) && uri.name.is_none());
+        assert_eq!(uri.source.own_name().as_ref(), "risk");
+        assert!(matches!(named("./package").source, Source::Folder(_)));
+        assert!("models:/risk".parse::<NamedSource>().is_err());
+    }
+}

@@ -1,0 +1,117 @@
+//! `GET /metrics`: what endpoints, router and logs have counted, in Prometheus' text format 0.0.4.
+
+use axum::{Router, http::header, routing::get};
+use mlops_core::inference_log::InferenceLog;
+use mlops_serve::{Endpoint, http::HttpCounters};
+use std::{fmt::Write, sync::Arc};
+
+/// One endpoint and where its answers are logged.
+#[derive(Clone, Debug)]
+pub(crate) struct Metered {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) log: Option<Arc<InferenceLog>>,
+}
+
+/// A router with the one route.
+pub(crate) fn metrics(counters: Arc<HttpCounters>, endpoints: Vec<Metered>) -> Router {
+    let text = move || {
+        let text = Page::of(&counters, &endpoints).0;
+        async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text) }
+    };
+    Router::new().route("/metrics", get(text))
+}
+
+struct Page(String);
+
+impl Page {
+    fn of(counters: &HttpCounters, endpoints: &[Metered]) -> Self {
+        let mut page = Self(String::new());
+        page.http(counters);
+        page.endpoints(endpoints);
+        page.logs(endpoints);
+        page
+    }
+
+    fn http(&mut self, counters: &HttpCounters) {
+        let counts = counters.read();
+        let facts = [
+            ("requests", "HTTP requests answered", counts.requests),
+            ("refused", "HTTP requests answered with a 4xx", counts.refused),
+            ("failed", "HTTP requests answered with a 5xx", counts.failed),
+            ("internal_errors", "HTTP requests answered with a 500", counts.internal_errors),
+            ("panics", "Panics caught by the router", counts.panics),
+        ];
+        for (name, help, value) in facts {
+            self.family(&format!("mlops_http_{name}_total"), "counter", help);
+            self.line(&format!("mlops_http_{name}_total"), &[], value);
+        }
+    }
+
+    fn endpoints(&mut self, endpoints: &[Metered]) {
+        type Read = fn(&Endpoint) -> u64;
+        let facts: [(&str, &str, &str, Read); 7] = [
+            ("requests_total", "counter", "Requests that came", |e| e.stats().requests),
+            ("answered_total", "counter", "Requests answered", |e| e.stats().answered),
+            ("abandoned_total", "counter", "Requests given up by callers", |e| e.stats().abandoned),
+            ("in_flight", "gauge", "Requests being answered", |e| e.stats().in_flight),
+            ("rows_total", "counter", "Rows in answers", |e| e.stats().rows),
+            ("swaps_total", "counter", "Models that took another's place", |e| e.stats().swaps),
+            ("stale", "gauge", "Whether the registry is not followed", |e| {
+                u64::from(e.status().stale)
+            }),
+        ];
+        for (name, kind, help, read) in facts {
+            let name = format!("mlops_endpoint_{name}");
+            self.family(&name, kind, help);
+            for Metered { endpoint, .. } in endpoints {
+                self.line(&name, &[("endpoint", endpoint.name())], read(endpoint));
+            }
+        }
+        self.family("mlops_endpoint_seconds_total", "counter", "Time that answers took, together");
+        self.family("mlops_endpoint_errors_total", "counter", "Requests that failed, by kind");
+        self.family("mlops_endpoint_panics_total", "counter", "Calls lost to a panic");
+        for Metered { endpoint, .. } in endpoints {
+            let (name, stats) = (endpoint.name(), endpoint.stats());
+            let labels = [("endpoint", &**name)];
+            self.line("mlops_endpoint_seconds_total", &labels, stats.took.as_secs_f64());
+            self.line("mlops_endpoint_panics_total", &labels, stats.panics);
+            for (kind, count) in &stats.errors {
+                let labels = [("endpoint", &**name), ("kind", &format!("{kind:?}"))];
+                self.line("mlops_endpoint_errors_total", &labels, count);
+            }
+        }
+    }
+
+    fn logs(&mut self, endpoints: &[Metered]) {
+        let names = ["accepted", "dropped", "written", "failed"];
+        let full = |name: &str| format!("mlops_inference_log_{name}_total");
+        for name in names {
+            self.family(&full(name), "counter", "Records of the inference log");
+        }
+        for Metered { endpoint, log } in endpoints {
+            let Some(counts) = log.as_ref().map(|log| log.counts()) else { continue };
+            let values = [counts.accepted, counts.dropped, counts.written, counts.failed];
+            for (name, value) in names.iter().zip(values) {
+                self.line(&full(name), &[("endpoint", endpoint.name())], value);
+            }
+        }
+    }
+
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(self.0, "# HELP {name} {help}.\n# TYPE {name} {kind}");
+    }
+
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        let _ = write!(self.0, "{name}");
+        if !labels.is_empty() {
+            let labels = labels.iter().map(|(key, text)| format!("{key}=\"{}\"", escaped(text)));
+            let _ = write!(self.0, "{{{}}}", labels.collect::<Vec<_>>().join(","));
+        }
+        let _ = writeln!(self.0, " {value}");
+    }
+}
+
+fn escaped(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

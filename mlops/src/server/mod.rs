@@ -1,0 +1,94 @@
+//! What only a program may do in its process: listen, bound connections, shut down, serve `/metrics`.
+
+mod connections;
+mod metrics;
+
+pub(crate) use metrics::{Metered, metrics};
+
+use crate::{Error, Result};
+use connections::Bounded;
+use std::{
+    future::{Future, IntoFuture},
+    net::SocketAddr,
+    time::Duration,
+};
+use tokio::{net::TcpListener, sync::watch};
+
+/// An address that is listened on, not yet served.
+#[derive(Debug)]
+pub(crate) struct Server {
+    listener: TcpListener,
+    max_connections: usize,
+    grace: Duration,
+}
+
+impl Server {
+    /// Listens; clients that come before [`run`](Self::run) wait.
+    pub(crate) async fn bind(
+        host: &str,
+        port: u16,
+        max_connections: usize,
+        grace: Duration,
+    ) -> Result<Self> {
+        let bound = TcpListener::bind((host, port)).await;
+        let listener =
+            bound.map_err(|source| Error::io(format!("listening on {host}:{port}"), source))?;
+        Ok(Self { listener, max_connections, grace })
+    }
+
+    /// Where it listens: the port that the system chose if none was asked for.
+    pub(crate) fn address(&self) -> Result<SocketAddr> {
+        self.listener.local_addr().map_err(|source| Error::io("the server's address", source))
+    }
+
+    /// Serves until `stop` is done, then answers what is in flight, for as long as the grace lasts.
+    /// Whether everything was answered.
+    pub(crate) async fn run(
+        self,
+        app: axum::Router,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<bool> {
+        let (told, mut stopping) = watch::channel(false);
+        let stop = async move {
+            stop.await;
+            let _ = told.send(true);
+        };
+        let listener = Bounded::new(self.listener, self.max_connections);
+        let serving = axum::serve(listener, app).with_graceful_shutdown(stop).into_future();
+        let late = async {
+            // The sender lives as long as what is served.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+            tokio::time::sleep(self.grace).await;
+        };
+        tokio::select! {
+            served = serving => {
+                served.map(|()| true).map_err(|source| Error::io("serving", source))
+            }
+            () = late => Ok(false),
+        }
+    }
+}
+
+/// Done when the process is asked to end: by ctrl-c, or, on Unix, by SIGTERM.
+pub(crate) async fn asked_to_end() -> Result<()> {
+    let interrupted = async {
+        tokio::signal::ctrl_c().await.map_err(|source| Error::io("waiting for ctrl-c", source))
+    };
+    tokio::select! {
+        done = interrupted => done,
+        done = terminated() => done,
+    }
+}
+
+#[cfg(unix)]
+async fn terminated() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |source| Error::io("waiting for SIGTERM", source);
+    signal(SignalKind::terminate()).map_err(failed)?.recv().await;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn terminated() -> Result<()> {
+    std::future::pending().await
+}

@@ -1,0 +1,91 @@
+//! `mlops serve`.
+
+use super::{Place, expected, onnx, rows};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+
+#[test]
+fn a_bare_file_is_served_and_the_server_ends_when_asked() {
+    let place = Place::new();
+    let model = format!("risk={}", onnx("lightgbm").display());
+    let server = place.serve(&["--model", &model]);
+    assert_eq!(server.get("/v2/health/ready").0, 200);
+    let rows = rows("lightgbm", 20);
+    let features: Vec<Vec<f32>> = rows.iter().map(|(_, row)| row.clone()).collect();
+    let (answer, _) = server.infer("risk", &features);
+    for (at, (row, _)) in rows.iter().enumerate() {
+        assert_eq!(answer["outputs"][0]["data"][at], expected("lightgbm", *row).0, "row {row}");
+    }
+    let (status, answer) = server.post("/v2/models/risk/outcomes", &json!({}));
+    assert_eq!((status, answer), (501, json!({ "error": "this server keeps no outcomes" })));
+
+    let (status, text) = server.get("/metrics");
+    assert_eq!(status, 200);
+    assert!(text.contains("mlops_endpoint_answered_total{endpoint=\"risk\"} 1\n"), "{text}");
+    assert!(text.contains("mlops_endpoint_rows_total{endpoint=\"risk\"} 20\n"), "{text}");
+    assert!(text.contains("mlops_http_panics_total 0\n"), "{text}");
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
+fn several_models_each_under_its_name() {
+    let place = Place::new();
+    place.package("mlp", "second");
+    let first = format!("first={}", onnx("logistic").display());
+    let server = place.serve(&["--model", &first, "--model", "second", "--inference-log", "log"]);
+    let models: Value = serde_json::from_str(&server.get("/v2/models").1).unwrap();
+    assert_eq!(models, json!({ "models": ["first", "second"] }));
+    let rows: Vec<Vec<f32>> = rows("logistic", 1).into_iter().map(|(_, row)| row).collect();
+    let (_, first) = server.infer("first", &rows);
+    let (_, second) = server.infer("second", &rows);
+    assert_eq!(server.end().code(), Some(0));
+    for (id, model) in [(first, "first"), (second, "second")] {
+        let out = place.run(&["why", &id, "--inference-log", "log"]).ok();
+        assert!(out.contains(&format!("model      {model} version 1")), "{out}");
+        assert!(out.contains("the same to the bit"), "{out}");
+    }
+}
+
+/// A request that is being sent while the server is asked to end is answered, not cut off.
+#[test]
+fn a_request_in_flight_is_answered_before_the_server_ends() {
+    let place = Place::new();
+    let model = format!("risk={}", onnx("logistic").display());
+    let server = place.serve(&["--model", &model]);
+    let row = rows("logistic", 1).remove(0).1;
+    let body = json!({ "inputs": [{ "name": "features", "shape": [1, 30], "datatype": "FP32", "data": row }]});
+    let body = body.to_string();
+    let mut stream =
+        std::net::TcpStream::connect(server.url.trim_start_matches("http://")).unwrap();
+    let head = format!(
+        "POST /v2/models/risk/infer HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&body.as_bytes()[..20]).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let ending = std::thread::spawn(move || server.end());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    stream.write_all(&body.as_bytes()[20..]).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(ending.join().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_cannot_be_served_is_named() {
+    let place = Place::new();
+    place.write("broken.onnx", "no model");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let model = onnx("logistic");
+    let model = model.to_str().unwrap();
+    place.run(&["serve", "--model", "broken.onnx", "--port", "0"]).failed(65, "broken.onnx");
+    place.run(&["serve", "--model", "absent", "--port", "0"]).failed(66, "absent");
+    place.run(&["serve", "--model", model, "--port", &port]).failed(70, &port);
+    place
+        .run(&["serve", "--model", model, "--model", model, "--port", "0"])
+        .failed(73, "two models are named \"logistic\"");
+    place.run(&["serve"]).failed(2, "--model");
+}
