@@ -7,11 +7,11 @@
 
 #![allow(clippy::print_stdout, reason = "an example speaks to who runs it")]
 
-use mlops_core::{
+use mlops::{
     Error, Result,
+    serve::{InferOptions, LoadOptions, Session, Stop, engines::tabular::TabularEngine},
     tensor::{Tensor, Tensors},
 };
-use mlops_serve::{InferOptions, LoadOptions, Session, Stop, engines::tabular::TabularEngine};
 use std::{
     collections::btree_map::{BTreeMap, Entry},
     env, fs,

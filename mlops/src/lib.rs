@@ -1,16 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "data")]
+pub use mlops_core::data;
+#[cfg(feature = "evaluation")]
+pub use mlops_core::evaluation;
 pub use mlops_core::{
     Alias, Clock, Digest, DriftDetector, Error, ErrorKind, EventId, EventLog, ExperimentId,
     Explainer, IdSource, ModelName, Observer, Pipeline, PredictionId, Predictor, Principal,
-    RandomIds, Registry, Result, ResultExt, RunId, SystemClock, Timestamp, Tracker, VersionId,
-    arrow, artifact, config, drift, event, inference_log, model, page, pipeline, predictor,
-    registry, signature, stats, tensor, tracker,
+    RandomIds, Registry, Result, ResultExt, RunId, SystemClock, Timestamp, Tracker, Transform,
+    VersionId, arrow, artifact, auth, clock, config, drift, event, inference_log, model, page,
+    pipeline, predictor, registry, signature, stats, tensor, time, tracker,
 };
 
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(all(feature = "inference-log", any(feature = "tabular", feature = "candle")))]
+pub mod replay;
 #[cfg(feature = "cli")]
 mod server;
 

@@ -1,19 +1,18 @@
 //! `mlops why`: the receipt of one prediction, and the prediction computed again.
 
 mod receipt;
-mod replay;
 
 use super::{
     Answer, Console, home,
-    source::{self, DEFAULT_REGISTRY, Source},
+    source::{DEFAULT_REGISTRY, Source},
 };
 use crate::{
     Error, PredictionId, Registry, Result, VersionId, inference_log::Outcome, model::ModelPackage,
+    replay::Replay,
 };
 use clap::Args;
 use mlops_core::inference_log::{LogReader, Record};
 use receipt::Receipt;
-use replay::Replay;
 use std::path::{Path, PathBuf};
 
 /// Where, beside the log, the models lie that answered: each in a folder named after its digest.
@@ -158,9 +157,4 @@ fn logs(folder: &Path) -> Result<Vec<(PathBuf, LogReader)>> {
         }
     }
     if logs.is_empty() { Err(absent) } else { Ok(logs) }
-}
-
-/// Loads a package, for whoever computes with it.
-fn load(package: &ModelPackage) -> Result<std::sync::Arc<dyn mlops_serve::Session>> {
-    source::session(package)
 }

@@ -21,6 +21,17 @@ fn names_in_the_architecture_exist() {
     assert!(missing.is_empty(), "ARCHITECTURE.md names what does not exist: {missing:?}");
 }
 
+/// Whoever looks for a crate, or for what a part of the repository is, finds it there.
+#[test]
+fn the_architecture_names_every_crate() {
+    let text = read(&root().join("ARCHITECTURE.md"));
+    let parts = ["examples", "fuzz", "mlops/tests/host"].map(str::to_owned);
+    for name in crates().into_iter().chain(parts) {
+        assert!(text.contains(&format!("`{name}`")), "ARCHITECTURE.md does not name {name}");
+        assert!(root().join(&name).join("Cargo.toml").exists(), "{name} holds no crate");
+    }
+}
+
 /// `tensor::Tensor` is found by its last part.
 fn last_part(name: &str) -> &str {
     name.rsplit("::").next().unwrap_or(name).trim_end_matches("()")

@@ -2,12 +2,14 @@
 
 use super::{Golden, assert_agree, cut};
 use mlops_core::{Predictor, conformance::predictor::Subject, predictor::PredictRequest};
-use mlops_serve::{LocalConfig, LocalPredictor};
-use std::sync::Arc;
+use mlops_serve::{LoadOptions, LocalConfig, LocalPredictor, engines::tabular::TabularEngine};
 
 fn open(golden: &Golden) -> LocalPredictor {
     let config = LocalConfig::default().with_threads(1);
-    let session = Arc::new(golden.session());
+    let options = LoadOptions::default();
+    let session = TabularEngine::new()
+        .load_file(super::fixture(super::text(&golden.entry["onnx"])), &options)
+        .unwrap();
     LocalPredictor::open(golden.name.as_str(), "1", session, &config).unwrap()
 }
 

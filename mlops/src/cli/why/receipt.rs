@@ -1,11 +1,11 @@
 //! Everything that is known of one answer, for a person or a program.
 
-use super::replay::Replay;
 use crate::{
     Result,
     arrow::array::RecordBatch,
     cli::{console::Console, table},
     inference_log::{Outcome, OutcomeValue},
+    replay::Replay,
 };
 use mlops_core::inference_log::Record;
 use serde_json::{Value, json};

@@ -1,4 +1,6 @@
-//! What a stranger writes: an own predictor and an own detector, with nothing but public names.
+//! What a stranger writes: an own predictor, an own detector and an own service, with nothing but
+//! public names.
 
 pub mod detector;
 pub mod predictor;
+pub mod service;

@@ -1,4 +1,6 @@
-//! A logged row computed again.
+//! A logged answer computed again: what `mlops why` ends with.
+//!
+//! An answer is repeated from what was logged of it and the package that gave it; nothing else goes in.
 
 use crate::{
     Error, Result,
@@ -7,12 +9,13 @@ use crate::{
     tensor::{Tensor, Tensors},
 };
 use mlops_core::inference_log::Record;
-use mlops_serve::{InferOptions, Stop};
+use mlops_serve::{InferOptions, LoadOptions, Stop, engines::compiled_in, load_package};
 use std::fmt::{self, Write as _};
 
 /// What computing a row again has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Replay {
+#[non_exhaustive]
+pub enum Replay {
     /// Every output that was logged is the same to the bit.
     Same,
     /// The request got no answer, so there is none to repeat.
@@ -25,7 +28,7 @@ pub(super) enum Replay {
 
 impl Replay {
     /// Computes the row with this model.
-    pub(super) fn of(record: &Record, package: &ModelPackage) -> Self {
+    pub fn of(record: &Record, package: &ModelPackage) -> Self {
         if let Some(kind) = &record.error {
             return Self::NotAnswered(kind.as_ref().to_owned());
         }
@@ -44,17 +47,17 @@ impl Replay {
     }
 
     /// There is no model to compute with.
-    pub(super) fn impossible(error: &Error) -> Self {
+    pub fn impossible(error: &Error) -> Self {
         Self::Impossible(error.to_string())
     }
 
     /// Whether nothing speaks against the answer that was given.
-    pub(super) fn is_same(&self) -> bool {
+    pub fn is_same(&self) -> bool {
         matches!(self, Self::Same | Self::NotAnswered(_))
     }
 
     /// One word for a program.
-    pub(super) fn word(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             Self::Same => "same",
             Self::NotAnswered(_) => "not_answered",
@@ -77,7 +80,7 @@ impl fmt::Display for Replay {
 
 /// The first output that is not what was logged, in words.
 fn differing_output(record: &Record, package: &ModelPackage) -> Result<Option<String>> {
-    let session = super::load(package)?;
+    let session = load_package(package, &compiled_in(), &LoadOptions::default())?;
     let inputs = record.inputs()?;
     let computed = session.run(&inputs, &InferOptions::new(&Stop::new()))?;
     let logged = record.outputs()?.unwrap_or_default();

@@ -1,0 +1,87 @@
+//! One function for each parser of foreign bytes. Whatever the bytes are, it returns: it does not
+//! panic, and it does not take for ever. Where something was read, what holds of it is asserted.
+
+mod inference_log;
+mod package;
+mod requests;
+mod seeds;
+
+pub use inference_log::inference_log;
+pub use package::{mlmodel, onnx, safetensors};
+pub use requests::{oip_binary, oip_json};
+pub use seeds::seeds;
+
+use mlops_core::{
+    Digest,
+    data::{CsvOptions, Dataset},
+    search::{Filter, List, Order},
+};
+use mlops_drift::Profile;
+
+/// A parser of foreign bytes.
+pub type Target = fn(&[u8]);
+
+/// All targets, by the names of their programs in `fuzz_targets`.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("onnx", onnx),
+    ("mlmodel", mlmodel),
+    ("oip_json", oip_json),
+    ("oip_binary", oip_binary),
+    ("inference_log", inference_log),
+    ("filter", filter),
+    ("csv", csv),
+    ("parquet", parquet),
+    ("profile", profile),
+    ("safetensors", safetensors),
+];
+
+/// MLflow's filter and order grammar: what is read is printed so that it is read as the same.
+pub fn filter(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for list in [List::Runs, List::Experiments, List::Models, List::Versions] {
+        if let Ok(filter) = Filter::parse(list, text) {
+            let printed = filter.to_string();
+            assert_eq!(Filter::parse(list, &printed).expect(&printed), filter, "{printed}");
+        }
+        if let Ok(order) = Order::parse(list, &[text]) {
+            let keys: Vec<String> = order.keys().iter().map(ToString::to_string).collect();
+            assert_eq!(Order::parse(list, &keys).expect("it printed itself"), order, "{keys:?}");
+        }
+    }
+}
+
+/// CSV: what is read has a digest that survives a way through Parquet.
+pub fn csv(bytes: &[u8]) {
+    if let Ok(dataset) = Dataset::from_csv("fuzz", bytes, &CsvOptions::new()) {
+        round_trip(&dataset);
+    }
+}
+
+/// Parquet: as [`csv`].
+pub fn parquet(bytes: &[u8]) {
+    if let Ok(dataset) = Dataset::from_parquet("fuzz", bytes.to_vec()) {
+        round_trip(&dataset);
+    }
+}
+
+fn round_trip(dataset: &Dataset) {
+    let written = dataset.to_parquet().expect("a dataset can be written");
+    let again = Dataset::from_parquet("fuzz", written).expect("what was written can be read");
+    assert_eq!(again.digest(), dataset.digest());
+}
+
+/// A drift profile: as bytes, and as a body that has been given its digest.
+pub fn profile(bytes: &[u8]) {
+    let read = |bytes: &[u8]| {
+        if let Ok(profile) = Profile::from_bytes(bytes) {
+            let written = profile.to_bytes().expect("a profile can be written");
+            let again = Profile::from_bytes(&written).expect("what was written can be read");
+            assert_eq!(again.to_bytes().ok(), Some(written));
+        }
+    };
+    read(bytes);
+    let Ok(body) = std::str::from_utf8(bytes) else { return };
+    let digest = Digest::of(format!("mlops-profile 1\n{body}"));
+    let head = format!(r#"{{"format":"mlops-profile","version":1,"digest":"{digest}""#);
+    read(format!(r#"{head},"profile":{body}}}"#).as_bytes());
+}

@@ -1,0 +1,51 @@
+//! Requests in the Open Inference Protocol.
+
+use mlops_core::{
+    PredictionId,
+    arrow::buffer::Buffer,
+    predictor::{PredictResponse, PredictorInfo},
+    signature::{ModelSignature, TensorSpec},
+    tensor::DType,
+};
+use mlops_serve::http::oip::{Limits, OutputForms, decode_request, encode_response};
+
+/// A body that is JSON all through.
+pub fn oip_json(bytes: &[u8]) {
+    decode(bytes, None);
+}
+
+/// A body whose first part is JSON: two bytes say how long it is, little-endian.
+pub fn oip_binary(bytes: &[u8]) {
+    if let Some((length, body)) = bytes.split_first_chunk() {
+        decode(body, Some(u16::from_le_bytes(*length).into()));
+    }
+}
+
+/// What is read is what the signature asks for, and can be written in either form.
+fn decode(body: &[u8], json_bytes: Option<usize>) {
+    let limits = Limits::default().with_max_elements(1 << 16).with_max_strings(1 << 10);
+    let body = Buffer::from(body);
+    for signature in signatures() {
+        let Ok(decoded) = decode_request(&body, json_bytes, &signature, &limits) else { continue };
+        if signature.check_inputs(&decoded.request.inputs).is_err() {
+            continue;
+        }
+        let info = PredictorInfo::new("echo", "1", signature.clone());
+        let (id, inputs) = (PredictionId::from_u128(1), decoded.request.inputs.clone());
+        let response = PredictResponse::new(id, &info, &decoded.request, inputs);
+        for binary in [false, true] {
+            let encoded = encode_response(&response, &OutputForms::new(binary));
+            assert!(encoded.is_ok(), "inputs that were read are written: {encoded:?}");
+        }
+    }
+}
+
+/// One input of each kind of element, with open axes; and one of which the last axis is closed.
+fn signatures() -> impl Iterator<Item = ModelSignature> {
+    use DType as D;
+    let kinds = [D::Bool, D::I64, D::U8, D::F16, D::BF16, D::F32, D::F64, D::Utf8, D::Bytes];
+    let open = |dtype: DType| TensorSpec::new("x", dtype, [None, None]).with_nullable(true);
+    let closed = TensorSpec::new("x", D::F32, [None, Some(3)]);
+    let specs = kinds.into_iter().map(open).chain([closed]);
+    specs.map(|spec| ModelSignature::new(vec![spec], vec![]).expect("one name"))
+}

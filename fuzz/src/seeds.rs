@@ -1,0 +1,165 @@
+//! Good bytes for each target: what a fuzzer starts from.
+
+use crate::inference_log::JOURNAL_HEAD;
+use mlops_core::{
+    PredictionId,
+    arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray},
+    data::Dataset,
+    inference_log::{InferenceLog, InferenceLogConfig, Outcome, OutcomeLog, OutcomeValue},
+    predictor::{Observer, PredictRequest, PredictResponse, PredictorInfo},
+    signature::{ModelSignature, TensorSpec},
+    tensor::{DType, Tensor, Tensors},
+    time::Timestamp,
+};
+use mlops_drift::{Profile, ProfileOptions};
+use mlops_serve::{
+    Stop,
+    engines::candle::{MlpConfig, TrainOptions, train},
+};
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+/// The seeds of a target of this name; none for another name.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "onnx" => files("mlops-serve/tests/data/tabular", "onnx"),
+        "mlmodel" => vec![MLMODEL.into()],
+        "oip_json" => requests().into_iter().filter(|r| r.1.is_none()).map(|r| r.0).collect(),
+        "oip_binary" => requests().into_iter().filter_map(binary).collect(),
+        "inference_log" => log(),
+        "filter" => filters(),
+        "csv" => vec![b"age,name,at\n1,\"a, b\",2018-01-01\n,x,\n-3.5,\"\"\"\",1e9\n".to_vec()],
+        "parquet" => parquet(),
+        "profile" => profile(),
+        "safetensors" => weights(),
+        _ => Vec::new(),
+    }
+}
+
+const MLMODEL: &str = "artifact_path: model\nflavors:\n  onnx:\n    data: model.onnx\n    \
+    onnx_version: 1.20.0\n  python_function:\n    loader_module: mlflow.onnx\nmodel_uuid: \
+    0123456789abcdef0123456789abcdef\nsignature:\n  inputs: '[{\"type\": \"tensor\", \
+    \"tensor-spec\": {\"dtype\": \"float32\", \"shape\": [-1, 3]}, \"name\": \"x\"}]'\n  \
+    outputs: '[{\"type\": \"long\", \"name\": \"label\"}]'\nutc_time_created: '2026-11-21 \
+    08:00:00.000000'\n";
+
+/// A folder of the repository.
+fn folder(below: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(below)
+}
+
+fn files(below: &str, extension: &str) -> Vec<Vec<u8>> {
+    let entries = fs::read_dir(folder(below)).expect("a folder of test data");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|own| own == extension));
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).expect("a file of test data")).collect()
+}
+
+fn json(below: &str) -> serde_json::Value {
+    let bytes = fs::read(folder(below)).expect("a file of test data");
+    serde_json::from_slice(&bytes).expect("test data is JSON")
+}
+
+/// What `tritonclient` sends: bodies, each with the length of its JSON if more follows.
+fn requests() -> Vec<(Vec<u8>, Option<u16>)> {
+    let stored = json("mlops-serve/tests/data/oip/requests.json");
+    let cases = stored["cases"].as_array().into_iter().flatten();
+    let read = |case: &serde_json::Value| {
+        let hex = case["body"].as_str()?;
+        let byte = |at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
+        let body = (0..hex.len()).step_by(2).map(byte).collect::<Option<_>>()?;
+        Some((body, case["json_bytes"].as_u64().and_then(|length| length.try_into().ok())))
+    };
+    cases.filter_map(read).collect()
+}
+
+fn binary((body, length): (Vec<u8>, Option<u16>)) -> Option<Vec<u8>> {
+    Some([length?.to_le_bytes().as_slice(), &body].concat())
+}
+
+fn filters() -> Vec<Vec<u8>> {
+    let stored = json("mlops-core/tests/data/search/mlflow.json");
+    let texts = stored["filters"].as_array().into_iter().flatten();
+    texts.filter_map(|filter| Some(filter["text"].as_str()?.into())).collect()
+}
+
+fn columns() -> [(&'static str, ArrayRef); 2] {
+    let number = |row: u32| (row % 7 != 0).then(|| f64::from(row % 13) / 4.0);
+    let numbers: ArrayRef = Arc::new((0..64).map(number).collect::<Float64Array>());
+    let words = (0..64).map(|row| Some(["a", "é", ""][row % 3]));
+    [("number", numbers), ("word", Arc::new(words.collect::<StringArray>()))]
+}
+
+fn parquet() -> Vec<Vec<u8>> {
+    let own = Dataset::from_columns("seed", columns()).and_then(|rows| rows.to_parquet());
+    let foreign = files("mlops-core/tests/data/dataset", "parquet");
+    foreign.into_iter().chain(own).collect()
+}
+
+/// A profile, and its body alone.
+fn profile() -> Vec<Vec<u8>> {
+    let rows = RecordBatch::try_from_iter(columns()).expect("two columns of one length");
+    let profile = Profile::fit(&[rows], &ProfileOptions::default()).expect("a profile");
+    let whole = profile.to_bytes().expect("a profile can be written");
+    let text = String::from_utf8(whole.clone()).expect("it is JSON");
+    let body = text.split_once(r#""profile":"#).map(|(_, rest)| rest.strip_suffix('}'));
+    body.flatten().map(|body| body.as_bytes().to_vec()).into_iter().chain([whole]).collect()
+}
+
+/// Weights of the shape that the target reads, and that shape.
+fn weights() -> Vec<Vec<u8>> {
+    let config = MlpConfig::from_json(crate::package::SHAPE.as_bytes()).expect("a shape");
+    let x = Tensor::from_vec([2, 2], vec![0_f32, 1.0, 1.0, 0.0]).expect("two rows");
+    let y = Tensor::from_vec([2], vec![0_f32, 1.0]).expect("two rows");
+    let options = TrainOptions::new().with_epochs(1).with_threads(1);
+    let model = train(&config, &x, &y, &options, &Stop::new()).expect("a trained model");
+    vec![model.weights().to_vec(), crate::package::SHAPE.into()]
+}
+
+/// Journals and closed segments of records and outcomes, and what a frame of a journal holds.
+fn log() -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = || InferenceLogConfig::default().with_flush_interval(Duration::from_millis(1));
+    for _ in 0..2 {
+        // Opening it again closes what the first one left open.
+        let log = InferenceLog::open(folder.path(), config()).expect("a log");
+        observe(&log);
+    }
+    let mut found = Vec::new();
+    for kind in ["records", "outcomes"] {
+        for entry in fs::read_dir(folder.path().join(kind)).expect("a folder of the log") {
+            let path = entry.expect("an entry").path();
+            let bytes = fs::read(&path).expect("a segment");
+            if path.extension().is_some_and(|extension| extension == "arrow") {
+                found.push([[2].as_slice(), &bytes].concat());
+            } else {
+                found.push([[1].as_slice(), bytes.get(JOURNAL_HEAD..).unwrap_or(&[])].concat());
+                found.push([[0].as_slice(), &bytes].concat());
+            }
+        }
+    }
+    found
+}
+
+fn observe(log: &InferenceLog) {
+    let spec = |name, dtype| TensorSpec::column(name, dtype);
+    let inputs = vec![spec("x", DType::F32), spec("word", DType::Utf8)];
+    let signature = ModelSignature::new(inputs, vec![spec("y", DType::F64)]).expect("three names");
+    let info = PredictorInfo::new("seed", "1", signature);
+    let x = Tensor::from_vec([2], vec![1_f32, f32::NAN]).expect("two rows");
+    let words = Tensor::from_strs([2], &["a", "é"]).expect("two rows");
+    let y = Tensor::from_vec([2], vec![0.5_f64, 2.0]).expect("two rows");
+    let inputs = Tensors::one("x", x).with("word", words).expect("two names");
+    let request = PredictRequest::new(inputs).with_key("customer 4711");
+    let (id, y) = (PredictionId::from_u128(7), Tensors::one("y", y));
+    let response = PredictResponse::new(id, &info, &request, y);
+    log.declare(&info, None).expect("every input has a column");
+    log.observe(&request, Ok(&response), Duration::from_millis(1));
+    let time = Timestamp::from_unix_millis(1_514_764_800_000);
+    let outcome = Outcome::new(id, time, "paid", OutcomeValue::Number(1.0));
+    let wait = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    wait.block_on(async {
+        log.append(&[outcome]).await.expect("an outcome is kept");
+        log.flush().await.expect("records are kept");
+    });
+}
