@@ -64,7 +64,7 @@ async fn promote_live(
         Ok(moved)
     };
     let (moved, load) = asking::under_load(live, somebody(trained)?, work).await?;
-    show_load(&load);
+    show_load(&load)?;
     Ok(moved)
 }
 
@@ -73,7 +73,7 @@ fn somebody(trained: &Trained) -> Result<Vec<f32>> {
     Ok(tensors.require("features")?.as_slice::<f32>()?[..FEATURES.len()].to_vec())
 }
 
-fn show_load(load: &Load) {
+fn show_load(load: &Load) -> Result<()> {
     let answered = load
         .answered
         .iter()
@@ -84,6 +84,10 @@ fn show_load(load: &Load) {
         answered.join(", "),
         load.failed
     ));
+    if load.failed > 0 {
+        return Err(Error::internal(format!("{} requests failed during the swap", load.failed)));
+    }
+    Ok(())
 }
 
 /// Trains on newer rows and lets the same gate decide, by the survey of the year after.
@@ -118,7 +122,7 @@ pub(crate) async fn roll_back(home: &Home, live: &Live, trained: &Trained) -> Re
         Some((from, to)) => say(format_args!("the champion goes back from version {from} to {to}")),
         None => say("there was one champion only: nothing to go back to"),
     }
-    show_load(&load);
+    show_load(&load)?;
     show_history(home).await
 }
 

@@ -86,19 +86,23 @@ impl Live {
 
     /// Ends the server when everybody is answered, and the log when everything is written.
     pub(crate) async fn end(self) -> Result<()> {
-        self.log.flush().await?;
         drop(self.stop);
         let served = self.serving.await.map_err(|cause| Error::internal(cause.to_string()))?;
-        served.map_err(|source| Error::io("serving", source))
+        served.map_err(|source| Error::io("serving", source))?;
+        // Last: requests that were under way have been logged by now.
+        self.log.flush().await
     }
 }
 
 /// The Open Inference Protocol below `/v2`; a host nests it into a router of its own.
 fn router(endpoint: &Endpoint, log: &Arc<InferenceLog>) -> Router {
     let followed = endpoint.clone();
-    let status = move || match followed.status().problem {
-        Some(problem) => ModelStatus::stale(problem.as_ref()),
-        None => ModelStatus::fresh(),
+    // Why it is stale names files and hosts: that is for those who operate it, not for callers.
+    let status = move || {
+        if followed.status().stale {
+            return ModelStatus::stale("the record is away, or its version did not come up");
+        }
+        ModelStatus::fresh()
     };
     let outcomes: Arc<dyn OutcomeLog> = Arc::<InferenceLog>::clone(log);
     Service::new()

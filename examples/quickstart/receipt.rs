@@ -34,7 +34,7 @@ pub(crate) async fn why(
     let replay = Replay::of(&record, &release::fetch(home, &id).await?);
     say(&replay);
     say(format_args!(
-        "(or: mlops why {prediction} --row {row} --inference-log {} --registry-uri sqlite:///{})",
+        "(or: cargo run -p mlops --features cli,candle -- why {prediction} --row {row} --inference-log {} --registry-uri sqlite:///{})",
         live.log_folder.display(),
         home.folder.join("mlops.db").display(),
     ));

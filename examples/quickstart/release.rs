@@ -118,7 +118,7 @@ pub(crate) async fn champion(home: &Home) -> Result<ModelVersion> {
     home.store.resolve(&ModelUri::alias(home.model.clone(), home.champion.clone())).await
 }
 
-/// The bytes of a version, verified.
+/// The bytes of a version, verified when they are fetched; what lies there from an earlier act is hashed again.
 pub(crate) async fn fetch(home: &Home, id: &VersionId) -> Result<ModelPackage> {
     let folder = home.folder.join("fetched").join(id.version.to_string());
     if folder.exists() {
@@ -200,7 +200,9 @@ pub(crate) async fn promote(
     }
 }
 
-/// Puts the alias back to where it pointed before its last move; `None` if it never moved on.
+/// Puts the alias back to where it pointed before its last move; `None` if it never moved on. The
+/// story moves it a few times: a longer history comes in pages, and going back twice ends where it
+/// began.
 pub(crate) async fn roll_back(home: &Home, reason: &str) -> Result<Option<(u64, u64)>> {
     let uri = ModelUri::alias(home.model.clone(), home.champion.clone());
     let query = HistoryQuery::new(uri).with_kinds(vec![EventKind::ALIAS_MOVED]);
@@ -212,6 +214,9 @@ pub(crate) async fn roll_back(home: &Home, reason: &str) -> Result<Option<(u64, 
     // Only if nobody has moved it meanwhile.
     let back = MoveAlias::new(home.model.clone(), home.champion.clone(), before, reason)
         .with_from(Expected::Version(now));
-    home.store.move_alias(back).await?;
-    Ok(Some((now, before)))
+    match home.store.move_alias(back).await? {
+        AliasMove::Moved { .. } => Ok(Some((now, before))),
+        // Being refused is an answer: whoever asks has to look.
+        other => Err(Error::conflict(format!("the champion does not go back: {other:?}"))),
+    }
 }

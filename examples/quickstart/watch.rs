@@ -116,6 +116,9 @@ pub(crate) fn show_accuracy(
         let rows = rows.map(|(_, (right, rows))| (*right, *rows));
         let change =
             accuracy_change(right_of(promised), (own.right, own.known), &AccuracyRule::default())?;
+        if rows.is_some_and(|rows| rows != (own.right, own.known)) {
+            return Err(Error::internal(format!("{}: outcomes and rows disagree", own.version)));
+        }
         let Some((accuracy, interval)) = own.accuracy else { continue };
         table.row([
             own.version.to_string(),

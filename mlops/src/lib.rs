@@ -30,7 +30,10 @@ pub use mlops_serve as serve;
 #[cfg(feature = "testing")]
 pub use mlops_core::testing;
 #[cfg(feature = "conformance")]
-pub use mlops_core::{conformance, drift_conformance, predictor_conformance};
+pub use mlops_core::{
+    conformance, drift_conformance, event_log_conformance, predictor_conformance,
+    registry_conformance, tracker_conformance,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

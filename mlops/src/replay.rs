@@ -40,6 +40,9 @@ impl Replay {
             return Self::Differs(format!("the model: {logged} answered, and this is {digest}"));
         }
         match differing_output(record, package) {
+            Ok(None) if record.digest.is_none() => Self::Impossible(format!(
+                "{digest} gives the same bits, and the log does not say which package answered"
+            )),
             Ok(None) => Self::Same,
             Ok(Some(what)) => Self::Differs(what),
             Err(error) => Self::impossible(&error),
@@ -84,6 +87,7 @@ fn differing_output(record: &Record, package: &ModelPackage) -> Result<Option<St
     let inputs = record.inputs()?;
     let computed = session.run(&inputs, &InferOptions::new(&Stop::new()))?;
     let logged = record.outputs()?.unwrap_or_default();
+    let mut compared = 0_usize;
     for spec in &record.signature.outputs {
         let name = spec.name.as_ref();
         if !was_asked_for(record, spec.features()) {
@@ -96,6 +100,10 @@ fn differing_output(record: &Record, package: &ModelPackage) -> Result<Option<St
         if let Some(what) = difference(then, now) {
             return Ok(Some(format!("output {name:?}: {what}")));
         }
+        compared += 1;
+    }
+    if compared == 0 {
+        return Err(Error::unsupported("the log holds no output of this row to compare with"));
     }
     Ok(extra(&computed, record))
 }

@@ -139,7 +139,7 @@ def losses(labels, scores):
 
 
 def evaluation(labels, scores, threshold, level):
-    """Every metric as [value, low, high]; null for an area of one class."""
+    """Every metric as [value, low, high]; null for an area where a class has less than two rows."""
     n = len(labels)
     answers = (np.array(scores) >= threshold).astype(int)
     accuracy = float(accuracy_score(labels, answers))
@@ -150,7 +150,7 @@ def evaluation(labels, scores, threshold, level):
     if not clipped:
         of_log[0] = float(log_loss(labels, scores, labels=[0, 1]))
     of_square[0] = float(brier_score_loss(labels, scores, pos_label=1))
-    own = area(labels, scores, level) if 0 < sum(labels) < n else None
+    own = area(labels, scores, level) if 1 < sum(labels) < n - 1 else None
     return {
         "accuracy": [accuracy, ends["low"], ends["high"]],
         "roc_auc": own and [own["area"], own["low"], own["high"]],
@@ -188,7 +188,7 @@ def comparison(labels, champion, challenger, level):
     listed = lambda case, key: [case[key], case["low"], case["high"]]
     return {
         "accuracy": listed(accuracy, "difference"),
-        "roc_auc": listed(of_area, "difference"),
+        "roc_auc": listed(of_area, "difference") if 1 < sum(labels) < len(labels) - 1 else None,
         "log_loss": listed(saved[0], "mean"), "brier": listed(saved[1], "mean"),
     }
 

@@ -56,6 +56,11 @@ pub(super) fn area(
     labels: &[bool],
     scores: &[f64],
 ) -> Result<std::result::Result<Auc, &'static str>> {
+    let positive = labels.iter().filter(|&&label| label).count();
+    // The error of an area is estimated in each class apart, which takes two rows of each.
+    if positive.min(labels.len() - positive) == 1 {
+        return Ok(Err("one class has a single row"));
+    }
     Ok(Auc::new(labels, scores)?.ok_or("all rows are of one class"))
 }
 

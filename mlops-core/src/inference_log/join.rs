@@ -281,7 +281,8 @@ impl Answers {
         }
         match (self.column.as_string_opt::<i32>(), outcome) {
             (Some(texts), OutcomeValue::Label(label)) => Some(texts.value(at) == label.as_ref()),
-            (None, OutcomeValue::Number(number)) =>
+            // A fraction or NaN is no class.
+            (None, OutcomeValue::Number(number)) if number.fract() == 0.0 =>
             {
                 #[expect(clippy::float_cmp, reason = "classes are whole numbers, exact in f64")]
                 self.class(at).map(|class| class == *number)

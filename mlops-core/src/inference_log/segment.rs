@@ -17,6 +17,7 @@ use arrow_schema::ArrowError;
 use std::{
     fs::{self, File},
     io::{BufWriter, Cursor, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
@@ -76,6 +77,19 @@ impl SegmentName {
 /// The segments of a folder, in the order of their numbers. A journal that was closed and not yet
 /// removed is left out.
 pub(super) fn list(folder: &Path) -> Result<Vec<SegmentName>> {
+    // Reading a folder is no snapshot: a segment that is closed meanwhile may be passed over under
+    // both of its names.
+    let mut found = scan(folder)?;
+    loop {
+        let again = scan(folder)?;
+        if again == found {
+            return Ok(found);
+        }
+        found = again;
+    }
+}
+
+fn scan(folder: &Path) -> Result<Vec<SegmentName>> {
     let failed = |source| Error::io(folder.display(), source);
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -243,11 +257,8 @@ pub(super) fn read(folder: &Path, name: SegmentName) -> Result<Contents> {
     if Digest::of(&bytes) != closed.digest {
         return Err(Error::corrupt(format!("{}: the bytes are not as written", path.display())));
     }
-    let reader = FileReader::try_new(Cursor::new(bytes), None).map_err(arrow)?;
-    let dropped = reader.custom_metadata().get("mlops.dropped_bytes");
-    let bytes = dropped.and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
-    let gap = (bytes > 0).then_some(Gap { segment: path, bytes });
-    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(arrow)?;
+    let (batches, dropped) = guarded(|| decode_file(bytes))?;
+    let gap = (dropped > 0).then_some(Gap { segment: path, bytes: dropped });
     Ok(Contents { batches, gap })
 }
 
@@ -281,8 +292,25 @@ fn encode(batch: &RecordBatch) -> Result<Vec<u8>> {
 }
 
 fn decode(frame: &[u8]) -> Result<Vec<RecordBatch>> {
-    let reader = StreamReader::try_new(Cursor::new(frame), None).map_err(arrow)?;
-    reader.collect::<Result<_, _>>().map_err(arrow)
+    guarded(|| {
+        let reader = StreamReader::try_new(Cursor::new(frame), None).map_err(arrow)?;
+        reader.collect::<Result<_, _>>().map_err(arrow)
+    })
+}
+
+/// The batches of a closed segment, and how many bytes its journal had lost.
+fn decode_file(bytes: Vec<u8>) -> Result<(Vec<RecordBatch>, u64)> {
+    let reader = FileReader::try_new(Cursor::new(bytes), None).map_err(arrow)?;
+    let dropped = reader.custom_metadata().get("mlops.dropped_bytes");
+    let dropped = dropped.and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+    Ok((reader.collect::<Result<_, _>>().map_err(arrow)?, dropped))
+}
+
+/// The decoder is not ours, and it panics on some bytes that somebody gave a right digest: should it,
+/// that is an error here.
+fn guarded<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err(Error::corrupt("the inference log: its decoder gave up on it")))
 }
 
 /// Hashes what passes through.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// Version of keys and results: another one finds nothing of this one.
@@ -62,6 +62,8 @@ struct Key<'a> {
 pub(super) struct Cache {
     values: PathBuf,
     results: PathBuf,
+    /// Executions that made the same value at once would rename over each other.
+    keeping: Arc<Mutex<()>>,
 }
 
 impl Cache {
@@ -69,7 +71,7 @@ impl Cache {
         let (values, results) = (folder.join("values"), folder.join("results"));
         disk::create_dirs(&values)?;
         disk::create_dirs(&results)?;
-        Ok(Self { values, results })
+        Ok(Self { values, results, keeping: Arc::default() })
     }
 
     /// Names all that decides the outputs of a step.
@@ -130,6 +132,7 @@ impl Cache {
         spec: &StepSpec,
         outputs: &[PathBuf],
     ) -> Result<Vec<StoredValue>> {
+        let _one = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = outputs.iter().zip(&spec.outputs).map(|(path, kind)| self.keep_one(path, kind));
         let outputs = kept.collect::<Result<Vec<_>>>()?;
         let result = StepResult { outputs };

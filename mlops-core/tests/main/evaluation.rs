@@ -115,6 +115,10 @@ fn bad_scores_and_single_classes_are_named() {
     let one_class = evaluate(&[true; 3], &[0.2, 0.9, 0.8]).unwrap();
     let area = &one_class.get(Metric::RocAuc, None).unwrap().finding;
     assert_eq!(area, &Finding::Undefined { why: "all rows are of one class".into() });
+    // One row of a class says nothing of how its scores vary.
+    let one_row = evaluate(&[true, false, false], &[0.9, 0.2, 0.8]).unwrap();
+    let area = &one_row.get(Metric::RocAuc, None).unwrap().finding;
+    assert_eq!(area, &Finding::Undefined { why: "one class has a single row".into() });
 }
 
 #[test]

@@ -54,6 +54,9 @@ fn has_free_inner_axis(spec: &TensorSpec) -> bool {
     spec.shape.iter().skip(1).any(Option::is_none) && spec.columns.is_empty()
 }
 
+/// Rows of more elements are not made up: they would not be short, and a model may ask for any size.
+const MOST_ELEMENTS: usize = 1 << 22;
+
 /// Rows of zeros and empty texts.
 pub(super) fn made_up(signature: &ModelSignature, rows: usize) -> Result<Tensors> {
     let mut inputs = Tensors::new();
@@ -67,9 +70,10 @@ fn zeros(spec: &TensorSpec, rows: usize) -> Result<Tensor> {
     let inner = |axis: &Option<usize>| axis.unwrap_or(spec.columns.len().max(1));
     let first = spec.shape.first().map(|axis| axis.unwrap_or(rows));
     let shape: Vec<usize> = first.into_iter().chain(spec.shape.iter().skip(1).map(inner)).collect();
-    let too_large = || Error::too_large(format!("input {:?} has too many elements", spec.name));
+    // Of this kind so that the warm-up forgives it: such a model never runs inline.
+    let too_large = || Error::invalid(format!("input {:?} has too many elements", spec.name));
     let count = shape.iter().try_fold(1_usize, |count, &axis| count.checked_mul(axis));
-    let count = count.ok_or_else(too_large)?;
+    let count = count.filter(|&count| count <= MOST_ELEMENTS).ok_or_else(too_large)?;
     match spec.dtype.size() {
         Some(size) => {
             let bytes = count.checked_mul(size).ok_or_else(too_large)?;
@@ -79,5 +83,19 @@ fn zeros(spec: &TensorSpec, rows: usize) -> Result<Tensor> {
             Tensor::from_strs(shape, &vec![""; count])
         }
         None => Tensor::from_byte_strings(shape, &vec![""; count]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mlops_core::{ErrorKind, tensor::DType};
+
+    #[test]
+    fn a_model_that_asks_for_any_size_is_not_given_it() {
+        for dtype in [DType::F32, DType::Utf8, DType::Bytes] {
+            let huge = TensorSpec::new("x", dtype, [None, Some(1 << 40)]);
+            assert_eq!(zeros(&huge, 1).unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
     }
 }

@@ -9,6 +9,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Foreign text as one line that shows its control characters: nobody forges a line of ours, or moves
+/// the cursor.
+pub(super) fn visible(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\'' | '\\' => line.push(c),
+            _ => line.extend(c.escape_debug()),
+        }
+    }
+    line
+}
+
 /// The two streams, and whether results are wanted as JSON. Nothing is ever coloured.
 #[derive(Debug)]
 pub(super) struct Console {

@@ -1,6 +1,6 @@
 //! `mlops drift`: does a window of rows still look like the reference?
 
-use super::{Answer, Console, table};
+use super::{Answer, Console, console::visible, table};
 use crate::{
     Clock, DriftDetector, Error, Result, ResultExt, SystemClock,
     arrow::array::{Array, RecordBatch, cast::AsArray},
@@ -103,6 +103,7 @@ impl Comparison {
             let (name, verdict) = (&part.name, word(part.verdict));
             let effect = &part.effect;
             let (of, value) = (&effect.name, effect.value);
+            let name = visible(name);
             console.say(format_args!("  {name:<width$}  {verdict:<12}  {of} {value:.4}"))?;
         }
         Ok(())
@@ -110,6 +111,12 @@ impl Comparison {
 
     fn reference(&self) -> Result<Profile> {
         let path = &self.reference;
+        let stored = path.is_dir() || path.extension().is_some_and(|ending| ending == "bin");
+        if stored && !self.columns.is_empty() {
+            return Err(Error::unsupported(
+                "--columns chooses among rows, and the columns of a stored profile are fixed",
+            ));
+        }
         if path.is_dir() {
             let bytes = ModelPackage::open(path)?.read(names::PROFILE)?;
             return Profile::from_bytes(&bytes);

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// Where, beside the log, the models lie that answered: each in a folder named after its digest.
 pub(super) const PACKAGES: &str = "packages";
-/// The most rows of one prediction that are shown unless one is asked for.
+/// The most rows of one prediction that are computed at once.
 const MOST_ROWS: u32 = 100;
 
 /// Show why a prediction is what it is, and compute it again
@@ -90,13 +90,15 @@ impl Why {
             return Ok(reader.find(self.id, row)?.into_iter().collect());
         }
         let mut records = Vec::new();
-        for row in 0..MOST_ROWS {
+        for row in 0..=MOST_ROWS {
             match reader.find(self.id, row)? {
                 Some(record) => records.push(record),
-                None => break,
+                None => return Ok(records),
             }
         }
-        Ok(records)
+        // A verdict on some of the rows would pass for one on all.
+        let id = self.id;
+        Err(Error::too_large(format!("prediction {id} has over {MOST_ROWS} rows: choose by --row")))
     }
 
     /// What came of it: by its id, or by the business key that it was asked with.
@@ -142,19 +144,26 @@ impl Why {
 }
 
 fn logs(folder: &Path) -> Result<Vec<(PathBuf, LogReader)>> {
+    // A folder that held one model's log may hold those of several since.
+    let mut logs = Vec::new();
     let absent = match LogReader::open(folder) {
-        Ok(reader) => return Ok(vec![(folder.to_owned(), reader)]),
-        Err(error) if super::is_absent(&error) => error,
+        Ok(reader) => {
+            logs.push((folder.to_owned(), reader));
+            None
+        }
+        Err(error) if super::is_absent(&error) => Some(error),
         Err(error) => return Err(error),
     };
     let entries = std::fs::read_dir(folder);
     let entries = entries.map_err(|source| Error::io(folder.display(), source))?;
-    let mut logs = Vec::new();
     for entry in entries {
         let path = entry.map_err(|source| Error::io(folder.display(), source))?.path();
         if let Ok(reader) = LogReader::open(&path) {
             logs.push((path, reader));
         }
     }
-    if logs.is_empty() { Err(absent) } else { Ok(logs) }
+    match absent {
+        Some(error) if logs.is_empty() => Err(error),
+        _ => Ok(logs),
+    }
 }

@@ -34,8 +34,13 @@ impl Spill {
         let open = || {
             fs::create_dir_all(folder)?;
             // What an earlier process of the same run left is ours to write.
-            let file = File::options().create(true).append(true).read(true).open(&path)?;
-            let length = file.metadata()?.len();
+            let mut file = File::options().create(true).append(true).read(true).open(&path)?;
+            let mut length = file.metadata()?.len();
+            if length > 0 {
+                // A line that was cut off must not take the next one with it.
+                file.write_all(b"\n")?;
+                length += 1;
+            }
             Ok((file, length))
         };
         let (file, length) = open().map_err(|source| Error::io(path.display(), source))?;
@@ -54,7 +59,10 @@ impl Spill {
         if length > self.most {
             return Ok(false);
         }
-        state.file.write_all(&line).map_err(|source| self.failed(source))?;
+        if let Err(source) = state.file.write_all(&line) {
+            let _ = state.file.set_len(state.length);
+            return Err(self.failed(source));
+        }
         state.length = length;
         Ok(true)
     }

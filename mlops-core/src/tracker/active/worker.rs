@@ -41,6 +41,7 @@ pub(super) struct Worker {
     /// `None` if the tracker knows no leases.
     lease: Option<Duration>,
     close_within: Duration,
+    renew_at: Instant,
     /// Why metrics were lost since somebody last asked.
     trouble: Option<Error>,
 }
@@ -61,6 +62,7 @@ impl Worker {
             flush_interval: options.flush_interval.max(PAUSE),
             lease: Some(options.lease),
             close_within: options.close_within,
+            renew_at: Instant::now(),
             trouble: None,
         }
     }
@@ -76,12 +78,16 @@ impl Worker {
 
     async fn work(&mut self, mut inbox: mpsc::Receiver<Control>) {
         let mut flush_at = Instant::now() + self.flush_interval;
-        let mut renew_at = Instant::now() + self.renewal();
+        self.renew_at = Instant::now() + self.renewal();
         loop {
-            match timeout_at(flush_at.min(renew_at), inbox.recv()).await {
+            match timeout_at(flush_at.min(self.renew_at), inbox.recv()).await {
                 Ok(Some(Control::Wake)) => {
                     // What could not be written is tried again when its time comes.
-                    while self.buffer.len() >= self.batch && self.write_batch().await.is_ok() {}
+                    // Somebody who asks for something meanwhile comes first.
+                    while self.buffer.len() >= self.batch
+                        && inbox.is_empty()
+                        && self.write_batch().await.is_ok()
+                    {}
                 }
                 Ok(Some(Control::Flush(reply))) => {
                     let written = self.flush().await;
@@ -97,10 +103,7 @@ impl Worker {
                     let _ = self.end(self.left()).await;
                     return;
                 }
-                Err(_) if renew_at <= Instant::now() => {
-                    self.renew().await;
-                    renew_at = Instant::now() + self.renewal();
-                }
+                Err(_) if self.renew_at <= Instant::now() => self.renew_if_due().await,
                 Err(_) => {
                     let _ = self.write_all().await;
                     flush_at = Instant::now() + self.flush_interval;
@@ -133,6 +136,7 @@ impl Worker {
 
     /// Writes the first metrics of the buffer; whether there were any.
     async fn write_batch(&mut self) -> Result<bool> {
+        self.renew_if_due().await;
         let metrics = self.buffer.first(self.batch);
         let count = metrics.len();
         if count == 0 {
@@ -172,13 +176,25 @@ impl Worker {
     }
 
     async fn write_all(&mut self) -> Result<()> {
-        while self.write_batch().await? {}
+        // What comes meanwhile is not waited for: a busy producer would hold this up for ever.
+        for _ in 0..self.buffer.len().div_ceil(self.batch) {
+            self.write_batch().await?;
+        }
         while self.write_spilled().await? {}
         Ok(())
     }
 
+    /// Keeps the lease also while there is always something to write.
+    async fn renew_if_due(&mut self) {
+        if self.renew_at <= Instant::now() {
+            self.renew().await;
+            self.renew_at = Instant::now() + self.renewal();
+        }
+    }
+
     /// Writes the first metrics that are on this machine's disk; whether there were any.
     async fn write_spilled(&mut self) -> Result<bool> {
+        self.renew_if_due().await;
         let Some(spill) = &self.buffer.spill else { return Ok(false) };
         let (metrics, bytes) = spill.first(self.batch)?;
         let count = metrics.len();

@@ -47,11 +47,29 @@ pub(super) fn read(
     nulls: Option<&str>,
     limits: &Limits,
 ) -> Result<Tensor> {
+    let nulls = marks::parse_positions(nulls.unwrap_or_default())?;
+    if let Some(at) = nulls.iter().find(|&&at| at >= plan.count) {
+        return Err(Error::invalid(format!("there is no element {at} to be null")));
+    }
     let tensor = match plan.dtype.size() {
-        Some(_) => Tensor::from_buffer(plan.dtype, plan.shape, bytes)?,
+        Some(_) => with_nans(Tensor::from_buffer(plan.dtype, plan.shape, bytes)?, &nulls, plan)?,
         None => strings(&bytes, plan, limits)?,
     };
-    with_nulls(tensor, &marks::parse_positions(nulls.unwrap_or_default())?, plan)
+    with_nulls(tensor, &nulls, plan)
+}
+
+/// A float that is null is NaN, whatever bytes the caller put there.
+fn with_nans(tensor: Tensor, nulls: &[usize], plan: &Plan<'_>) -> Result<Tensor> {
+    let nan = nan(plan.dtype);
+    if nan.is_empty() || nulls.is_empty() {
+        return Ok(tensor);
+    }
+    let mut bytes = tensor.as_bytes().unwrap_or_default().to_vec();
+    let mut elements: Vec<&mut [u8]> = bytes.chunks_exact_mut(nan.len()).collect();
+    for &at in nulls {
+        elements[at].copy_from_slice(&nan);
+    }
+    Tensor::from_buffer(plan.dtype, plan.shape, Buffer::from_vec(bytes))
 }
 
 /// Elements of any length, each after its length.
@@ -121,17 +139,22 @@ pub(super) fn write(tensor: &Tensor, into: &mut Vec<u8>) -> Result<usize> {
 }
 
 fn put_nan_at_nulls(tensor: &Tensor, bytes: &mut [u8]) {
-    let nan: &[u8] = match tensor.dtype() {
-        DType::F16 => &half::f16::NAN.to_le_bytes(),
-        DType::BF16 => &half::bf16::NAN.to_le_bytes(),
-        DType::F32 => &f32::NAN.to_le_bytes(),
-        DType::F64 => &f64::NAN.to_le_bytes(),
-        _ => return,
-    };
-    let Some(nulls) = tensor.nulls() else { return };
+    let nan = nan(tensor.dtype());
+    let Some(nulls) = tensor.nulls().filter(|_| !nan.is_empty()) else { return };
     for (element, valid) in bytes.chunks_exact_mut(nan.len()).zip(nulls.iter()) {
         if !valid {
-            element.copy_from_slice(nan);
+            element.copy_from_slice(&nan);
         }
+    }
+}
+
+/// The bytes of a NaN; none if the type has none.
+fn nan(dtype: DType) -> Vec<u8> {
+    match dtype {
+        DType::F16 => half::f16::NAN.to_le_bytes().to_vec(),
+        DType::BF16 => half::bf16::NAN.to_le_bytes().to_vec(),
+        DType::F32 => f32::NAN.to_le_bytes().to_vec(),
+        DType::F64 => f64::NAN.to_le_bytes().to_vec(),
+        _ => Vec::new(),
     }
 }

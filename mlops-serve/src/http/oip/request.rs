@@ -171,6 +171,12 @@ fn tensor(
     match (raw.data, size) {
         (Some(_), Some(_)) => Err(Error::invalid("has both \"data\" and \"binary_data_size\"")),
         (None, None) => Err(Error::invalid("has neither \"data\" nor \"binary_data_size\"")),
+        (Some(_), None) if nulls.is_some() => {
+            Err(Error::invalid("\"nulls\" says which binary elements are null; in JSON write null"))
+        }
+        (None, Some(_)) if plan.non_finite.is_some() => {
+            Err(Error::invalid("\"non_finite\" is for JSON; binary elements say it themselves"))
+        }
         (Some(json), None) => data::read(json.get(), &plan, limits),
         (None, Some(size)) => binary::read(tail.take(size)?, &plan, nulls.as_deref(), limits),
     }

@@ -5,7 +5,7 @@
 //! verified to the byte whenever it is opened.
 
 use mlops_core::{
-    Digest, Error, Result,
+    Clock, Digest, Error, ErrorKind, IdSource, RandomIds, Result, SystemClock,
     model::ModelPackage,
     registry::{ModelUri, ModelVersion},
 };
@@ -50,11 +50,13 @@ impl Cache {
         }
         match ModelPackage::open_verified(&path, &version.manifest) {
             Ok(package) => Ok(Some(package)),
-            Err(error) => {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
                 tracing::warn!(%error, "removing a damaged package from the cache");
                 fs::remove_dir_all(&path).map_err(|source| Error::io(path.display(), source))?;
                 Ok(None)
             }
+            // Not the bytes' fault: another try may succeed, and there may be no other copy.
+            Err(error) => Err(error),
         }
     }
 
@@ -83,12 +85,19 @@ impl Cache {
     pub(super) fn remember(&self, version: &ModelVersion) -> Result<()> {
         let failed = |source| Error::io(self.folder.display(), source);
         let record = json!({"format": FORMAT, "uri": self.uri, "version": version});
-        let fresh = self.folder.join(format!("{CURRENT}.new"));
-        let mut file = fs::File::create(&fresh).map_err(failed)?;
-        file.write_all(record.to_string().as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(failed)?;
-        fs::rename(&fresh, self.folder.join(CURRENT)).map_err(failed)?;
+        // Two processes may share the folder while one takes over from the other.
+        let unique = RandomIds.next(SystemClock.now());
+        let fresh = self.folder.join(format!("{CURRENT}.{unique:032x}"));
+        let write = || {
+            let mut file = fs::File::create_new(&fresh)?;
+            file.write_all(record.to_string().as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&fresh, self.folder.join(CURRENT))
+        };
+        write().map_err(|source| {
+            let _ = fs::remove_file(&fresh);
+            failed(source)
+        })?;
         // Not every system lets a folder be opened; there its entries are durable without this.
         if let Ok(folder) = fs::File::open(&self.folder) {
             let _ = folder.sync_all();
@@ -165,11 +174,7 @@ mod tests {
         let cache = Cache::open(folder.path(), &"models:/m@a".parse().unwrap(), 1).unwrap();
         for text in ["", "{", "{\"format\": 2}", "{\"format\": 1, \"uri\": \"models:/m@b\"}"] {
             fs::write(cache.folder.join(CURRENT), text).unwrap();
-            assert_eq!(
-                cache.current().unwrap_err().kind(),
-                mlops_core::ErrorKind::Corrupt,
-                "{text}"
-            );
+            assert_eq!(cache.current().unwrap_err().kind(), ErrorKind::Corrupt, "{text}");
         }
     }
 }

@@ -62,13 +62,32 @@ pub(super) async fn connect(
         Some(error) => shared.trouble(&error),
     }
     let (following, stopped) = oneshot::channel();
-    let follower = follow(source, Arc::clone(&shared), stopped);
+    let guard = Unfollowed(Some(Arc::clone(&shared)));
+    let follower = follow(source, Arc::clone(&shared), stopped, guard);
     let endpoint = Endpoint { shared, _following: Some(Arc::new(following)) };
     Ok((endpoint, Follower(Box::pin(follower))))
 }
 
+/// Says that an endpoint is not followed any more, should its follower be dropped or panic: what
+/// answers may be out of date from then on.
+struct Unfollowed(Option<Arc<Shared>>);
+
+impl Drop for Unfollowed {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.take() {
+            let gone = "nothing follows the registry any more";
+            shared.trouble(&Error::new(ErrorKind::Cancelled, gone));
+        }
+    }
+}
+
 /// Runs until every handle of the endpoint is gone.
-async fn follow(source: Source, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
+async fn follow(
+    source: Source,
+    shared: Arc<Shared>,
+    stopped: oneshot::Receiver<()>,
+    mut guard: Unfollowed,
+) {
     let work = async {
         let mut waits = 0_u32;
         loop {
@@ -86,6 +105,8 @@ async fn follow(source: Source, shared: Arc<Shared>, stopped: oneshot::Receiver<
         }
     };
     future::select(pin!(work), stopped).await;
+    // Every handle is gone: nobody is there to be told.
+    guard.0 = None;
 }
 
 /// What a model comes from, and what brings it up.

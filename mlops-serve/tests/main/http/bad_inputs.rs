@@ -1,7 +1,10 @@
 //! Bad requests: each is refused with words that name the thing, and harms nobody else's.
 
 use super::{Host, good, socket::Server};
-use axum::http::StatusCode;
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
 use mlops_serve::http::HttpConfig;
 use serde_json::{Value, json};
 
@@ -219,4 +222,29 @@ async fn a_model_that_panics_harms_its_own_request_only() {
     let counts = host.counters.read();
     assert_eq!((counts.requests, counts.panics, counts.internal_errors), (1, 1, 1));
     assert_eq!(host.infer(good().to_string()).await.status, StatusCode::OK);
+}
+
+/// Two numbers as bytes, of which some are null.
+fn binary(nulls: &str) -> Request<Body> {
+    let x = json!({
+        "name": "x", "datatype": "FP32", "shape": [1, 2],
+        "parameters": {"binary_data_size": 8, "nulls": nulls},
+    });
+    let label = json!({"name": "label", "datatype": "BYTES", "shape": [1], "data": ["a"]});
+    let header = json!({"inputs": [x, label]}).to_string();
+    let bytes = [header.as_bytes(), &0_f32.to_le_bytes(), &1_f32.to_le_bytes()].concat();
+    let request = Request::post("/v2/models/sum/infer");
+    request.header("inference-header-content-length", header.len()).body(bytes.into()).unwrap()
+}
+
+#[tokio::test]
+async fn a_null_is_never_the_bytes_under_it() {
+    let host = Host::new(HttpConfig::default());
+    let answer = host.send(binary("0")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.json()["outputs"][0]["data"][0], Value::Null, "{}", answer.json());
+    let answer = host.send(binary("2")).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.error(), "input \"x\": there is no element 2 to be null");
+    host.still_answers().await;
 }

@@ -3,7 +3,10 @@
 use crate::{
     Result,
     arrow::array::RecordBatch,
-    cli::{console::Console, table},
+    cli::{
+        console::{Console, visible},
+        table,
+    },
     inference_log::{Outcome, OutcomeValue},
     replay::Replay,
 };
@@ -75,7 +78,7 @@ impl<'a> Receipt<'a> {
         ];
         for (name, value) in optional {
             if let Some(value) = value {
-                console.say(format_args!("  {name:<10} {value}"))?;
+                console.say(format_args!("  {name:<10} {}", visible(&value)))?;
             }
         }
         if self.hide_inputs {
@@ -97,7 +100,7 @@ impl<'a> Receipt<'a> {
 fn cells(title: &str, row: &RecordBatch, console: &Console) -> Result<()> {
     console.say(title)?;
     for (name, value) in table::object(row, 0)?.as_object().into_iter().flatten() {
-        console.say(format_args!("  {name} = {value}"))?;
+        console.say(format_args!("  {} = {value}", visible(name)))?;
     }
     Ok(())
 }
