@@ -27,6 +27,8 @@ pub use mlops_registry as store;
 #[cfg(any(feature = "tabular", feature = "http", feature = "candle"))]
 pub use mlops_serve as serve;
 
+#[cfg(all(feature = "conformance", feature = "pipeline"))]
+pub use mlops_core::pipeline_conformance;
 #[cfg(feature = "testing")]
 pub use mlops_core::testing;
 #[cfg(feature = "conformance")]
