@@ -3,6 +3,8 @@
 pub mod artifacts;
 mod disk;
 mod gate;
+#[cfg(feature = "http")]
+pub mod mlflow;
 #[cfg(feature = "sqlite")]
 pub mod store;
 

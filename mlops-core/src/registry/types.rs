@@ -107,6 +107,13 @@ pub struct ModelVersion {
     pub created: Timestamp,
     /// Where aliases point here.
     pub aliases: Vec<Alias>,
+    /// For people.
+    #[serde(default)]
+    pub description: Option<Arc<str>>,
+    /// Where the bytes came from, as who registered it put it: `runs:/…`, `models:/m-…`, `s3://…`. Bytes
+    /// that lie outside of the record are not in the manifest.
+    #[serde(default)]
+    pub source: Option<Arc<str>>,
 }
 
 impl ModelVersion {
@@ -122,6 +129,8 @@ impl ModelVersion {
             tags: Tags::new(),
             created,
             aliases: Vec::new(),
+            description: None,
+            source: None,
         }
     }
 
@@ -185,11 +194,15 @@ setters!(CreateVersion {
 pub struct VersionChange {
     /// Tags to set; `None` removes one.
     pub tags: BTreeMap<String, Option<String>>,
+    /// A new description.
+    pub description: Option<Arc<str>>,
 }
 
 setters!(VersionChange {
     /// Sets and removes tags.
     with_tags => tags: BTreeMap<String, Option<String>>,
+    /// Describes it.
+    with_description => description: Arc<str>,
 });
 
 /// A request to point an alias somewhere.

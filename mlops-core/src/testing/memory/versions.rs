@@ -50,6 +50,7 @@ pub(super) fn update(
     let held = models::get_mut(tx.state, &id.model)?;
     if let Some(version) = held.versions.get_mut(&id.version) {
         set(&mut version.tags, change.tags);
+        version.description = change.description.or(version.description.take());
     }
     get(tx.state, id)
 }

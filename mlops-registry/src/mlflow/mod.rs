@@ -1,0 +1,3 @@
+//! The record on MLflow's wire.
+
+pub mod server;
