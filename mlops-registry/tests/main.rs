@@ -16,6 +16,9 @@ mod events;
 #[path = "main/gates.rs"]
 mod gates;
 #[cfg(feature = "sqlite")]
+#[path = "main/hostile.rs"]
+mod hostile;
+#[cfg(feature = "sqlite")]
 #[path = "main/hosts.rs"]
 mod hosts;
 #[cfg(feature = "sqlite")]
@@ -30,3 +33,6 @@ mod server;
 #[cfg(feature = "sqlite")]
 #[path = "main/story.rs"]
 mod story;
+#[cfg(feature = "sqlite")]
+#[path = "main/writers.rs"]
+mod writers;
