@@ -3,10 +3,10 @@
 pub mod artifacts;
 mod disk;
 mod gate;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod store;
 
 pub use artifacts::ArtifactStore;
 pub use gate::{ChampionGate, MetricGate};
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use store::{SqliteStore, StoreConfig};

@@ -131,7 +131,7 @@ pub(super) async fn list(
         (first, Some(after))
     };
     let sql = "select path, size from run_artifacts
-        where run = $1 and path >= $2 and ($3 is null or path < $3)";
+        where run = $1 and path >= $2 and (cast($3 as text) is null or path < $3)";
     let mut entries = BTreeMap::<String, Option<u64>>::new();
     for row in db.rows(sql, &values![id.to_string(), first.clone(), after]).await? {
         let path = row.text(0)?;
