@@ -12,14 +12,19 @@ from collections import Counter
 
 from common import ROOT, write_json
 from mlflow_cases_metrics import BATCHES, HISTORY, INPUTS, METRICS
+from mlflow_cases_models import ARTIFACTS, LOGGED
+from mlflow_cases_registry import ALIASES, MODELS, SEARCHED, STAGES, VERSIONS
 from mlflow_cases_runs import EXPERIMENTS, RUNS, SERVER
+from mlflow_cases_traces import SEARCHES, TRACE_CASES
 
 sys.path.insert(0, str(ROOT / "scripts/peers"))
 from mlflow_server import real_server  # noqa: E402
 from mlflow_wire import Session  # noqa: E402
 
 OUT = ROOT / "mlops-registry/tests/data/mlflow_replay.json"
-CASES = [*SERVER, *EXPERIMENTS, *RUNS, *METRICS, *HISTORY, *BATCHES, *INPUTS]
+GROUPS = (SERVER, EXPERIMENTS, RUNS, METRICS, HISTORY, BATCHES, INPUTS, SEARCHES, MODELS, VERSIONS,
+          STAGES, ALIASES, SEARCHED, LOGGED, ARTIFACTS, TRACE_CASES)
+CASES = [case for group in GROUPS for case in group]
 
 
 def record(url):

@@ -9,6 +9,7 @@ A case is a JSON object:
   json      the body as JSON; or
   text      the body as it is; or
   type      its Content-Type; application/json where there is a body, "" sends none
+  headers   further headers, {name: value}
   capture   {variable: "dotted.path.0.into.the.answer"}: what later cases need
   status    the HTTP status of the answer
   answer    its body, normalised; for what is not JSON {"text"} or {"bytes": base64} and "headers"
@@ -17,14 +18,14 @@ Sent strings may hold `${variable}`; a string that is nothing but one becomes th
 with its type. `${x*300}` is "x" three hundred times. `{"$repeat": 3, "of": …}` is a list of three
 in whose strings `${i}` is 0, 1, 2 (and a string `${i}` alone the number).
 
-Normalised is: captured values are `${variable}` again (values of eight characters or more wherever
-they occur in a string; shorter ones, which are numbers of experiments, only as a value of
-experiment_id, in lists of such and behind `mlflow-artifacts:/`), the first variable that took a
-value naming it; other ids of 32 hexadecimal digits and other experiments but 0 `${id}`; times of now `${time}`; page tokens
-`${token}`; strings of more than 200 characters `${chars:N}`; lists of tags, params, aliases
-and datasets, and the metrics of a run's data, sorted by their JSON text. Of an error's message only the parameter that it
-names is kept, as "missing" or "invalid". Numbers are compared as numbers: 1 is 1.0; a bare NaN,
-which is no JSON, is "NaN".
+Normalised is: captured values are `${variable}` again, named by the first variable that took them
+(values of eight characters or more wherever they occur in a string; shorter ones, which are numbers
+of experiments, only as a value of experiment_id and behind `mlflow-artifacts:/`); other ids of 32
+hexadecimal digits and other experiments but 0 are `${id}`; times of now `${time}`; page tokens
+`${token}`; strings of more than 200 characters `${chars:N}`; lists of tags, params, aliases and
+datasets, and the metrics of a run's data, are sorted by their JSON text. Of an error's message only
+the parameter that it names is kept, as "missing" or "invalid". Numbers are compared as numbers: 1
+is 1.0; a bare NaN, which is no JSON, is "NaN". A body of HTML is {"page": true}.
 
 Who replays waits two milliseconds after each request that is not a GET, so that no two records
 are of one millisecond, and starts with an empty server.
@@ -71,7 +72,8 @@ class Session:
         if case.get("query"):
             pairs = [(name, self.filled(value)) for name, value in case["query"]]
             target += "?" + urllib.parse.urlencode(pairs)
-        headers, body = {}, None
+        headers = {name: self.filled(v) for name, v in case.get("headers", {}).items()}
+        body = None
         if "json" in case:
             body = json.dumps(self.filled(case["json"])).encode()
         elif "text" in case:
