@@ -1,6 +1,6 @@
 """Requests about logged models, outputs of runs, and artifacts."""
 
-from mlflow_cases import API3, FILES, call, delete, get, group, mistakes, patch, post
+from mlflow_cases import FILES, call, delete, get, group, mistakes, patch, post
 
 NONE = "m-0123456789abcdef0123456789abcdef"
 FIND = "logged-models/search"
@@ -24,7 +24,7 @@ LOGGED = group(
     post("create without a name", "logged-models", {"experiment_id": "${logged}"},
          unnamed_model="model.info.model_id", unnamed_model_name="model.info.name"),
     mistakes("logged-models", {"experiment_id": "${logged}", "name": "bad"},
-             {"experiment_id": ["987654321", 5], "name": ["a/b", "a:b", "a.b", "a%b", "a'b", "", 5],
+             {"experiment_id": ["987654321", 5], "name": ["a/b", "a:b", "a.b", "a%b", "a'b", 5],
               "source_run_id": ["0123456789abcdef0123456789abcdef"], "params": ["p"],
               "tags": [[{"key": "${k*251}", "value": ""}]]},
              ["experiment_id"]),
@@ -85,7 +85,8 @@ LOGGED = group(
     find("search, page 1", ("page", "next_page_token"), max_results=2),
     find("search, page 2", max_results=2, page_token="${page}"),
     find("search, ordered by a metric", order_by=[{"field_name": "metrics.auc", "ascending": False}]),
-    find("search, ordered by name", order_by=[{"field_name": "name", "ascending": True}]),
+    find("search, ordered by name", filter="name != '${unnamed_model_name}'",
+         order_by=[{"field_name": "name", "ascending": True}]),
     find("search, ordered by a time", order_by=[{"field_name": "creation_timestamp", "ascending": True}]),
     find("search, ordered by nothing known", order_by=[{"field_name": "weight"}]),
     find("search with a dataset", filter="metrics.auc > 0.1",
@@ -206,5 +207,4 @@ ARTIFACTS = group(
     get("presigned", f"/api/2.0/mlflow-artifacts/presigned/{RUN_FILES}/notes.txt"),
     post("presigned to load up", "artifacts/presigned-upload-url", {"run_id": "${a}", "path": "x.bin"}),
     post("presigned to load down", "artifacts/presigned-download-url", {"run_id": "${a}", "path": "notes.txt"}),
-    get("workspaces", API3 + "workspaces"),
 )

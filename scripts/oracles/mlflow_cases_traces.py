@@ -119,7 +119,8 @@ def search(name, more=None, **changed):
 
 
 def experiments(name, more=None, **changed):
-    return post(name, "experiments/search", {"filter": "name LIKE 'find %'", **changed}, **(more or {}))
+    return post(name, "experiments/search", {"filter": "name LIKE 'find %'", "max_results": 100, **changed},
+                **(more or {}))
 
 
 PAGE = {"page": "next_page_token"}

@@ -21,11 +21,13 @@ in whose strings `${i}` is 0, 1, 2 (and a string `${i}` alone the number).
 Normalised is: captured values are `${variable}` again, named by the first variable that took them
 (values of eight characters or more wherever they occur in a string; shorter ones, which are numbers
 of experiments, only as a value of experiment_id and behind `mlflow-artifacts:/`); other ids of 32
-hexadecimal digits and other experiments but 0 are `${id}`; times of now `${time}`; page tokens
+hexadecimal digits (but not those that cases send, with sixteen zeros) and other experiments but 0
+are `${id}`; times of now `${time}`; page tokens
 `${token}`; strings of more than 200 characters `${chars:N}`; lists of tags, params, aliases and
 datasets, and the metrics of a run's data, are sorted by their JSON text. Of an error's message only
 the parameter that it names is kept, as "missing" or "invalid". Numbers are compared as numbers: 1
-is 1.0; a bare NaN, which is no JSON, is "NaN". A body of HTML is {"page": true}.
+is 1.0; a bare NaN, which is no JSON, is "NaN". A page of HTML is {"page": true}, an
+error of FastAPI's own {"detail": true}.
 
 Who replays waits two milliseconds after each request that is not a GET, so that no two records
 are of one millisecond, and starts with an empty server.
@@ -133,7 +135,8 @@ def parsed(headers, body):
             pass
     if kind.startswith("text/html") and b"<!doctype" in body[:40].lower():
         return {"page": True}
-    kept = {name: headers[name] for name in HEADERS if name in headers}
+    asked = HEADERS if "content-disposition" in headers else ("content-type",)
+    kept = {name: headers[name] for name in asked if name in headers}
     try:
         return {"text": body.decode(), "headers": kept}
     except UnicodeDecodeError:
@@ -155,6 +158,8 @@ def normalised(value, variables, key="", above=""):
         if "error_code" in value and "message" in value:
             value = {**value, **complaint(value["message"])}
             del value["message"]
+        if "detail" in value and len(value) == 1:
+            return {"detail": True}
         return {k: normalised(v, variables, k, key) for k, v in value.items()}
     if isinstance(value, list):
         items = [normalised(v, variables, key, above) for v in value]
@@ -184,7 +189,7 @@ def normalised_text(value, variables, key):
             value = re.sub(f"mlflow-artifacts:/{known}$", f"mlflow-artifacts:/{mark}", value)
     if "experiment_id" in key and value.isdigit() and value != "0":
         return "${id}"
-    value = re.sub(r"\b[0-9a-f]{32}\b", "${id}", value)
+    value = re.sub(r"\b(?!0{16})[0-9a-f]{32}\b", "${id}", value)
     return value if len(value) <= LONG else "${chars:%d}" % len(value)
 
 
