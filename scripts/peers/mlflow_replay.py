@@ -1,7 +1,7 @@
 """Asks a server what a real MLflow was asked, and prints each answer that differs.
 
-Run:  python3 scripts/peers/mlflow_replay.py URL [--only REPLAY|FILTERS] [--cases PATTERN] [--json FILE]
-      URL of an empty server; "real" starts a real `mlflow server` and asks that.
+Run:  python3 scripts/peers/mlflow_replay.py URL requests|filters [--cases PATTERN] [--json FILE]
+      URL of an empty server (each recording needs one); "real" starts a real `mlflow server`.
 Ends with 1 if an answer differs that mlflow_differences.toml does not allow, or if a difference
 that it lists never came: what was repaired must leave the list.
 """
@@ -14,11 +14,11 @@ import tomllib
 from pathlib import Path
 
 from mlflow_server import real_server
-from mlflow_wire import Session
+from mlflow_wire import Session, searched
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[1] / "mlops-registry/tests/data"
-FILES = {"REPLAY": DATA / "mlflow_replay.json", "FILTERS": DATA / "mlflow_filters.json"}
+RECORDINGS = {"requests": DATA / "mlflow_replay.json", "filters": DATA / "mlflow_filters.json"}
 WIDTH = 110
 
 
@@ -43,7 +43,7 @@ class Allowed:
     """The list of differences with their reasons."""
 
     def __init__(self, path):
-        self.entries = tomllib.loads(path.read_text()).get("difference", [])
+        self.entries = tomllib.loads(path.read_text()).get("difference", []) if path else []
         self.used = set()
 
     def reason(self, name, place):
@@ -56,8 +56,11 @@ class Allowed:
                 return entry["reason"]
         return None
 
-    def unused(self):
-        return [e for i, e in enumerate(self.entries) if i not in self.used]
+    def unused(self, kind):
+        """Entries of this recording that allowed nothing."""
+        of_filters = [all(case.startswith("filter ") for case in e["cases"]) for e in self.entries]
+        return [e for i, e in enumerate(self.entries)
+                if i not in self.used and of_filters[i] == (kind == "filters")]
 
 
 def replay_cases(session, cases):
@@ -77,25 +80,21 @@ def replay_cases(session, cases):
 
 def replay_filters(session, recorded):
     """The same for filters: the population is made first, then each is asked."""
-    from mlflow_filters import asked
-
     yield from replay_cases(session, recorded["population"])
     for case in recorded["cases"]:
-        given = asked(session, case)
+        given = searched(session, case)
         wanted = {key: case[key] for key in ("found", "error") if key in case}
         if given != wanted:
-            yield f"{case['list']}: {case.get('filter', '')} {case.get('order_by', '')}", "found", wanted, given
+            name = f"filter {case['list']}: {case['filter']} {case.get('order_by', '')}".strip()
+            yield name, "found", wanted, given
 
 
-def compared(url, only, pattern):
-    for kind, path in FILES.items():
-        if only not in (None, kind) or not path.exists():
-            continue
-        recorded, session = json.loads(path.read_text()), Session(url)
-        found = (replay_cases(session, recorded["cases"]) if kind == "REPLAY"
-                 else replay_filters(session, recorded))
-        print(f"{path.name}: {len(recorded['cases'])} cases", flush=True)
-        yield from (row for row in found if fnmatch.fnmatchcase(row[0], pattern))
+def compared(url, kind):
+    recorded, session = json.loads(RECORDINGS[kind].read_text()), Session(url)
+    print(f"{RECORDINGS[kind].name}: {len(recorded['cases'])} cases", flush=True)
+    if kind == "filters":
+        return replay_filters(session, recorded)
+    return replay_cases(session, recorded["cases"])
 
 
 def report(rows, allowed):
@@ -105,8 +104,7 @@ def report(rows, allowed):
             fine += 1
             continue
         wrong.append({"case": name, "place": place, "wanted": wanted, "given": given})
-        print(f"DIFFERS  {name}\n         {place}: wanted {shown(wanted)}\n         {' ' * len(place)}   given {shown(given)}",
-              flush=True)
+        print(f"DIFFERS {name}: {place}\n    wanted {shown(wanted)}\n    given  {shown(given)}", flush=True)
     return wrong, fine
 
 
@@ -115,12 +113,12 @@ def shown(value):
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 
 
-def run(arguments, url, allowed):
-    wrong, fine = report(compared(url, arguments.only, arguments.cases), allowed)
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(wrong, indent=1))
-    whole = arguments.only is None and arguments.cases == "*" and arguments.url != "real"
-    gone = allowed.unused() if whole else []
+def run(url, kind, pattern, file, allowed):
+    rows = (row for row in compared(url, kind) if fnmatch.fnmatchcase(row[0], pattern))
+    wrong, fine = report(rows, allowed)
+    if file:
+        Path(file).write_text(json.dumps(wrong, indent=1))
+    gone = allowed.unused(kind) if pattern == "*" else []
     for entry in gone:
         print(f"NO LONGER differs, take it from the list: {entry['cases']}")
     names = {row["case"] for row in wrong}
@@ -131,15 +129,16 @@ def run(arguments, url, allowed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("url")
-    parser.add_argument("--only", choices=FILES)
+    parser.add_argument("recording", choices=RECORDINGS)
     parser.add_argument("--cases", default="*", help="a pattern of names whose differences count")
     parser.add_argument("--json", help="writes the differences into this file, too")
     arguments = parser.parse_args()
+    given = arguments.recording, arguments.cases, arguments.json
     # A real server is what was recorded: nothing is allowed to differ there.
     if arguments.url == "real":
         with real_server() as url:
-            return run(arguments, url, Allowed(Path("/dev/null")))
-    return run(arguments, arguments.url, Allowed(HERE / "mlflow_differences.toml"))
+            return run(url, *given, Allowed(None))
+    return run(arguments.url, *given, Allowed(HERE / "mlflow_differences.toml"))
 
 
 if __name__ == "__main__":

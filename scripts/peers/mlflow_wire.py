@@ -200,3 +200,38 @@ def complaint(message):
         if hit:
             return {word: hit[1]}
     return {}
+
+
+def searched(session, case):
+    """Asks one of the five lists: {"found": names in order} or {"error": "400 CODE"}.
+
+    Names are the population's variables of runs, experiments and logged models (an experiment that
+    it did not make has its number), the names of models, and name/number of versions.
+    """
+    part = {"filter": case["filter"], "max_results": 200}
+    if "order_by" in case:
+        part["order_by"] = case["order_by"]
+    place = {"experiment_ids": ["${e0}"]}
+    if case["list"] in ("models", "versions"):
+        route = "registered-models" if case["list"] == "models" else "model-versions"
+        pairs = [(key, one) for key, value in part.items() for one in (value if isinstance(value, list) else [value])]
+        request = {"method": "GET", "path": f"/api/2.0/mlflow/{route}/search", "query": pairs}
+    elif case["list"] == "experiments":
+        request = {"method": "POST", "path": "/api/2.0/mlflow/experiments/search", "json": part}
+    else:
+        route = "runs" if case["list"] == "runs" else "logged-models"
+        request = {"method": "POST", "path": f"/api/2.0/mlflow/{route}/search", "json": {**place, **part}}
+    status, headers, body = session._send(request)
+    answer = parsed(headers, body)
+    if status != 200:
+        return {"error": f"{status} {answer.get('error_code', 'of another kind')}"}
+    return {"found": [named(session, one) for value in answer.values() if isinstance(value, list) for one in value]}
+
+
+def named(session, one):
+    if "version" in one:
+        return f"{one['name']}/{one['version']}"
+    known = one.get("experiment_id") or (one.get("info") or {}).get("model_id") or (one.get("info") or {}).get("run_id")
+    if not known:
+        return one["name"]
+    return next((name for name, value in session.variables.items() if value == known), known)
