@@ -13,6 +13,7 @@ mod logged_models;
 mod migrate;
 mod models;
 mod paths;
+mod places;
 mod registry;
 mod relay;
 mod runs;
@@ -23,11 +24,16 @@ mod thread;
 mod tokens;
 mod traces;
 mod tracker;
+mod transfers;
 mod versions;
 mod words;
 
 pub use config::StoreConfig;
 pub use migrate::Migrated;
+#[cfg(feature = "http")]
+pub(crate) use paths::{Owner, write_expected};
+#[cfg(feature = "http")]
+pub(crate) use places::Place;
 
 use crate::{ArtifactStore, disk};
 use connection::Connection;
@@ -37,7 +43,7 @@ use std::{
     sync::Arc,
 };
 use thread::StoreThread;
-use tokio::sync::Semaphore;
+use transfers::Transfers;
 
 /// A record in one SQLite file and a folder of artifacts.
 ///
@@ -58,8 +64,7 @@ pub struct SqliteStore {
 struct Shared {
     thread: StoreThread,
     artifacts: ArtifactStore,
-    /// How many artifacts may be written at the same time.
-    transfers: Arc<Semaphore>,
+    transfers: Transfers,
     clock: Arc<dyn Clock>,
 }
 
@@ -75,7 +80,7 @@ impl SqliteStore {
         let artifacts = config.artifacts.clone().unwrap_or_else(|| folder.join("artifacts"));
         let thread = StoreThread::start(path, &config).await?;
         let artifacts = thread.task(async { ArtifactStore::open_dir(artifacts).await }).await?;
-        let transfers = Arc::new(Semaphore::new(config.transfers.max(1)));
+        let transfers = Transfers::new(&config);
         let shared = Arc::new(Shared { thread, artifacts, transfers, clock: config.clock });
         Ok(Self { shared, actor: Principal::host() })
     }

@@ -53,6 +53,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         versions::routes(),
         logged_models::routes(),
         traces::routes(),
+        artifacts::routes(),
     ];
     let calls = all.into_iter().flatten().fold(Router::new(), |router, route| {
         PREFIXES.iter().fold(router, |router, prefix| {
