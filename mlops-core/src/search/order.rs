@@ -62,6 +62,8 @@ fn last_keys(list: List) -> &'static [(Attribute, bool)] {
         List::Runs => &[(Attribute::StartTime, true), (Attribute::RunId, false)],
         List::Experiments => &[(Attribute::Created, true), (Attribute::ExperimentId, false)],
         List::Models => &[(Attribute::Name, false)],
+        List::LoggedModels => &[(Attribute::Created, true), (Attribute::ModelId, false)],
+        List::Traces => &[(Attribute::StartTime, true), (Attribute::TraceId, false)],
         List::Versions => &[
             (Attribute::Created, true),
             (Attribute::Name, false),

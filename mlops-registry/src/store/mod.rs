@@ -9,6 +9,7 @@ mod event_log;
 mod events;
 mod experiments;
 mod follow;
+mod listed;
 mod logged_models;
 mod migrate;
 mod models;
@@ -30,6 +31,10 @@ mod words;
 
 pub use config::StoreConfig;
 pub use migrate::Migrated;
+#[cfg(feature = "http")]
+pub(crate) use logged_models::{
+    LoggedModel, LoggedModelOrder, LoggedModelSearch, ModelPoint, NewLoggedModel, Status,
+};
 #[cfg(feature = "http")]
 pub(crate) use paths::{Owner, write_expected};
 #[cfg(feature = "http")]
