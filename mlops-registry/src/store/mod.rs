@@ -9,11 +9,13 @@ mod event_log;
 mod events;
 mod experiments;
 mod follow;
+#[cfg(feature = "http")]
 mod listed;
 mod logged_models;
 mod migrate;
 mod models;
 mod paths;
+#[cfg(feature = "http")]
 mod places;
 mod registry;
 mod relay;
@@ -30,15 +32,18 @@ mod versions;
 mod words;
 
 pub use config::StoreConfig;
-pub use migrate::Migrated;
 #[cfg(feature = "http")]
 pub(crate) use logged_models::{
     LoggedModel, LoggedModelOrder, LoggedModelSearch, ModelPoint, NewLoggedModel, Status,
 };
+pub use migrate::Migrated;
 #[cfg(feature = "http")]
 pub(crate) use paths::{Owner, write_expected};
 #[cfg(feature = "http")]
 pub(crate) use places::Place;
+
+#[cfg(feature = "http")]
+pub(crate) use traces::{DeleteTraces, Span, Trace, TraceSearch};
 
 use crate::{ArtifactStore, disk};
 use connection::Connection;

@@ -111,5 +111,8 @@ impl Paced {
 }
 
 fn stalled(patience: Duration) -> Error {
-    Error::new(ErrorKind::TimedOut, format!("nothing came for {patience:?}: the upload is given up"))
+    Error::new(
+        ErrorKind::TimedOut,
+        format!("nothing came for {patience:?}: the upload is given up"),
+    )
 }

@@ -8,7 +8,8 @@ use super::{
     routes::{Route, route},
 };
 use crate::store::{
-    LoggedModel, LoggedModelOrder, LoggedModelSearch, ModelPoint, NewLoggedModel, Owner, Place, Status,
+    LoggedModel, LoggedModelOrder, LoggedModelSearch, ModelPoint, NewLoggedModel, Owner, Place,
+    Status,
 };
 use mlops_core::{Error, Result, tracker::Tags};
 use serde_json::{Value, json};
@@ -54,9 +55,8 @@ fn named(name: &str) -> Result<Arc<str>> {
 }
 
 async fn get(call: Call) -> Result<Value> {
-    let also_deleted = call.args.text("allow_deleted")?.is_some_and(|text| {
-        text.eq_ignore_ascii_case("true")
-    });
+    let also_deleted =
+        call.args.text("allow_deleted")?.is_some_and(|text| text.eq_ignore_ascii_case("true"));
     let found = call.store.logged_model(call.part("model_id")?, also_deleted).await?;
     model(&call, &found).await
 }
@@ -214,11 +214,7 @@ fn shown(model: &LoggedModel, experiment: &str) -> Value {
 fn metric(point: &ModelPoint) -> Value {
     let value = point.point.value;
     // JSON has no word for it; clients read this one.
-    let value = if value.is_nan() {
-        json!("NaN")
-    } else {
-        json!(value.clamp(f64::MIN, f64::MAX))
-    };
+    let value = if value.is_nan() { json!("NaN") } else { json!(value.clamp(f64::MIN, f64::MAX)) };
     let mut shown = json!({
         "key": point.metric,
         "value": value,

@@ -60,7 +60,12 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
             router.route(&format!("{prefix}{}", route.path), served(&route))
         })
     });
-    calls.merge(info::router()).merge(artifacts::router()).fallback(unknown).with_state(shared)
+    calls
+        .merge(info::router())
+        .merge(artifacts::router())
+        .merge(traces::router())
+        .fallback(unknown)
+        .with_state(shared)
 }
 
 fn served(route: &Route) -> MethodRouter<Arc<Shared>> {

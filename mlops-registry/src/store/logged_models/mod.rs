@@ -22,7 +22,8 @@ use std::{collections::HashMap, sync::Arc};
 
 /// How many models are read at once.
 const CHUNK: usize = 500;
-const COLUMNS: &str = "id, experiment, name, model_type, status, status_message, source_run, lifecycle,
+const COLUMNS: &str =
+    "id, experiment, name, model_type, status, status_message, source_run, lifecycle,
     created, updated";
 
 /// A logged model.

@@ -122,7 +122,8 @@ fn order(listing: &mut Listing, keys: &[LoggedModelOrder]) -> Result<()> {
             Key::Attribute(attribute) => column(*attribute).map(str::to_owned),
             Key::Metric(name) => {
                 let name = listing.bind(name);
-                let datasets = if dataset.0.is_empty() { &[] } else { std::slice::from_ref(dataset) };
+                let datasets =
+                    if dataset.0.is_empty() { &[] } else { std::slice::from_ref(dataset) };
                 let measured = on(listing, datasets);
                 Some(format!(
                     "(select part.number from logged_model_metrics part

@@ -127,10 +127,7 @@ fn part(asked: &str, size: u64) -> Option<Option<Range<u64>>> {
 
 /// The part of a verified stream; its last piece leaves only when the whole has been found right, so
 /// that nobody takes damaged bytes for complete.
-fn verified_part(
-    bytes: ByteStream,
-    range: Range<u64>,
-) -> impl Stream<Item = Result<Bytes>> + Send {
+fn verified_part(bytes: ByteStream, range: Range<u64>) -> impl Stream<Item = Result<Bytes>> + Send {
     let start = (Some(bytes), 0_u64, None::<Bytes>);
     stream::unfold(start, move |(mut bytes, mut at, mut held)| {
         let range = range.clone();
@@ -192,8 +189,20 @@ fn quoted(name: &str) -> String {
 /// The ASCII letter under a letter's accent, if it is one of Western Europe's.
 fn plain(c: char) -> Option<char> {
     const ACCENTS: [(&str, char); 14] = [
-        ("àáâãäå", 'a'), ("ç", 'c'), ("èéêë", 'e'), ("ìíîï", 'i'), ("ñ", 'n'), ("òóôõö", 'o'), ("ùúûü", 'u'),
-        ("ýÿ", 'y'), ("ÀÁÂÃÄÅ", 'A'), ("Ç", 'C'), ("ÈÉÊË", 'E'), ("ÌÍÎÏ", 'I'), ("ÒÓÔÕÖ", 'O'), ("ÙÚÛÜ", 'U'),
+        ("àáâãäå", 'a'),
+        ("ç", 'c'),
+        ("èéêë", 'e'),
+        ("ìíîï", 'i'),
+        ("ñ", 'n'),
+        ("òóôõö", 'o'),
+        ("ùúûü", 'u'),
+        ("ýÿ", 'y'),
+        ("ÀÁÂÃÄÅ", 'A'),
+        ("Ç", 'C'),
+        ("ÈÉÊË", 'E'),
+        ("ÌÍÎÏ", 'I'),
+        ("ÒÓÔÕÖ", 'O'),
+        ("ÙÚÛÜ", 'U'),
     ];
     let under = ACCENTS.iter().find(|(letters, _)| letters.contains(c)).map(|(_, plain)| *plain);
     under.or_else(|| c.is_ascii().then_some(c))

@@ -5,9 +5,32 @@
 
 /// Shown as text, whatever else they are.
 const TEXT: &[&str] = &[
-    "txt", "log", "err", "cfg", "conf", "cnf", "cf", "ini", "properties", "prop", "hocon",
-    "toml", "yaml", "yml", "xml", "json", "js", "py", "py3", "csv", "tsv", "md", "rst", "ipynb",
-    "MLmodel", "MLproject",
+    "txt",
+    "log",
+    "err",
+    "cfg",
+    "conf",
+    "cnf",
+    "cf",
+    "ini",
+    "properties",
+    "prop",
+    "hocon",
+    "toml",
+    "yaml",
+    "yml",
+    "xml",
+    "json",
+    "js",
+    "py",
+    "py3",
+    "csv",
+    "tsv",
+    "md",
+    "rst",
+    "ipynb",
+    "MLmodel",
+    "MLproject",
 ];
 
 const KINDS: &[(&str, &[&str])] = &[
@@ -89,7 +112,9 @@ pub(super) fn kind(name: &str) -> &'static str {
     let name = match extension {
         "tgz" | "taz" | "tz" | "tbz2" | "txz" => return "application/x-tar",
         "svgz" => return "image/svg+xml",
-        packed if PACKED.contains(&packed) => name.strip_suffix(packed).unwrap_or(name).trim_end_matches('.'),
+        packed if PACKED.contains(&packed) => {
+            name.strip_suffix(packed).unwrap_or(name).trim_end_matches('.')
+        }
         _ => name,
     };
     let extension = self::extension(name).unwrap_or_default();

@@ -16,6 +16,7 @@ use super::{
     refusal::Refusal,
     routes::Route,
 };
+use crate::store::Owner;
 use axum::{
     Router,
     extract::{RawPathParams, RawQuery, State, rejection::RawPathParamsRejection},
@@ -125,6 +126,25 @@ async fn of_model(
         let path = checked(args.required_text("artifact_file_path")?)?;
         let place = lists::model_place(&part(params, "model_id")?, path);
         down::file(&store, place, &headers).await
+    };
+    answered(answer.await)
+}
+
+/// `GET /ajax-api/…/get-trace-artifact?request_id=…`: the trace's own file, or one attached to it.
+pub(super) async fn file_of_trace(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let answer = async {
+        let store = authorized(&shared, Right::Read, &headers)?;
+        let args = Args::from_query(&query.unwrap_or_default());
+        let path = match args.text("path")?.filter(|path| !path.is_empty()) {
+            Some(path) => checked(&format!("attachments/{path}"))?,
+            None => ArtifactPath::new("traces.json")?,
+        };
+        let owner = Owner::Trace(args.required_text("request_id")?.into());
+        down::file(&store, down::at(owner, path), &headers).await
     };
     answered(answer.await)
 }

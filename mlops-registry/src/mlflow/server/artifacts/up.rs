@@ -84,7 +84,8 @@ fn promised(headers: &HeaderMap) -> Result<Option<Digest>> {
         let text = value.to_str().unwrap_or_default();
         for (name, digest) in text.split(',').filter_map(|entry| entry.split_once('=')) {
             if name.trim().eq_ignore_ascii_case("sha-256") {
-                let encoded = digest.trim().strip_prefix(':').and_then(|text| text.strip_suffix(':'));
+                let encoded =
+                    digest.trim().strip_prefix(':').and_then(|text| text.strip_suffix(':'));
                 let bytes = encoded.and_then(|text| STANDARD.decode(text).ok());
                 let digest = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
                 let wrong = || Error::invalid("content-digest: sha-256 is not 32 bytes in base64");
