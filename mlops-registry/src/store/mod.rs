@@ -13,8 +13,11 @@ mod logged_models;
 mod migrate;
 mod models;
 mod paths;
+mod points;
 mod registry;
 mod relay;
+#[cfg(feature = "http")]
+mod run_models;
 mod runs;
 mod search;
 mod session;
@@ -24,9 +27,15 @@ mod tokens;
 mod traces;
 mod tracker;
 mod versions;
+#[cfg(feature = "http")]
+mod wire;
 mod words;
 
 pub use config::StoreConfig;
+#[cfg(feature = "http")]
+pub(crate) use wire::{DatasetSummary, Entry, RunParts};
+#[cfg(feature = "http")]
+pub(crate) use run_models::{ModelRole, RunModel};
 pub use migrate::Migrated;
 
 use crate::{ArtifactStore, disk};
