@@ -167,6 +167,21 @@ impl Key {
     }
 }
 
+/// The tag that is also a run's name, for MLflow's clients.
+const RUN_NAME_TAG: &str = "mlflow.runName";
+
+impl Key {
+    /// The key that a list keeps it under: a run's name is a tag only by name.
+    pub(super) fn kept(self, list: List) -> Self {
+        match &self {
+            Self::Tag(name) if list == List::Runs && **name == *RUN_NAME_TAG => {
+                Self::Attribute(Attribute::RunName)
+            }
+            _ => self,
+        }
+    }
+}
+
 type Words = &'static [(&'static str, Attribute)];
 
 const RUNS: Words = &[

@@ -63,14 +63,14 @@ fn condition(scanner: &mut Scanner<'_>, list: List) -> Result<Condition> {
         if !key.may_be_null(list) {
             return Err(scanner.error(operator, format!("`{named}` cannot be NULL")));
         }
-        return Ok(Condition { key, test: Test::Null { not } });
+        return Ok(Condition { key: key.kept(list), test: Test::Null { not } });
     }
     let test = if key.is_number() {
         number(scanner, start, &named)?
     } else {
         text(scanner, list, &key, start, &named)?
     };
-    Ok(Condition { key, test })
+    Ok(Condition { key: key.kept(list), test })
 }
 
 fn number(scanner: &mut Scanner<'_>, start: usize, named: &str) -> Result<Test> {

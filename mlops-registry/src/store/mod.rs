@@ -17,8 +17,11 @@ mod models;
 mod paths;
 #[cfg(feature = "http")]
 mod places;
+mod points;
 mod registry;
 mod relay;
+#[cfg(feature = "http")]
+mod run_models;
 mod runs;
 mod search;
 mod session;
@@ -29,6 +32,8 @@ mod traces;
 mod tracker;
 mod transfers;
 mod versions;
+#[cfg(feature = "http")]
+mod wire;
 mod words;
 
 pub use config::StoreConfig;
@@ -36,6 +41,10 @@ pub use config::StoreConfig;
 pub(crate) use logged_models::{
     LoggedModel, LoggedModelOrder, LoggedModelSearch, ModelPoint, NewLoggedModel, Status,
 };
+#[cfg(feature = "http")]
+pub(crate) use wire::{DatasetSummary, Entry, RunParts};
+#[cfg(feature = "http")]
+pub(crate) use run_models::{ModelRole, RunModel};
 pub use migrate::Migrated;
 #[cfg(feature = "http")]
 pub(crate) use paths::{Owner, write_expected};

@@ -3,7 +3,7 @@
 use super::{
     Shared, artifacts,
     call::{Answer, Call, Right, json},
-    experiments, info, inputs, logged_models, metrics, models,
+    entries, experiments, info, inputs, logged_models, metrics, models,
     refusal::Refusal,
     runs, traces, versions,
 };
@@ -47,6 +47,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     let all = [
         experiments::routes(),
         runs::routes(),
+        entries::routes(),
         inputs::routes(),
         metrics::routes(),
         models::routes(),

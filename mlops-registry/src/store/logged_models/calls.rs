@@ -1,6 +1,9 @@
 //! What the server asks of logged models.
 
-use super::{LoggedModel, LoggedModelSearch, get, load, search, unknown};
+use super::{
+    LoggedModelSearch, search, unknown,
+    whole::{LoggedModel, get, load},
+};
 use crate::store::{SqliteStore, connection::values, experiments, session::Tx, tags, words::word};
 use mlops_core::{
     Error, ExperimentId, Result,
