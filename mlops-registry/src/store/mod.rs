@@ -10,12 +10,19 @@ mod event_log;
 mod events;
 mod experiments;
 mod follow;
+#[cfg(feature = "http")]
+mod listed;
 mod logged_models;
 mod migrate;
 mod models;
 mod paths;
+#[cfg(feature = "http")]
+mod places;
+mod points;
 mod registry;
 mod relay;
+#[cfg(feature = "http")]
+mod run_models;
 mod runs;
 mod search;
 mod session;
@@ -24,11 +31,29 @@ mod thread;
 mod tokens;
 mod traces;
 mod tracker;
+mod transfers;
 mod versions;
+#[cfg(feature = "http")]
+mod wire;
 mod words;
 
 pub use config::StoreConfig;
+#[cfg(feature = "http")]
+pub(crate) use logged_models::{
+    LoggedModel, LoggedModelOrder, LoggedModelSearch, ModelPoint, NewLoggedModel, Status,
+};
+#[cfg(feature = "http")]
+pub(crate) use wire::{DatasetSummary, Entry, RunParts};
+#[cfg(feature = "http")]
+pub(crate) use run_models::{ModelRole, RunModel};
 pub use migrate::Migrated;
+#[cfg(feature = "http")]
+pub(crate) use paths::{Owner, write_expected};
+#[cfg(feature = "http")]
+pub(crate) use places::Place;
+
+#[cfg(feature = "http")]
+pub(crate) use traces::{DeleteTraces, Span, Trace, TraceSearch};
 
 use crate::{ArtifactStore, disk};
 use connection::Location;
@@ -37,7 +62,7 @@ use mlops_core::Error;
 use mlops_core::{Clock, Principal, Result};
 use std::{path::PathBuf, sync::Arc};
 use thread::StoreThread;
-use tokio::sync::Semaphore;
+use transfers::Transfers;
 
 /// A record in one SQLite file, or in one Postgres database, and a folder of artifacts.
 ///
@@ -58,8 +83,7 @@ pub struct SqliteStore {
 struct Shared {
     thread: StoreThread,
     artifacts: ArtifactStore,
-    /// How many artifacts may be written at the same time.
-    transfers: Arc<Semaphore>,
+    transfers: Transfers,
     clock: Arc<dyn Clock>,
 }
 
@@ -104,7 +128,7 @@ impl SqliteStore {
     async fn at(location: Location, artifacts: PathBuf, config: StoreConfig) -> Result<Self> {
         let thread = StoreThread::start(location, &config).await?;
         let artifacts = thread.task(async { ArtifactStore::open_dir(artifacts).await }).await?;
-        let transfers = Arc::new(Semaphore::new(config.transfers.max(1)));
+        let transfers = Transfers::new(&config);
         let shared = Arc::new(Shared { thread, artifacts, transfers, clock: config.clock });
         Ok(Self { shared, actor: Principal::host() })
     }

@@ -18,15 +18,18 @@ mod args;
 mod artifacts;
 mod call;
 mod config;
+mod entries;
 mod experiments;
 mod info;
 mod inputs;
+mod limits;
 mod logged_models;
 mod metrics;
 mod models;
 mod refusal;
 mod routes;
 mod runs;
+mod shown;
 mod traces;
 mod versions;
 
