@@ -19,6 +19,9 @@ mod gates;
 #[path = "main/hosts.rs"]
 mod hosts;
 #[cfg(feature = "sqlite")]
+#[path = "main/metrics.rs"]
+mod metrics;
+#[cfg(feature = "sqlite")]
 #[path = "main/processes.rs"]
 mod processes;
 #[cfg(feature = "sqlite")]

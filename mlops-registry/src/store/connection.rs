@@ -2,17 +2,19 @@
 //!
 //! Statements are written once, with `$1` placeholders, for every database that will stand behind this.
 
+use futures_util::TryStreamExt;
 use mlops_core::{Error, ErrorKind, Result, Timestamp};
 use serde::de::DeserializeOwned;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection as _, Row as _, Sqlite, SqliteConnection,
-    TypeInfo as _, ValueRef as _,
+    AssertSqlSafe, ConnectOptions, Connection as _, Either, Executor, Row as _, Sqlite,
+    SqliteConnection, TypeInfo as _, ValueRef as _,
     query::Query,
     sqlite::{
         SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous,
     },
 };
 use std::{
+    fmt::Write as _,
     path::Path,
     str::FromStr,
     sync::Arc,
@@ -26,6 +28,7 @@ pub(super) enum Value {
     Int(i64),
     Real(f64),
     Text(String),
+    Bytes(Vec<u8>),
 }
 
 /// `values![id, name, …]`: what a statement is given, in the order of its placeholders.
@@ -54,6 +57,11 @@ impl From<String> for Value {
         Self::Text(text)
     }
 }
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
@@ -77,6 +85,7 @@ impl<T: Into<Self>> From<Option<T>> for Value {
 
 /// A statement: ours as it stands, or put together from our own words and placeholders, never from a
 /// caller's text.
+#[derive(Debug)]
 pub(super) enum Sql {
     Fixed(&'static str),
     Composed(String),
@@ -101,9 +110,37 @@ pub(super) enum Mode {
     Write,
 }
 
+/// How many statements are sent to the database's thread at once, at most: few, so that the texts that are
+/// put together so are few, too, and are found prepared.
+const TOGETHER: usize = 6;
+/// How many prepared statements are kept.
+const PREPARED: usize = 256;
+/// How many pages the log holds before they are moved into the file: 16 MiB. More are written to the
+/// file less often, and take longer to read after a kill.
+const LOG_PAGES: &str = "4000";
+/// KiB of pages that are kept in memory.
+const CACHE: &str = "-16384";
+
 /// One open database connection. A second database becomes a second kind of connection here.
 #[derive(Debug)]
-pub(super) struct Connection(SqliteConnection);
+pub(super) struct Connection {
+    inner: SqliteConnection,
+    /// What is sent together with the next statement, since nobody waits for its answer: a way to the
+    /// database's thread and back costs more than most statements do.
+    ahead: Vec<(Sql, Vec<Value>)>,
+    turn: Turn,
+}
+
+/// Whether a transaction is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    No,
+    /// Begins with the next statement.
+    Asked,
+    /// That statement failed, or the beginning.
+    Unsure,
+    Yes,
+}
 
 impl Connection {
     /// Opens a SQLite file, creating it if it is not there. Every commit waits for the disk.
@@ -113,15 +150,18 @@ impl Connection {
             .create_if_missing(true)
             .foreign_keys(true)
             .busy_timeout(busy_timeout)
+            .statement_cache_capacity(PREPARED)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             // Where a plain fsync stops at the drive's cache, ask for more.
             .pragma("fullfsync", "on")
+            .pragma("wal_autocheckpoint", LOG_PAGES)
+            .pragma("cache_size", CACHE)
             .disable_statement_logging();
         let deadline = Instant::now() + busy_timeout;
         loop {
             match options.connect().await {
-                Ok(connection) => return Ok(Self(connection)),
+                Ok(inner) => return Ok(Self { inner, ahead: Vec::new(), turn: Turn::No }),
                 // Changing to the write-ahead log does not wait for its turn by itself.
                 Err(cause) if is_busy(&cause) && Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -133,14 +173,17 @@ impl Connection {
 
     /// Runs a statement; gives how many rows it changed.
     pub(super) async fn execute(&mut self, sql: impl Into<Sql>, values: &[Value]) -> Result<u64> {
-        let done = prepared(sql.into(), values).execute(&mut self.0).await.map_err(failed)?;
-        Ok(done.rows_affected())
+        Ok(self.run(sql.into(), values.to_vec()).await?.0)
+    }
+
+    /// Runs a statement by the next one or the commit, whose failure its own then is.
+    pub(super) fn later(&mut self, sql: impl Into<Sql>, values: Vec<Value>) {
+        self.ahead.push((sql.into(), values));
     }
 
     /// Every row that a statement gives.
     pub(super) async fn rows(&mut self, sql: impl Into<Sql>, values: &[Value]) -> Result<Vec<Row>> {
-        let rows = prepared(sql.into(), values).fetch_all(&mut self.0).await.map_err(failed)?;
-        Ok(rows.into_iter().map(Row).collect())
+        Ok(self.run(sql.into(), values.to_vec()).await?.1)
     }
 
     /// The first row, if there is one.
@@ -149,13 +192,56 @@ impl Connection {
         sql: impl Into<Sql>,
         values: &[Value],
     ) -> Result<Option<Row>> {
-        let row = prepared(sql.into(), values).fetch_optional(&mut self.0).await;
-        Ok(row.map_err(failed)?.map(Row))
+        let query = self.together(sql.into(), values.to_vec()).await?;
+        let row = query.fetch_optional(&mut self.inner).await;
+        self.ran(row).map(|row| row.map(Row))
+    }
+
+    /// Runs what was left for later and a statement; gives how many rows that one changed, and its rows.
+    async fn run(&mut self, sql: Sql, values: Vec<Value>) -> Result<(u64, Vec<Row>)> {
+        let query = self.together(sql, values).await?;
+        let ran = async {
+            let (mut changed, mut rows) = (0, Vec::new());
+            let mut answers = self.inner.fetch_many(query);
+            while let Some(answer) = answers.try_next().await? {
+                match answer {
+                    Either::Left(done) => changed = done.rows_affected(),
+                    Either::Right(row) => rows.push(Row(row)),
+                }
+            }
+            Ok((changed, rows))
+        };
+        let ran = ran.await;
+        self.ran(ran)
+    }
+
+    /// One query of a statement and what was left for later.
+    async fn together(&mut self, sql: Sql, values: Vec<Value>) -> Result<Statement> {
+        let mut ahead = std::mem::take(&mut self.ahead);
+        ahead.push((sql, values));
+        while ahead.len() > TOGETHER {
+            let rest = ahead.split_off(TOGETHER);
+            let query = prepared(std::mem::replace(&mut ahead, rest));
+            let ran = query.execute(&mut self.inner).await;
+            self.ran(ran)?;
+        }
+        Ok(prepared(ahead))
+    }
+
+    /// Notes whether the transaction that was asked for is open.
+    fn ran<T>(&mut self, outcome: sqlx::Result<T>) -> Result<T> {
+        if self.turn == Turn::Asked {
+            self.turn = if outcome.is_ok() { Turn::Yes } else { Turn::Unsure };
+        }
+        outcome.map_err(failed)
     }
 
     /// Several statements without values: a migration.
     pub(super) async fn script(&mut self, text: &'static str) -> Result<()> {
-        sqlx::raw_sql(text).execute(&mut self.0).await.map(drop).map_err(failed)
+        self.begun().await?;
+        // Here the number of a row is where it lies only if its type has this very name.
+        let text = text.replace("bigint primary key", "integer primary key");
+        sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut self.inner).await.map(drop).map_err(failed)
     }
 
     /// Whether a table is there.
@@ -164,39 +250,121 @@ impl Connection {
         Ok(self.row(sql, &values![name]).await?.is_some())
     }
 
-    pub(super) async fn begin(&mut self, mode: Mode) -> Result<()> {
+    /// Begins a transaction, by its first statement.
+    pub(super) fn begin(&mut self, mode: Mode) {
         let sql = match mode {
             Mode::Read => "begin",
             Mode::Write => "begin immediate",
         };
-        self.execute(sql, &[]).await.map(drop)
+        self.turn = Turn::Asked;
+        self.later(sql, Vec::new());
+    }
+
+    /// The transaction has begun when it returns: its turn to write has come.
+    pub(super) async fn begun(&mut self) -> Result<()> {
+        match self.ahead.pop() {
+            Some((sql, values)) => self.run(sql, values).await.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// The changes are on the disk when it returns.
     pub(super) async fn commit(&mut self) -> Result<()> {
-        self.execute("commit", &[]).await.map(drop)
+        if self.turn == Turn::Asked && self.ahead.len() <= 1 {
+            return self.rollback().await;
+        }
+        self.execute("commit", &[]).await?;
+        self.turn = Turn::No;
+        Ok(())
     }
 
     pub(super) async fn rollback(&mut self) -> Result<()> {
-        self.execute("rollback", &[]).await.map(drop)
+        self.ahead.clear();
+        let undone = match std::mem::replace(&mut self.turn, Turn::No) {
+            Turn::No | Turn::Asked => return Ok(()),
+            Turn::Unsure => {
+                // Fails if nothing was begun.
+                let _ = self.execute("rollback", &[]).await;
+                return Ok(());
+            }
+            Turn::Yes => self.execute("rollback", &[]).await,
+        };
+        undone.map(drop)
+    }
+
+    /// Begins a part of the open transaction that can be undone alone; ends the part before it.
+    pub(super) fn begin_part(&mut self, first: bool) {
+        if !first {
+            self.later(END_PART, Vec::new());
+        }
+        self.later(BEGIN_PART, Vec::new());
+    }
+
+    /// Undoes the part that was begun last.
+    pub(super) async fn undo_part(&mut self) -> Result<()> {
+        let begins = |(sql, _): &(Sql, Vec<Value>)| matches!(sql, Sql::Fixed(BEGIN_PART));
+        match self.ahead.iter().rposition(begins) {
+            // It never came to the database.
+            Some(at) => self.ahead.truncate(at + 1),
+            None => {
+                self.ahead.clear();
+                self.execute("rollback to part", &[]).await?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn close(self) -> Result<()> {
-        self.0.close().await.map_err(failed)
+        self.inner.close().await.map_err(failed)
     }
 }
 
-fn prepared(sql: Sql, values: &[Value]) -> Query<'static, Sqlite, SqliteArguments> {
-    let query = match sql {
-        Sql::Fixed(text) => sqlx::query(text),
-        Sql::Composed(text) => sqlx::query(AssertSqlSafe(text)),
-    };
-    values.iter().cloned().fold(query, |query, value| match value {
+const BEGIN_PART: &str = "savepoint part";
+const END_PART: &str = "release part";
+
+type Statement = Query<'static, Sqlite, SqliteArguments>;
+
+/// One query of several statements, one after the other. The placeholders of each count from `$1`.
+fn prepared(statements: Vec<(Sql, Vec<Value>)>) -> Statement {
+    let (mut text, mut values) = (String::new(), Vec::new());
+    if let [(Sql::Fixed(only), _)] = statements[..] {
+        let own = statements.into_iter().flat_map(|(_, values)| values);
+        return own.fold(sqlx::query(only), bound);
+    }
+    for (sql, own) in statements {
+        let sql = match &sql {
+            Sql::Fixed(text) => text,
+            Sql::Composed(text) => text.as_str(),
+        };
+        if !text.is_empty() {
+            text.push_str("; ");
+        }
+        append_renumbered(&mut text, sql, values.len());
+        values.extend(own);
+    }
+    values.into_iter().fold(sqlx::query(AssertSqlSafe(text)), bound)
+}
+
+fn bound(query: Statement, value: Value) -> Statement {
+    match value {
         Value::Null => query.bind(None::<i64>),
         Value::Int(value) => query.bind(value),
         Value::Real(value) => query.bind(value),
         Value::Text(value) => query.bind(value),
-    })
+        Value::Bytes(value) => query.bind(value),
+    }
+}
+
+/// Adds a statement whose `$1` is the value after so many others. Our statements have no other `$`.
+fn append_renumbered(text: &mut String, sql: &str, by: usize) {
+    let mut pieces = sql.split('$');
+    text.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let digits = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
+        let number = piece[..digits].parse::<usize>().unwrap_or_default() + by;
+        // Writing to a String cannot fail.
+        let _ = write!(text, "${number}{}", &piece[digits..]);
+    }
 }
 
 /// A row; a column that does not hold what it should is `Corrupt`.
@@ -251,6 +419,10 @@ impl Row {
     }
 
     pub(super) fn text(&self, column: usize) -> Result<String> {
+        self.value(column)
+    }
+
+    pub(super) fn bytes(&self, column: usize) -> Result<Vec<u8>> {
         self.value(column)
     }
 

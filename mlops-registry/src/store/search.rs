@@ -327,7 +327,8 @@ fn dataset_column(field: DatasetField) -> &'static str {
 impl From<Value> for Mark {
     fn from(value: Value) -> Self {
         match value {
-            Value::Null => Self::Nothing,
+            // No list is in the order of bytes.
+            Value::Null | Value::Bytes(_) => Self::Nothing,
             Value::Int(value) => Self::Int(value),
             Value::Real(value) => Self::Real(value.to_bits()),
             Value::Text(value) => Self::Text(value),
