@@ -9,6 +9,8 @@ mod event_log;
 mod events;
 mod experiments;
 mod follow;
+mod many;
+mod metrics;
 mod migrate;
 mod models;
 mod registry;
@@ -25,6 +27,7 @@ mod versions;
 mod words;
 
 pub use config::StoreConfig;
+pub use metrics::segment;
 pub use migrate::Migrated;
 
 use crate::{ArtifactStore, disk};

@@ -1,6 +1,6 @@
 //! Keys and values of whatever has them: one table each, all of one shape.
 
-use super::connection::{Connection, Value, placeholders, values};
+use super::connection::{Connection, Value, placeholders};
 use mlops_core::{Result, tracker::Tags};
 use std::collections::{BTreeMap, HashMap};
 
@@ -65,18 +65,6 @@ impl TagTable {
             }
         }
         Ok(())
-    }
-
-    /// One key's value.
-    pub(super) async fn get(
-        self,
-        db: &mut Connection,
-        owner: &Value,
-        key: &str,
-    ) -> Result<Option<String>> {
-        let sql = format!("select value from {} where {} = $1 and key = $2", self.name, self.owner);
-        let row = db.row(sql, &values![owner.clone(), key]).await?;
-        row.map(|row| row.text(0)).transpose()
     }
 
     /// What several owners have, by the owner's text.

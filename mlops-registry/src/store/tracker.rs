@@ -1,6 +1,11 @@
 //! [`Tracker`] of the store.
 
-use super::{SqliteStore, batch, connection::Value, experiments, run_artifacts, runs, search};
+use super::{
+    SqliteStore, batch,
+    connection::Value,
+    experiments, metrics, run_artifacts, runs, search,
+    session::{Turn, Tx},
+};
 use async_trait::async_trait;
 use mlops_core::{
     Error, ExperimentId, Result, RunId, Tracker,
@@ -69,11 +74,14 @@ impl Tracker for SqliteStore {
 
     async fn log_batch(&self, id: &RunId, batch: Batch) -> Result<()> {
         let (thread, id) = (&self.shared.thread, *id);
-        thread.write(&self.actor, async move |tx| batch::log(tx, id, batch).await).await
+        // Each caller takes its own batch apart: the store's thread has less to do.
+        let parts = batch::Parts::new(batch)?;
+        let log = async move |tx: &mut Tx<'_>| batch::log(tx, id, parts).await;
+        thread.write_in_turn(&self.actor, Turn::WithStatement, log).await
     }
 
     async fn metric_history(&self, query: MetricQuery) -> Result<Page<MetricPoint>> {
-        self.shared.thread.read(async move |db| batch::history(db, query).await).await
+        self.shared.thread.read(async move |db| metrics::history(db, query).await).await
     }
 
     async fn write_artifact(
