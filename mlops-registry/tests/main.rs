@@ -21,6 +21,9 @@ mod hostile;
 #[cfg(feature = "sqlite")]
 #[path = "main/hosts.rs"]
 mod hosts;
+#[cfg(feature = "sqlite")]
+#[path = "main/metrics.rs"]
+mod metrics;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 #[path = "main/postgres.rs"]
 mod postgres;

@@ -42,7 +42,7 @@ pub(super) async fn prepare(
         return check(found, migrations, thing);
     }
     // Two processes may find the file fresh; the second to get here finds the first one's schema.
-    db.begin(Mode::Write).await?;
+    db.begin(Mode::Write);
     let outcome = match version(db).await {
         Ok(Some(found)) => check(found, migrations, thing),
         Ok(None) => apply(db, migrations, 0, now).await,
@@ -58,7 +58,7 @@ pub(super) async fn migrate(
     now: Timestamp,
     thing: &Location,
 ) -> Result<Migrated> {
-    db.begin(Mode::Write).await?;
+    db.begin(Mode::Write);
     let outcome = async {
         let found = version(db).await?.unwrap_or(Found { version: 0, oldest: 0 });
         let to = newest(migrations);

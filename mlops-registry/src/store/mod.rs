@@ -13,12 +13,13 @@ mod follow;
 #[cfg(feature = "http")]
 mod listed;
 mod logged_models;
+mod many;
+mod metrics;
 mod migrate;
 mod models;
 mod paths;
 #[cfg(feature = "http")]
 mod places;
-mod points;
 mod registry;
 mod relay;
 #[cfg(feature = "http")]
@@ -42,15 +43,16 @@ pub use config::StoreConfig;
 pub(crate) use logged_models::{
     LoggedModel, LoggedModelOrder, LoggedModelSearch, ModelPoint, NewLoggedModel, Status,
 };
-#[cfg(feature = "http")]
-pub(crate) use wire::{DatasetSummary, Entry, RunParts};
-#[cfg(feature = "http")]
-pub(crate) use run_models::{ModelRole, RunModel};
+pub use metrics::segment;
 pub use migrate::Migrated;
 #[cfg(feature = "http")]
 pub(crate) use paths::{Owner, write_expected};
 #[cfg(feature = "http")]
 pub(crate) use places::Place;
+#[cfg(feature = "http")]
+pub(crate) use run_models::{ModelRole, RunModel};
+#[cfg(feature = "http")]
+pub(crate) use wire::{DatasetSummary, Entry, RunParts};
 
 #[cfg(feature = "http")]
 pub(crate) use traces::{DeleteTraces, Span, Trace, TraceSearch};

@@ -66,7 +66,6 @@ enum Mark {
     Int(i64),
     Real(u64),
     Text(String),
-    Bytes(Vec<u8>),
 }
 
 impl Query {
@@ -336,11 +335,11 @@ fn dataset_column(field: DatasetField) -> &'static str {
 impl From<Value> for Mark {
     fn from(value: Value) -> Self {
         match value {
-            Value::Null => Self::Nothing,
+            // No list is in the order of bytes.
+            Value::Null | Value::Bytes(_) => Self::Nothing,
             Value::Int(value) => Self::Int(value),
             Value::Real(value) => Self::Real(value.to_bits()),
             Value::Text(value) => Self::Text(value),
-            Value::Bytes(value) => Self::Bytes(value),
         }
     }
 }
@@ -352,7 +351,6 @@ impl From<Mark> for Value {
             Mark::Int(value) => Self::Int(value),
             Mark::Real(bits) => Self::Real(f64::from_bits(bits)),
             Mark::Text(value) => Self::Text(value),
-            Mark::Bytes(value) => Self::Bytes(value),
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Session {
     db: Option<Connection>,
     /// Whether a transaction is open that other writes may join.
     open: bool,
+    /// How many calls have taken part in it.
+    parts: usize,
     /// The last event of that transaction.
     appended: Option<Cursor>,
     announce: watch::Sender<Cursor>,
@@ -49,7 +51,7 @@ impl Session {
         // The file's own entry; SQLite sees to the entry of its log.
         folder.as_deref().map_or(Ok(()), disk::sync_dir)?;
         announce.send_replace(events::end(&mut db).await?);
-        Ok(Self { location, config, db: Some(db), open: false, appended: None, announce })
+        Ok(Self { location, config, db: Some(db), open: false, parts: 0, appended: None, announce })
     }
 
     pub(super) async fn serve(&mut self, queue: &mut mpsc::Receiver<Work>) {
@@ -128,36 +130,43 @@ impl Session {
     pub(super) async fn part<T>(
         &mut self,
         actor: Principal,
+        turn: Turn,
         job: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T>,
     ) -> Result<T> {
+        let first = !self.open;
         let (clock, ids) = (Arc::clone(&self.config.clock), Arc::clone(&self.config.ids));
-        if !self.open {
-            self.begin(Mode::Write).await?;
-            self.open = true;
+        self.connection().await?;
+        let (parts, Some(db)) = (self.parts, &mut self.db) else { return Err(stopped()) };
+        if first {
+            // The first part needs no mark: there is nothing before it that would have to stay.
+            db.begin(Mode::Write);
+        } else {
+            db.begin_part(parts == 1);
         }
-        let Some(db) = &mut self.db else { return Err(stopped()) };
-        if let Err(error) = db.execute("savepoint part", &[]).await {
-            self.abandon().await;
-            return Err(error);
-        }
-        // Asked for once the turn has come, so that times follow the order of the writes.
+        self.open = true;
+        self.parts = if first { 1 } else { parts + 1 };
+        let waited = if turn == Turn::First { db.begun().await } else { Ok(()) };
         let mut tx = Tx { db, now: clock.now(), actor, ids: ids.as_ref(), appended: None };
-        let outcome = AssertUnwindSafe(job(&mut tx)).catch_unwind().await;
+        let job = async {
+            waited?;
+            job(&mut tx).await
+        };
+        let outcome = AssertUnwindSafe(job).catch_unwind().await;
         let appended = tx.appended;
         match outcome {
             Ok(Ok(value)) => {
-                if let Err(error) = db.execute("release part", &[]).await {
-                    self.abandon().await;
-                    return Err(error);
-                }
                 self.appended = appended.or(self.appended);
                 Ok(value)
             }
             Ok(Err(error)) => {
+                let undone = if first {
+                    self.open = false;
+                    db.rollback().await
+                } else {
+                    db.undo_part().await
+                };
                 // Some failures end the whole transaction: those before this one learn it by the commit.
-                if db.execute("rollback to part", &[]).await.is_err()
-                    || db.execute("release part", &[]).await.is_err()
-                {
+                if undone.is_err() {
                     self.abandon().await;
                 }
                 Err(error)
@@ -175,15 +184,10 @@ impl Session {
         self.open = false;
         // Never one that was opened since: what is committed is what was written on this one.
         let Some(db) = &mut self.db else { return Err(stopped()) };
-        let told = match appended {
-            Some(end) => db.tell(end).await,
-            None => Ok(()),
-        };
-        let committed = match told {
-            Ok(()) => db.commit().await,
-            told => told,
-        };
-        if let Err(error) = committed {
+        if let Some(end) = appended {
+            db.tell(end);
+        }
+        if let Err(error) = db.commit().await {
             if db.is_broken() || db.rollback().await.is_err() {
                 self.abandon().await;
             }
@@ -213,19 +217,9 @@ impl Session {
         }
     }
 
-    /// Begins a transaction. A connection that broke while nothing was under way is opened again.
-    async fn begin(&mut self, mode: Mode) -> Result<&mut Connection> {
-        let begun = self.connection().await?.begin(mode).await;
-        if begun.is_err() && self.db.as_ref().is_some_and(Connection::is_broken) {
-            self.connection().await?.begin(mode).await?;
-        } else {
-            begun?;
-        }
-        self.connection().await
-    }
-
     async fn connection(&mut self) -> Result<&mut Connection> {
-        if self.db.as_ref().is_some_and(Connection::is_broken) {
+        // Not within a transaction: whose part was lost with it has to be told.
+        if !self.open && self.db.as_ref().is_some_and(Connection::is_broken) {
             self.abandon().await;
         }
         if self.db.is_none() {
@@ -238,7 +232,8 @@ impl Session {
         &mut self,
         job: impl AsyncFnOnce(&mut Connection) -> Result<T>,
     ) -> Result<T> {
-        let db = self.begin(Mode::Read).await?;
+        let db = self.connection().await?;
+        db.begin(Mode::Read);
         let outcome = AssertUnwindSafe(job(db)).catch_unwind().await;
         // Ending a transaction that wrote nothing.
         let ended = db.commit().await;
@@ -255,6 +250,15 @@ impl Session {
             let _ = db.close().await;
         }
     }
+}
+
+/// Whether a call asks what time it is before or after its turn to write has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// After, so that the times of what it writes follow the order of the writes.
+    First,
+    /// Before, since it writes no time: its first statement also begins.
+    WithStatement,
 }
 
 /// One transaction that writes.

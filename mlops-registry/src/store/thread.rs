@@ -4,7 +4,7 @@
 use super::{
     config::StoreConfig,
     connection::{Connection, Location},
-    session::{Session, Tx},
+    session::{Session, Turn, Tx},
 };
 use futures_util::{
     FutureExt,
@@ -85,11 +85,21 @@ impl StoreThread {
         actor: &Principal,
         job: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.write_in_turn(actor, Turn::First, job).await
+    }
+
+    /// The same for a call that says when its turn has to come.
+    pub(super) async fn write_in_turn<T: Send + 'static>(
+        &self,
+        actor: &Principal,
+        turn: Turn,
+        job: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let actor = actor.clone();
         let job: Write = Box::new(move |session| {
             Box::pin(async move {
-                match session.part(actor, job).await {
+                match session.part(actor, turn, job).await {
                     Ok(value) => Some(Box::new(move |committed: Result<(), &Error>| {
                         let _ = reply.send(committed.map(|()| value).map_err(again));
                     }) as Settle),

@@ -81,9 +81,10 @@ impl SqliteStore {
     /// Writes into a run; a deleted one is `Conflict`.
     pub(crate) async fn enter(&self, id: &RunId, entry: Entry) -> Result<()> {
         let (thread, id) = (&self.shared.thread, *id);
+        let Entry { batch, name, models } = entry;
+        let parts = batch::Parts::new(batch)?;
         let write = thread.write(&self.actor, async move |tx| {
-            let Entry { batch, name, models } = entry;
-            batch::log(tx, id, batch).await?;
+            batch::log(tx, id, parts).await?;
             let run = Value::from(id.to_string());
             if let Some(name) = name {
                 let sql = "update runs set name = $2 where id = $1";
@@ -104,7 +105,7 @@ impl SqliteStore {
         let (thread, id) = (&self.shared.thread, *id);
         let write = thread.write(&self.actor, async move |tx| {
             // Refuses a run that is not there or deleted.
-            batch::log(tx, id, Batch::new()).await?;
+            batch::log(tx, id, batch::Parts::new(Batch::new())?).await?;
             let run = Value::from(id.to_string());
             let before = tags::RUN.get(tx.db, &run, key).await?;
             let mut items: Vec<serde_json::Value> = match before {

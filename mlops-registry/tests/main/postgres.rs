@@ -100,7 +100,7 @@ mlops_core::registry_conformance!(postgres_registry, there!(a_registry().await))
 mlops_core::event_log_conformance!(postgres_event_log, there!(an_event_log().await));
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 32, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn the_database_answers_as_the_grammar_says(

@@ -42,9 +42,8 @@ async fn create(call: Call) -> Result<Value> {
     }
     let tags = tags(args)?;
     tags.iter().try_for_each(|(key, value)| tag(key, value))?;
-    let new = CreateExperiment::new(name)
-        .with_tags(tags)
-        .with_artifact_location(place.map(Arc::from));
+    let new =
+        CreateExperiment::new(name).with_tags(tags).with_artifact_location(place.map(Arc::from));
     let made = call.store.create_experiment(new).await?;
     Ok(json!({ "experiment_id": made.id }))
 }

@@ -139,7 +139,9 @@ async fn bulk(call: Call) -> Result<Value> {
 fn several(texts: &[&str]) -> Result<Vec<RunId>> {
     if texts.len() > RUNS {
         let count = texts.len();
-        return Err(Error::invalid(format!("{count} runs are asked for, and at most {RUNS} can be")));
+        return Err(Error::invalid(format!(
+            "{count} runs are asked for, and at most {RUNS} can be"
+        )));
     }
     Ok(texts.iter().filter_map(|text| run_id(text).ok()).collect())
 }

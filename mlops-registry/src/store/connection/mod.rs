@@ -18,6 +18,10 @@ use mlops_core::{Result, event::Cursor};
 #[cfg(feature = "sqlite")]
 use std::{path::Path, time::Duration};
 
+const BEGIN_PART: &str = "savepoint part";
+const END_PART: &str = "release part";
+const ROLLBACK_TO_PART: &str = "rollback to part";
+
 /// Whether a transaction may write. One that may waits for its turn when it begins, so that it never
 /// fails for having read too early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,37 +111,50 @@ impl Connection {
         Ok(self.row(sql, &values![name]).await?.is_some())
     }
 
-    pub(super) async fn begin(&mut self, mode: Mode) -> Result<()> {
-        ask!(self, db => db.begin(mode).await)
+    /// Runs a statement by the next one or the commit, whose failure its own then is.
+    pub(super) fn later(&mut self, sql: impl Into<Sql>, values: Vec<Value>) {
+        ask!(self, db => db.later(sql.into(), values));
+    }
+
+    /// Begins a transaction, by its first statement.
+    pub(super) fn begin(&mut self, mode: Mode) {
+        ask!(self, db => db.begin(mode));
+    }
+
+    /// The transaction has begun when it returns: its turn to write has come.
+    pub(super) async fn begun(&mut self) -> Result<()> {
+        ask!(self, db => db.begun().await)
     }
 
     /// The changes are on the disk when it returns.
     pub(super) async fn commit(&mut self) -> Result<()> {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(db) => db.execute("commit".into(), &[]).await.map(drop),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(db) => db.commit().await,
-        }
+        ask!(self, db => db.commit().await)
     }
 
     pub(super) async fn rollback(&mut self) -> Result<()> {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(db) => db.execute("rollback".into(), &[]).await.map(drop),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(db) => db.rollback().await,
-        }
+        ask!(self, db => db.rollback().await)
+    }
+
+    /// Begins a part of the open transaction that can be undone alone; ends the part before it.
+    pub(super) fn begin_part(&mut self, first: bool) {
+        ask!(self, db => db.begin_part(first));
+    }
+
+    /// Undoes the part that was begun last; fails if the others are no longer whole.
+    pub(super) async fn undo_part(&mut self) -> Result<()> {
+        ask!(self, db => db.undo_part().await)
     }
 
     /// Tells other processes, once the open transaction is committed, that the event log ends here now.
     /// Those at a SQLite file look for themselves.
-    pub(super) async fn tell(&mut self, end: Cursor) -> Result<()> {
+    pub(super) fn tell(&mut self, end: Cursor) {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => Ok(()),
+            Self::Sqlite(_) => {
+                let _ = end;
+            }
             #[cfg(feature = "postgres")]
-            Self::Postgres(db) => db.tell(end).await,
+            Self::Postgres(db) => db.tell(end),
         }
     }
 

@@ -63,6 +63,10 @@ impl Row {
         self.optional_text(column)?.ok_or_else(|| unreadable(column))
     }
 
+    pub(in crate::store) fn bytes(&self, column: usize) -> Result<Vec<u8>> {
+        read!(self, bytes, column)?.ok_or_else(|| unreadable(column))
+    }
+
     pub(in crate::store) fn parsed<T: FromStr<Err = Error>>(&self, column: usize) -> Result<T> {
         self.text(column)?.parse().map_err(|cause| corrupt(&cause))
     }

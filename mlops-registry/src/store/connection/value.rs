@@ -67,9 +67,16 @@ impl<T: Into<Self>> From<Option<T>> for Value {
 
 /// A statement: ours as it stands, or put together from our own words and placeholders, never from a
 /// caller's text.
+#[derive(Debug)]
 pub(in crate::store) enum Sql {
     Fixed(&'static str),
     Composed(String),
+}
+
+impl Sql {
+    pub(super) fn is(&self, text: &str) -> bool {
+        matches!(self, Self::Fixed(own) if *own == text)
+    }
 }
 
 impl From<&'static str> for Sql {

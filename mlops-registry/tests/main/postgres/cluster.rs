@@ -1,42 +1,63 @@
 //! A Postgres server of our own, in a folder of its own, that ends with whoever started it.
 
 use std::{
+    fs::{self, File},
     io::{BufRead, BufReader, Write},
     net::TcpListener,
-    os::unix::{fs::MetadataExt, process::CommandExt},
+    os::unix::{
+        fs::{MetadataExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
         Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
+    time::{Duration, Instant},
 };
 
-/// Told what to do line by line; when its input ends, for whatever reason, so do the server and its files.
-/// The collation is not that of bytes, and TLS is there for who asks for it.
+/// Makes a server and keeps it. The collation is not that of bytes, and TLS is there for who asks for it.
+///
+/// One that a single test has is told what to do line by line, and ends, with its files, when its input
+/// does, for whatever reason. A shared one ends when nobody has held its lock for a while.
 const KEEPER: &str = r#"
 set -u
 cd "$FOLDER"
 initdb --no-sync --auth=trust --username=mlops --encoding=UTF8 --locale=C --locale-provider=icu \
     --icu-locale=en-US --pgdata=data >log 2>&1 || { cat log >&2; exit 1; }
-openssl req -x509 -newkey rsa:2048 -nodes -keyout data/server.key -out data/server.crt -days 30 \
-    -subj /CN=localhost -addext subjectAltName=DNS:localhost >>log 2>&1 && tls=on || tls=off
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost \
+    -keyout data/server.key -out data/server.crt >>log 2>&1 && tls=on || tls=off
 start() {
     postgres -D data -p "$PORT" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$FOLDER" \
-        -c shared_buffers=16MB -c max_connections=60 -c ssl=$tls >>log 2>&1 &
+        -c shared_buffers=16MB -c ssl=$tls >>log 2>&1 &
     pid=$!
     until pg_isready --quiet --host="$FOLDER" --port="$PORT" --dbname=postgres; do
         kill -0 $pid || { cat log >&2; exit 1; }
         sleep 0.02
     done
-    echo "ready $tls"
 }
 start
-while read -r word; do
+touch users
+echo "$PORT $tls" >starting && mv starting ready
+idle=0
+while [ -n "$SHARED" ] && [ $idle -lt 15 ]; do
+    sleep 1
+    flock --exclusive --nonblock users true && idle=$((idle + 1)) || idle=0
+    if [ $idle -eq 15 ]; then
+        # Nobody comes in from here on.
+        exec 9<"$SHARED"
+        flock --exclusive 9
+        flock --exclusive --nonblock users true || { idle=0; exec 9<&-; }
+    fi
+done
+while [ -z "$SHARED" ] && read -r word; do
     case $word in
-        kill) kill -9 $pid $(ps -o pid= --ppid $pid); wait $pid; echo killed ;;
+        kill) kill -9 $pid $(ps -o pid= --ppid $pid); wait $pid ;;
         start) start ;;
     esac
+    echo "$word"
 done
 kill -QUIT $pid 2>/dev/null
 wait $pid
@@ -52,7 +73,10 @@ pub(crate) struct Cluster {
     port: u16,
     /// Whether it knows TLS.
     pub(crate) tls: bool,
-    keeper: Mutex<Keeper>,
+    /// Who keeps it for this test alone.
+    keeper: Option<Mutex<Keeper>>,
+    /// Locked as long as this process uses a shared one.
+    _user: File,
     schemas: AtomicUsize,
 }
 
@@ -63,40 +87,64 @@ struct Keeper {
 }
 
 impl Cluster {
-    /// The one of this process; none where Postgres is not installed, which is said.
+    /// The one of all tests of a run, also where each is a process; none where Postgres is not installed,
+    /// which is said.
     pub(crate) fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
-        SHARED.get_or_init(Self::start).as_ref()
+        let share = || {
+            let run = std::env::var("NEXTEST_RUN_ID");
+            let run = run.unwrap_or_else(|_| std::process::id().to_string());
+            let folder = room().join(format!("mlops-pg-{run}"));
+            let user = fs::metadata(std::env::current_exe().unwrap()).unwrap().uid();
+            let path = room().join(format!("mlops-pg-{user}.lock"));
+            // Held until this process is one of its users, so that one starts it and nobody ends it.
+            let lock = File::create(&path).unwrap();
+            lock.lock().unwrap();
+            if !folder.join("ready").exists() {
+                fs::create_dir(&folder).unwrap();
+                keeper(&programs()?, &folder, Some(&path)).spawn().unwrap();
+            }
+            Some(Self::started(programs()?, folder, None))
+        };
+        SHARED.get_or_init(|| there(share)).as_ref()
     }
 
-    /// Another one.
+    /// One for this test alone.
     pub(crate) fn start() -> Option<Self> {
-        let Some(programs) = programs() else {
-            println!("skipped: postgres: initdb is not installed");
-            return None;
+        there(|| {
+            let programs = programs()?;
+            let folder =
+                tempfile::Builder::new().prefix("mlops-pg-").tempdir_in(room()).unwrap().keep();
+            let mut keeper = keeper(&programs, &folder, None);
+            let mut child = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let answers = BufReader::new(child.stdout.take().unwrap());
+            let keeper = Keeper { words: child.stdin.take(), child, answers };
+            Some(Self::started(programs, folder, Some(Mutex::new(keeper))))
+        })
+    }
+
+    /// Waits until it takes connections.
+    fn started(programs: PathBuf, folder: PathBuf, keeper: Option<Mutex<Keeper>>) -> Self {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let ready = loop {
+            if let Ok(ready) = fs::read_to_string(folder.join("ready")) {
+                break ready;
+            }
+            let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "the server does not start: {}", log());
+            thread::sleep(Duration::from_millis(20));
         };
-        let folder = tempfile::Builder::new().prefix("mlops-pg").tempdir().unwrap().keep();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let path = std::env::var("PATH").unwrap_or_default();
-        let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        keeper.env("PATH", format!("{}:{path}", programs.display())).env("FOLDER", &folder);
-        keeper.env("PORT", port.to_string());
-        if folder.metadata().unwrap().uid() == 0 {
-            std::os::unix::fs::chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
-            keeper.uid(NOBODY).gid(NOBODY);
-        }
-        let mut child = keeper.spawn().unwrap();
-        let answers = BufReader::new(child.stdout.take().unwrap());
-        let mut keeper = Keeper { words: child.stdin.take(), child, answers };
-        let tls = keeper.answer() == "ready on";
-        let (keeper, schemas) = (Mutex::new(keeper), AtomicUsize::new(0));
-        Some(Self { folder, programs, port, tls, keeper, schemas })
+        let (port, tls) = ready.trim().split_once(' ').unwrap();
+        let (port, tls) = (port.parse().unwrap(), tls == "on");
+        let user = File::open(folder.join("users")).unwrap();
+        user.lock_shared().unwrap();
+        Self { folder, programs, port, tls, keeper, _user: user, schemas: AtomicUsize::new(0) }
     }
 
     /// A schema that nobody else has, and the URL of the record in it.
     pub(crate) fn schema(&self) -> (String, String) {
-        let name = format!("record_{}", self.schemas.fetch_add(1, Ordering::Relaxed));
+        let number = self.schemas.fetch_add(1, Ordering::Relaxed);
+        let name = format!("record_{}_{number}", std::process::id());
         self.sql(&format!("create schema {name}"));
         let url = format!("{}&options=-csearch_path%3D{name}", self.url("mlops"));
         (name, url)
@@ -136,13 +184,54 @@ impl Cluster {
 
     /// Kills every process of the server at once.
     pub(crate) fn kill(&self) {
-        assert_eq!(self.keeper.lock().unwrap().tell("kill"), "killed");
+        self.tell("kill");
     }
 
     /// Starts it again.
     pub(crate) fn restart(&self) {
-        assert!(self.keeper.lock().unwrap().tell("start").starts_with("ready"));
+        self.tell("start");
     }
+
+    fn tell(&self, word: &str) {
+        let mut keeper = self.keeper.as_ref().expect("not that of others").lock().unwrap();
+        assert_eq!(keeper.tell(word), word);
+    }
+}
+
+/// Where there is room for a server: in memory if there is plenty, since what is shown here by killing
+/// processes needs no disk, and a busy one makes it slow.
+fn room() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let free = Command::new("df").args(["--output=avail", "-k"]).arg(memory).output();
+    let free = free.map(|free| String::from_utf8_lossy(&free.stdout).into_owned());
+    let free = free.ok().and_then(|free| free.lines().last()?.trim().parse::<u64>().ok());
+    if free.is_some_and(|free| free > 2_000_000) { memory.to_owned() } else { std::env::temp_dir() }
+}
+
+/// What keeps a server in a folder: as somebody else where we are root, whom it refuses.
+fn keeper(programs: &Path, folder: &Path, shared: Option<&Path>) -> Command {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut keeper = Command::new("sh");
+    keeper.args(["-c", KEEPER]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    keeper.env("PATH", format!("{}:{path}", programs.display())).env("FOLDER", folder);
+    keeper.env("PORT", port.to_string()).env("SHARED", shared.unwrap_or(Path::new("")));
+    // It outlives who started it, and is not ended with it.
+    keeper.process_group(0);
+    if folder.metadata().unwrap().uid() == 0 {
+        chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
+        keeper.uid(NOBODY).gid(NOBODY);
+    }
+    keeper
+}
+
+/// Says so where there is none.
+fn there(start: impl FnOnce() -> Option<Cluster>) -> Option<Cluster> {
+    if programs().is_none() {
+        println!("skipped: postgres: initdb is not installed");
+        return None;
+    }
+    start()
 }
 
 impl Keeper {
@@ -161,9 +250,11 @@ impl Keeper {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let keeper = self.keeper.get_mut().unwrap();
-        keeper.words = None;
-        let _ = keeper.child.wait();
+        if let Some(keeper) = &mut self.keeper {
+            let keeper = keeper.get_mut().unwrap();
+            keeper.words = None;
+            let _ = keeper.child.wait();
+        }
     }
 }
 
@@ -176,7 +267,7 @@ fn programs() -> Option<PathBuf> {
         has(&folder).then_some(folder)
     });
     let debian = || {
-        let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+        let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
         let folders = versions.flatten().map(|version| version.path().join("bin"));
         folders.filter(|folder| has(folder)).max()
     };

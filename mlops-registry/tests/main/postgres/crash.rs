@@ -68,7 +68,9 @@ async fn what_was_acknowledged_survives_the_server() {
 
 #[tokio::test]
 async fn a_connection_that_was_cut_is_opened_again() {
-    let Some(place) = Place::new() else { return };
+    let Some(mut place) = Place::new() else { return };
+    // Nobody else's connections: the server is shared.
+    place.url.push_str("&application_name=cut");
     let store = place.open().await;
     let mut events = store.follow(Some(Cursor(0)), Vec::new());
     let other = place.open().await;
@@ -78,7 +80,7 @@ async fn a_connection_that_was_cut_is_opened_again() {
         // Everybody's connection, those that listen as well.
         place.sql(
             "select count(pg_terminate_backend(pid)) from pg_stat_activity
-             where application_name = 'mlops' and pid <> pg_backend_pid()",
+             where application_name = 'cut' and pid <> pg_backend_pid()",
         );
         // Nothing was under way, so that nobody has to see it.
         store.create_experiment(CreateExperiment::new(name)).await.unwrap();

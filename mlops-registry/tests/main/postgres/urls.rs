@@ -73,11 +73,13 @@ async fn who_asks_for_tls_gets_it() {
         return;
     }
     let schema = format!("options=-csearch_path%3D{}", place.schema);
-    let url = |mode: &str| format!("{}?{schema}&sslmode={mode}", place.cluster.tcp("mlops"));
+    let url = |mode: &str| {
+        format!("{}?{schema}&application_name=tls&sslmode={mode}", place.cluster.tcp("mlops"))
+    };
     let folder = place.folder.path();
     let connect = |url: String| async move { SqliteStore::connect(&url, config(folder)).await };
     let encrypted = "select count(*) from pg_stat_ssl join pg_stat_activity using (pid)
-        where ssl and application_name = 'mlops'";
+        where ssl and application_name = 'tls'";
     let plain = connect(url("disable")).await.unwrap();
     assert_eq!(place.cluster.sql(encrypted), "0");
     let store = connect(url("require")).await.unwrap();

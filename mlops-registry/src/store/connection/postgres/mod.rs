@@ -12,7 +12,7 @@ mod words;
 pub(super) use server::Server;
 pub(super) use sqlx::postgres::PgRow;
 
-use super::{Mode, Sql, Value};
+use super::{BEGIN_PART, END_PART, Mode, ROLLBACK_TO_PART, Sql, Value};
 use error::{breaks, failed};
 use mlops_core::{Error, Result, event::Cursor};
 use sqlx::{
@@ -23,6 +23,7 @@ use sqlx::{
     postgres::{PgArgumentBuffer, PgArguments, PgTypeInfo, types::Oid},
     query::Query,
 };
+use std::time::Duration;
 
 /// In the schema that the record lives in; others may have tables of the same name.
 pub(super) const HAS_TABLE: &str =
@@ -31,64 +32,127 @@ pub(super) const HAS_TABLE: &str =
 const BEGIN_WRITE: &str = "begin isolation level read committed read write;
     select pg_advisory_xact_lock(1835822191, hashtext(current_schema()))";
 const BEGIN_READ: &str = "begin isolation level repeatable read read only";
-/// Undoes what a failed part of a transaction did, so that the rest can go on.
-const ROLLBACK_TO: &str = "rollback to ";
 
 /// An open connection and what is known about its state.
 #[derive(Debug)]
 pub(in crate::store) struct Db {
+    server: Server,
+    busy_timeout: Duration,
     connection: PgConnection,
-    /// The kind of the transaction that is open.
-    mode: Option<Mode>,
+    /// What nobody waits for the answer of; it is run before the next statement.
+    ahead: Vec<(Sql, Vec<Value>)>,
+    began: Began,
     /// Whether a statement failed: until it is undone, nothing of the transaction can be kept.
     failed: bool,
+    /// Whether something that another part of the transaction had left for later has failed.
+    lost: bool,
     broken: bool,
+}
+
+/// Whether a transaction is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Began {
+    No,
+    /// Begins with the next statement.
+    Asked(Mode),
+    Yes(Mode),
+    /// Its turn did not come: nothing may run in its name.
+    Never,
 }
 
 impl Db {
     pub(super) async fn execute(&mut self, sql: Sql, values: &[Value]) -> Result<u64> {
-        let undoes = matches!(&sql, Sql::Fixed(text) if text.starts_with(ROLLBACK_TO));
-        let done = prepared(sql, values).execute(&mut self.connection).await;
-        let done = done.map_err(|cause| self.note(cause))?;
-        self.failed &= !undoes;
-        Ok(done.rows_affected())
+        self.ready().await?;
+        self.run(sql, values).await
     }
 
     pub(super) async fn rows(&mut self, sql: Sql, values: &[Value]) -> Result<Vec<PgRow>> {
+        self.ready().await?;
         let rows = prepared(sql, values).fetch_all(&mut self.connection).await;
         rows.map_err(|cause| self.note(cause))
     }
 
     pub(super) async fn row(&mut self, sql: Sql, values: &[Value]) -> Result<Option<PgRow>> {
+        self.ready().await?;
         let row = prepared(sql, values).fetch_optional(&mut self.connection).await;
         row.map_err(|cause| self.note(cause))
     }
 
+    pub(super) fn later(&mut self, sql: Sql, values: Vec<Value>) {
+        self.ahead.push((sql, values));
+    }
+
     /// Several statements, in the words of this database.
     pub(super) async fn script(&mut self, text: &'static str) -> Result<()> {
+        self.ready().await?;
         self.raw(AssertSqlSafe(words::translated(text))).await
     }
 
-    pub(super) async fn begin(&mut self, mode: Mode) -> Result<()> {
+    pub(super) fn begin(&mut self, mode: Mode) {
+        self.began = Began::Asked(mode);
+        self.failed = false;
+    }
+
+    /// Begins what was asked for. A connection that broke while nothing was under way is opened again.
+    pub(super) async fn begun(&mut self) -> Result<()> {
+        let mode = match self.began {
+            Began::No | Began::Yes(_) => return Ok(()),
+            Began::Never => return Err(Error::unavailable("the record: no transaction began")),
+            Began::Asked(mode) => mode,
+        };
+        self.began = Began::Never;
         let sql = match mode {
             Mode::Read => BEGIN_READ,
             Mode::Write => BEGIN_WRITE,
         };
-        self.mode = Some(mode);
-        let begun = self.raw(sql).await;
+        let mut begun = self.raw(sql).await;
+        if self.broken {
+            let fresh = self.server.open(self.busy_timeout).await?;
+            (self.connection, self.broken) = (fresh.connection, false);
+            begun = self.raw(sql).await;
+        }
         if begun.is_err() && !self.broken {
             // The transaction is open, but its turn did not come. The error that led here is the one to tell.
-            let _ = self.rollback().await;
+            let _ = self.raw("rollback").await;
         }
-        begun
+        begun?;
+        (self.began, self.failed) = (Began::Yes(mode), false);
+        Ok(())
+    }
+
+    /// Begins what was asked for, and runs what was left for later.
+    async fn ready(&mut self) -> Result<()> {
+        self.begun().await?;
+        let mut ahead = std::mem::take(&mut self.ahead).into_iter();
+        while let Some((sql, values)) = ahead.next() {
+            if let Err(error) = self.run(sql, &values).await {
+                self.lost |= ahead.any(|(sql, _)| sql.is(BEGIN_PART));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, sql: Sql, values: &[Value]) -> Result<u64> {
+        let done = prepared(sql, values).execute(&mut self.connection).await;
+        Ok(done.map_err(|cause| self.note(cause))?.rows_affected())
     }
 
     /// Ends the transaction; what it wrote is on the disk when this returns. After an error that left the
     /// connection [broken](Self::is_broken) it may have been written or not.
     pub(super) async fn commit(&mut self) -> Result<()> {
-        let Some(mode) = self.mode else {
-            return Err(Error::unavailable("the record: a transaction ended before its commit"));
+        let mode = match self.began {
+            // Nothing came of it.
+            Began::Asked(_) if self.ahead.is_empty() => return self.rollback().await,
+            Began::Asked(mode) | Began::Yes(mode) => mode,
+            Began::No | Began::Never => {
+                self.began = Began::No;
+                return Err(Error::unavailable(
+                    "the record: a transaction ended before its commit",
+                ));
+            }
         };
+        self.ready().await?;
         if self.failed {
             // Postgres would answer such a commit with a rollback, and call it done.
             self.rollback().await?;
@@ -97,7 +161,7 @@ impl Db {
                 Mode::Write => Err(Error::unavailable("the record: a statement failed beside")),
             };
         }
-        self.mode = None;
+        self.began = Began::No;
         match self.raw("commit").await {
             Err(cause) if self.broken => Err(Error::unavailable(
                 "the record: its connection broke during a commit; whether it was written is not known",
@@ -108,15 +172,41 @@ impl Db {
     }
 
     pub(super) async fn rollback(&mut self) -> Result<()> {
-        self.raw("rollback").await?;
-        (self.mode, self.failed) = (None, false);
+        self.ahead.clear();
+        let began = std::mem::replace(&mut self.began, Began::No);
+        if let Began::Yes(_) = began {
+            self.raw("rollback").await?;
+        }
+        (self.failed, self.lost) = (false, false);
         Ok(())
     }
 
-    pub(super) async fn tell(&mut self, end: Cursor) -> Result<()> {
+    pub(super) fn begin_part(&mut self, first: bool) {
+        if !first {
+            self.later(END_PART.into(), Vec::new());
+        }
+        self.later(BEGIN_PART.into(), Vec::new());
+    }
+
+    pub(super) async fn undo_part(&mut self) -> Result<()> {
+        if self.lost {
+            return Err(Error::unavailable("the record: a write beside this one failed"));
+        }
+        match self.ahead.iter().rposition(|(sql, _)| sql.is(BEGIN_PART)) {
+            // It never came to the database.
+            Some(at) => self.ahead.truncate(at + 1),
+            None => {
+                self.ahead.clear();
+                self.run(ROLLBACK_TO_PART.into(), &[]).await?;
+                self.failed = false;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell(&mut self, end: Cursor) {
         let Cursor(end) = end;
-        let end = Value::from(end.to_string());
-        self.execute(listen::TELL.into(), &[end]).await.map(drop)
+        self.later(listen::TELL.into(), vec![end.to_string().into()]);
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -186,6 +276,10 @@ pub(super) fn int(row: &PgRow, column: usize) -> sqlx::Result<Option<i64>> {
 }
 
 pub(super) fn text(row: &PgRow, column: usize) -> sqlx::Result<Option<String>> {
+    row.try_get(column)
+}
+
+pub(super) fn bytes(row: &PgRow, column: usize) -> sqlx::Result<Option<Vec<u8>>> {
     row.try_get(column)
 }
 

@@ -1,6 +1,6 @@
 //! A server, as a URL names it, and a connection that keeps what it acknowledges.
 
-use super::{Db, Mode, failed};
+use super::{Began, Db, failed};
 use mlops_core::{Error, ErrorKind, Result};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row as _, postgres::PgConnectOptions};
 use std::{fmt, str::FromStr, time::Duration};
@@ -81,7 +81,16 @@ impl Server {
         let mut connection = opened.map_err(named)?;
         prepare(&mut connection, busy_timeout).await.map_err(named)?;
         self.check(&mut connection).await?;
-        Ok(Db { connection, mode: None::<Mode>, failed: false, broken: false })
+        Ok(Db {
+            server: self.clone(),
+            busy_timeout,
+            connection,
+            ahead: Vec::new(),
+            began: Began::No,
+            failed: false,
+            lost: false,
+            broken: false,
+        })
     }
 
     /// What is acknowledged must be on a disk.
