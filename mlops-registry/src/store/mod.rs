@@ -41,15 +41,15 @@ pub use config::StoreConfig;
 pub(crate) use logged_models::{
     LoggedModel, LoggedModelOrder, LoggedModelSearch, ModelPoint, NewLoggedModel, Status,
 };
-#[cfg(feature = "http")]
-pub(crate) use wire::{DatasetSummary, Entry, RunParts};
-#[cfg(feature = "http")]
-pub(crate) use run_models::{ModelRole, RunModel};
 pub use migrate::Migrated;
 #[cfg(feature = "http")]
 pub(crate) use paths::{Owner, write_expected};
 #[cfg(feature = "http")]
 pub(crate) use places::Place;
+#[cfg(feature = "http")]
+pub(crate) use run_models::{ModelRole, RunModel};
+#[cfg(feature = "http")]
+pub(crate) use wire::{DatasetSummary, Entry, RunParts};
 
 #[cfg(feature = "http")]
 pub(crate) use traces::{DeleteTraces, Span, Trace, TraceSearch};

@@ -36,7 +36,8 @@ pub(super) fn run(run: &Run, parts: &RunParts, detail: Detail) -> Result<Value> 
     }
     if detail != Detail::New {
         let made = models.iter().filter(|model| model.role == ModelRole::Output);
-        let made = made.map(|RunModel { model, step, .. }| json!({ "model_id": model, "step": step }));
+        let made =
+            made.map(|RunModel { model, step, .. }| json!({ "model_id": model, "step": step }));
         shown["outputs"] = json!({});
         put(&mut shown["outputs"], "model_outputs", made.collect());
     }
