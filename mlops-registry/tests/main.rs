@@ -16,8 +16,14 @@ mod events;
 #[path = "main/gates.rs"]
 mod gates;
 #[cfg(feature = "sqlite")]
+#[path = "main/hostile.rs"]
+mod hostile;
+#[cfg(feature = "sqlite")]
 #[path = "main/hosts.rs"]
 mod hosts;
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+#[path = "main/postgres.rs"]
+mod postgres;
 #[cfg(feature = "sqlite")]
 #[path = "main/processes.rs"]
 mod processes;
@@ -30,3 +36,6 @@ mod server;
 #[cfg(feature = "sqlite")]
 #[path = "main/story.rs"]
 mod story;
+#[cfg(feature = "sqlite")]
+#[path = "main/writers.rs"]
+mod writers;
