@@ -5,6 +5,7 @@ use super::{
     SqliteStore, batch,
     connection::{Connection, Value, placeholders, values},
     experiments,
+    logged_models::{self, ModelPoint},
     run_models::{self, RunModel},
     tags,
     words::word,
@@ -31,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) name: Option<Arc<str>>,
     /// Logged models that it read or made.
     pub(crate) models: Vec<RunModel>,
+    /// What it measured of logged models.
+    pub(crate) measured: Vec<ModelPoint>,
 }
 
 /// What belongs to runs and is not in them.
@@ -81,7 +84,7 @@ impl SqliteStore {
     /// Writes into a run; a deleted one is `Conflict`.
     pub(crate) async fn enter(&self, id: &RunId, entry: Entry) -> Result<()> {
         let (thread, id) = (&self.shared.thread, *id);
-        let Entry { batch, name, models } = entry;
+        let Entry { batch, name, models, measured } = entry;
         let parts = batch::Parts::new(batch)?;
         let write = thread.write(&self.actor, async move |tx| {
             batch::log(tx, id, parts).await?;
@@ -90,7 +93,8 @@ impl SqliteStore {
                 let sql = "update runs set name = $2 where id = $1";
                 tx.db.execute(sql, &values![run.clone(), &name]).await?;
             }
-            run_models::add(tx.db, &run, &models).await
+            run_models::add(tx.db, &run, &models).await?;
+            logged_models::log_metrics(tx, &measured).await
         });
         write.await
     }

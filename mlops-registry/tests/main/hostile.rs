@@ -165,7 +165,7 @@ async fn no_name_harms_the_record() {
                 made => assert_eq!(made.unwrap().name.as_str(), text),
             }
         }
-        let new = CreateRun::new(ExperimentId::new("0").unwrap()).with_name(text.as_str());
+        let new = CreateRun::new(ExperimentId::new("0").unwrap()).with_name(text.as_str().into());
         fair(home.store.create_run(new).await, &text);
     }
     home.store.verify_events().await.unwrap();

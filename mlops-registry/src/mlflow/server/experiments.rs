@@ -7,7 +7,7 @@ use super::{
     routes::{Route, route},
 };
 use mlops_core::{
-    Error, ErrorKind, ExperimentId, Result, Tracker,
+    Error, ExperimentId, Result, Tracker,
     page::{Page, Search, View},
     tracker::{CreateExperiment, Experiment, ExperimentChange, Lifecycle, Tags},
 };
@@ -158,9 +158,9 @@ pub(super) fn id(args: &Args) -> Result<ExperimentId> {
 }
 
 pub(super) fn experiment_id(text: &str) -> Result<ExperimentId> {
-    ExperimentId::new(text).map_err(|cause| match cause.kind() {
-        ErrorKind::InvalidInput => invalid(&text, "experiment_id", "a whole number is expected"),
-        _ => cause,
+    ExperimentId::new(text).map_err(|_| {
+        let shown: String = text.chars().take(64).collect();
+        Error::invalid(format!("Invalid experiment ID {shown:?}: a whole number is expected"))
     })
 }
 
