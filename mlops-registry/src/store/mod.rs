@@ -13,11 +13,17 @@ mod logged_models;
 mod migrate;
 mod models;
 mod paths;
+#[cfg(feature = "http")]
+mod registered;
 mod registry;
 mod relay;
 mod runs;
 mod search;
 mod session;
+#[cfg(feature = "http")]
+mod sources;
+#[cfg(feature = "http")]
+mod stages;
 mod tags;
 mod thread;
 mod tokens;
@@ -28,6 +34,13 @@ mod words;
 
 pub use config::StoreConfig;
 pub use migrate::Migrated;
+#[cfg(feature = "http")]
+pub(crate) use {
+    paths::version_uri,
+    registered::{RegisteredName, RegisteredVersion},
+    sources::{NewVersion, Source},
+    stages::Stage,
+};
 
 use crate::{ArtifactStore, disk};
 use connection::Connection;

@@ -7,7 +7,7 @@ use super::{
     relay::relay,
     runs,
     session::Tx,
-    traces,
+    traces, versions,
     words::{case, int},
 };
 use futures_util::{StreamExt, future::join};
@@ -19,6 +19,20 @@ use mlops_core::{
 };
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+/// Where a version's own bytes lie for MLflow's clients. It goes on to mean them when its model is renamed.
+pub(crate) fn version_uri(version: i64) -> String {
+    format!("mlflow-artifacts:/versions/{version}")
+}
+
+/// The version, and the path in it, that a path of the artifact proxy leads to; `None` for others.
+pub(crate) fn in_version(path: &ArtifactPath) -> Option<(Owner, ArtifactPath)> {
+    let rest = path.as_str().strip_prefix("versions/")?;
+    let (number, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let version = number.parse().ok().filter(|_| digits)?;
+    Some((Owner::Version(version), ArtifactPath::new(path).ok()?))
+}
+
 /// What has bytes under paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
@@ -26,6 +40,8 @@ pub(crate) enum Owner {
     /// A logged model.
     Model(Arc<str>),
     Trace(Arc<str>),
+    /// A registered version, by what the database calls it: read through its manifest, never written.
+    Version(i64),
     /// Nothing that the record knows: a client's own folder.
     Folder,
 }
@@ -37,6 +53,7 @@ impl Owner {
             Self::Run(id) => format!("run/{id}"),
             Self::Model(id) => format!("model/{id}"),
             Self::Trace(id) => format!("trace/{id}"),
+            Self::Version(id) => format!("version/{id}"),
             Self::Folder => "folder".to_owned(),
         }
     }
@@ -54,6 +71,14 @@ impl Owner {
         }
     }
 
+    /// Refuses an owner whose bytes are for ever what they are.
+    fn may_change(&self) -> Result<()> {
+        match self {
+            Self::Version(_) => Err(Error::conflict(format!("{self} never changes"))),
+            _ => Ok(()),
+        }
+    }
+
     async fn lifecycle(&self, db: &mut Connection) -> Result<Lifecycle> {
         match self {
             Self::Run(id) => {
@@ -63,6 +88,7 @@ impl Owner {
             }
             Self::Model(id) => logged_models::lifecycle(db, id).await,
             Self::Trace(id) => traces::known(db, id).await.map(|()| Lifecycle::Active),
+            Self::Version(id) => versions::manifest(db, *id).await.map(|_| Lifecycle::Active),
             Self::Folder => Ok(Lifecycle::Active),
         }
     }
@@ -74,6 +100,7 @@ impl fmt::Display for Owner {
             Self::Run(id) => write!(f, "run {id}"),
             Self::Model(id) => write!(f, "logged model {id}"),
             Self::Trace(id) => write!(f, "trace {id}"),
+            Self::Version(_) => f.write_str("a registered version"),
             Self::Folder => f.write_str("the record"),
         }
     }
@@ -108,6 +135,7 @@ pub(crate) async fn write(
 
 /// A file is no folder, and a folder no file.
 async fn may_write(db: &mut Connection, owner: &Owner, path: &ArtifactPath) -> Result<()> {
+    owner.may_change()?;
     owner.live(db).await?;
     let (key, path) = (owner.key(), path.as_str());
     for (end, _) in path.match_indices('/') {
@@ -159,7 +187,10 @@ pub(crate) async fn read(
     let (wanted, of) = (path.clone(), owner.clone());
     let found = thread.read(async move |db| {
         of.known(db).await?;
-        artifact(db, &of.key(), wanted.as_str()).await
+        match &of {
+            Owner::Version(id) => Ok(versions::manifest(db, *id).await?.get(&wanted).copied()),
+            _ => artifact(db, &of.key(), wanted.as_str()).await,
+        }
     });
     let missing = || Error::not_found(format!("{owner} has no artifact {:?}", path.as_str()));
     let wanted = found.await?.ok_or_else(missing)?;
@@ -222,6 +253,12 @@ async fn tree(
         "" => (String::new(), "\u{10ffff}".to_owned()),
         folder => below(folder),
     };
+    if let Owner::Version(id) = owner {
+        let manifest = versions::manifest(db, *id).await?;
+        let below = manifest.iter().filter(|(path, _)| path.as_str().starts_with(&first));
+        let rows = below.map(|(path, artifact)| (path.to_string(), *artifact)).collect();
+        return Ok((first.len(), rows));
+    }
     let sql = "select path, digest, size from artifact_paths
         where owner = $1 and path >= $2 and path < $3 order by path";
     let mut rows = Vec::new();
@@ -235,6 +272,7 @@ async fn tree(
 /// Forgets a file, or everything below a folder; gives how many files that were. The bytes stay until
 /// the garbage is collected.
 pub(crate) async fn remove(tx: &mut Tx<'_>, owner: &Owner, path: &ArtifactPath) -> Result<u64> {
+    owner.may_change()?;
     owner.live(tx.db).await?;
     let (first, after) = below(path.as_str());
     let sql = "delete from artifact_paths

@@ -14,6 +14,7 @@
 //! - a body over [`ServerConfig::max_body_bytes`] is refused before it is read to its end
 //! - creating with the header `Idempotency-Key` again gives what the first call created
 
+mod aliases;
 mod args;
 mod artifacts;
 mod call;
@@ -24,9 +25,11 @@ mod inputs;
 mod logged_models;
 mod metrics;
 mod models;
+mod named;
 mod refusal;
 mod routes;
 mod runs;
+mod sources;
 mod traces;
 mod versions;
 

@@ -1,7 +1,7 @@
 //! Which call is answered by what.
 
 use super::{
-    Shared, artifacts,
+    Shared, aliases, artifacts,
     call::{Answer, Call, Right, json},
     experiments, info, inputs, logged_models, metrics, models,
     refusal::Refusal,
@@ -51,6 +51,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         metrics::routes(),
         models::routes(),
         versions::routes(),
+        aliases::routes(),
         logged_models::routes(),
         traces::routes(),
     ];
