@@ -146,7 +146,7 @@ create table run_models (
     primary key (run, role, model, step)
 );
 
--- What traces are found by; `info` is the client's JSON.
+-- What traces are found by; times and durations in microseconds.
 create table traces (
     id text primary key,
     experiment bigint not null references experiments (id),
@@ -154,10 +154,28 @@ create table traces (
     duration bigint,
     state text not null,
     name text,
-    run text,
-    info text not null
+    client_request text,
+    request_preview text,
+    response_preview text
 );
 create index traces_by_experiment on traces (experiment, started, id);
+
+-- The parts of traces; `content` is a span as clients read it, `started` in nanoseconds.
+create table spans (
+    trace text not null references traces (id),
+    id text not null,
+    parent text,
+    started bigint not null,
+    content text not null,
+    primary key (trace, id)
+);
+
+-- Which runs a client says that a trace belongs to, beside the one that its metadata names.
+create table trace_runs (
+    trace text not null references traces (id),
+    run text not null,
+    primary key (trace, run)
+);
 
 create table trace_tags (
     trace text not null references traces (id),

@@ -24,6 +24,7 @@ impl Searchable for Run {
                 values.collect()
             }
             Key::Attribute(attribute) => run_attribute(self, *attribute).into_iter().collect(),
+            Key::Metadata(_) => Vec::new(),
         }
     }
 }

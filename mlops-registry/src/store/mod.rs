@@ -9,14 +9,21 @@ mod event_log;
 mod events;
 mod experiments;
 mod follow;
+#[cfg(feature = "http")]
+mod listed;
 mod logged_models;
 mod migrate;
 mod models;
 mod paths;
 #[cfg(feature = "http")]
+mod places;
+mod points;
+#[cfg(feature = "http")]
 mod registered;
 mod registry;
 mod relay;
+#[cfg(feature = "http")]
+mod run_models;
 mod runs;
 mod search;
 mod session;
@@ -29,10 +36,21 @@ mod thread;
 mod tokens;
 mod traces;
 mod tracker;
+mod transfers;
 mod versions;
+#[cfg(feature = "http")]
+mod wire;
 mod words;
 
 pub use config::StoreConfig;
+#[cfg(feature = "http")]
+pub(crate) use logged_models::{
+    LoggedModel, LoggedModelOrder, LoggedModelSearch, ModelPoint, NewLoggedModel, Status,
+};
+#[cfg(feature = "http")]
+pub(crate) use wire::{DatasetSummary, Entry, RunParts};
+#[cfg(feature = "http")]
+pub(crate) use run_models::{ModelRole, RunModel};
 pub use migrate::Migrated;
 #[cfg(feature = "http")]
 pub(crate) use {
@@ -41,6 +59,13 @@ pub(crate) use {
     sources::{NewVersion, Source},
     stages::Stage,
 };
+#[cfg(feature = "http")]
+pub(crate) use paths::{Owner, write_expected};
+#[cfg(feature = "http")]
+pub(crate) use places::Place;
+
+#[cfg(feature = "http")]
+pub(crate) use traces::{DeleteTraces, Span, Trace, TraceSearch};
 
 use crate::{ArtifactStore, disk};
 use connection::Connection;
@@ -50,7 +75,7 @@ use std::{
     sync::Arc,
 };
 use thread::StoreThread;
-use tokio::sync::Semaphore;
+use transfers::Transfers;
 
 /// A record in one SQLite file and a folder of artifacts.
 ///
@@ -71,8 +96,7 @@ pub struct SqliteStore {
 struct Shared {
     thread: StoreThread,
     artifacts: ArtifactStore,
-    /// How many artifacts may be written at the same time.
-    transfers: Arc<Semaphore>,
+    transfers: Transfers,
     clock: Arc<dyn Clock>,
 }
 
@@ -88,7 +112,7 @@ impl SqliteStore {
         let artifacts = config.artifacts.clone().unwrap_or_else(|| folder.join("artifacts"));
         let thread = StoreThread::start(path, &config).await?;
         let artifacts = thread.task(async { ArtifactStore::open_dir(artifacts).await }).await?;
-        let transfers = Arc::new(Semaphore::new(config.transfers.max(1)));
+        let transfers = Transfers::new(&config);
         let shared = Arc::new(Shared { thread, artifacts, transfers, clock: config.clock });
         Ok(Self { shared, actor: Principal::host() })
     }

@@ -48,7 +48,9 @@ impl Registry for SqliteStore {
             return Ok(version);
         }
         let (artifacts, folder) = (self.shared.artifacts.clone(), new.package.clone());
+        let transfers = self.shared.transfers.clone();
         let stored = thread.task(async move {
+            let _turn = transfers.turn().await?;
             let package = blocking::run(move || ModelPackage::open(folder)).await?;
             artifacts.put_files(package.folder(), package.manifest()).await?;
             Ok(package)
@@ -97,7 +99,9 @@ impl Registry for SqliteStore {
             return Err(Error::unsupported(text));
         }
         let (artifacts, into) = (self.shared.artifacts.clone(), into.to_owned());
+        let transfers = self.shared.transfers.clone();
         let fetched = thread.task(async move {
+            let _turn = transfers.turn().await?;
             artifacts.fetch_dir(&version.manifest, &into).await?;
             blocking::run(move || ModelPackage::open(into)).await
         });

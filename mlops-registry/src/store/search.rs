@@ -356,12 +356,18 @@ fn tag_table(list: List) -> TagTable {
     }
 }
 
+/// Where MLflow's clients find the artifacts of a run.
+const ARTIFACT_URI: &str = "(select coalesce(rtrim(own.artifact_location, '/'),
+    'mlflow-artifacts:/' || cast(own.id as text)) || '/' || item.id || '/artifacts'
+    from experiments own where own.id = item.experiment)";
+
 fn attribute_column(list: List, attribute: Attribute) -> Option<&'static str> {
     use Attribute as A;
     Some(match (list, attribute) {
         (List::Runs, A::RunId) | (List::Experiments, A::ExperimentId) => "item.id",
         (List::Runs, A::RunName) | (List::Experiments | List::Models, A::Name) => "item.name",
         (List::Runs, A::UserId) => "item.actor",
+        (List::Runs, A::ArtifactUri) => ARTIFACT_URI,
         (List::Runs, A::Status) => "item.status",
         (List::Runs, A::StartTime) => "item.started",
         (List::Runs, A::EndTime) => "item.ended",

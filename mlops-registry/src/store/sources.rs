@@ -16,7 +16,7 @@ use super::{
 };
 use futures_util::TryStreamExt;
 use mlops_core::{
-    Error, ErrorKind, ExperimentId, Result, RunId, VersionId,
+    Digest, Error, ErrorKind, ExperimentId, Result, RunId, VersionId,
     artifact::{ArtifactPath, ArtifactRef, Manifest},
     model::MlModel,
     registry::{CreateVersion, ModelUri},
@@ -59,6 +59,8 @@ pub(crate) struct NewVersion {
     pub(crate) logged_model: Option<Arc<str>>,
     pub(crate) run_link: Option<Arc<str>>,
     pub(crate) description: Option<Arc<str>>,
+    /// What the client says that the files hash to.
+    pub(crate) digest: Option<Digest>,
 }
 
 /// What a source holds now.
@@ -91,6 +93,7 @@ impl SqliteStore {
             let wanted = new.clone();
             let read = self.shared.thread.read(async move |db| held(db, &wanted).await);
             let held = read.await?;
+            as_said(&new, &held.manifest)?;
             let signature = match held.signature {
                 Some(signature) => Some(signature),
                 None => self.signature(&held.manifest).await?,
@@ -125,6 +128,15 @@ impl SqliteStore {
             .await?;
         let text = String::from_utf8_lossy(&bytes.concat()).into_owned();
         Ok(MlModel::from_yaml(&text).ok().and_then(|model| model.signature().ok()).flatten())
+    }
+}
+
+/// Refuses bytes that are not what a client says that it put there.
+fn as_said(new: &NewVersion, found: &Manifest) -> Result<()> {
+    let found = found.digest();
+    match new.digest.filter(|said| *said != found) {
+        Some(said) => Err(Error::conflict(format!("{} holds {found} and not {said}", new.text))),
+        None => Ok(()),
     }
 }
 

@@ -6,11 +6,15 @@ use super::{
     connection::Connection,
     session::{Session, Tx},
 };
-use futures_util::{FutureExt, future::BoxFuture, future::LocalBoxFuture};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Either, LocalBoxFuture, select},
+};
 use mlops_core::{Error, ErrorKind, Principal, Result, event::Cursor};
 use std::{
     panic::AssertUnwindSafe,
     path::PathBuf,
+    pin::pin,
     sync::{Mutex, mpsc::RecvTimeoutError},
     time::Duration,
 };
@@ -101,15 +105,19 @@ impl StoreThread {
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    /// Runs something beside the jobs on the thread's runtime.
+    /// Runs something beside the jobs on the thread's runtime; it ends when its caller gives up.
     pub(super) async fn task<T: Send + 'static>(
         &self,
         task: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let (reply, answer) = oneshot::channel();
+        let (mut reply, answer) = oneshot::channel();
         let task = async move {
-            let outcome = AssertUnwindSafe(task).catch_unwind().await;
-            // Who gave up waiting is not told.
+            let task = pin!(AssertUnwindSafe(task).catch_unwind());
+            let outcome = match select(task, pin!(reply.closed())).await {
+                Either::Left((outcome, _)) => outcome,
+                // Nobody waits any more: dropping what it had begun undoes it.
+                Either::Right(_) => return,
+            };
             let _ = reply.send(outcome.unwrap_or_else(|_| Err(panicked())));
         };
         self.send(Work::Task(Box::pin(task))).await?;

@@ -89,8 +89,7 @@ async fn get(call: Call) -> Result<Value> {
         let unknown = || Error::invalid(format!("Registered model alias {text} not found."));
         ModelUri::alias(model, alias.ok_or_else(unknown)?)
     };
-    let found = call.store.registered_version(uri).await?;
-    Ok(json!({ "model_version": versions::shown(&found) }))
+    versions::told(&call, &call.store.registered_version(uri).await?)
 }
 
 /// Notes what kept an alias where it is: our clients ask their gates themselves.

@@ -19,6 +19,11 @@ impl Args {
         }
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
+            // Old clients send JSON inside of a JSON text.
+            Ok(Value::String(inner)) => match serde_json::from_str(&inner) {
+                Ok(Value::Object(fields)) => Ok(Self(fields)),
+                _ => Err(Error::invalid("the body is no JSON object")),
+            },
             Ok(_) => Err(Error::invalid("the body is no JSON object")),
             Err(cause) => Err(Error::invalid(format!("the body is no JSON: {cause}"))),
         }
@@ -119,6 +124,34 @@ impl Args {
     /// A list of objects.
     pub(super) fn objects(&self, name: &str) -> Result<Vec<Self>> {
         self.list(name)?.into_iter().map(|value| Self::of(value.clone(), name)).collect()
+    }
+
+    /// A list of objects, taken out of the arguments: nothing is copied.
+    pub(super) fn take_objects(&mut self, name: &str) -> Result<Vec<Self>> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(values)) => {
+                values.into_iter().map(|value| Self::of(value, name)).collect()
+            }
+            Some(other) => Err(invalid(&other, name, "a list is expected")),
+        }
+    }
+
+    /// A text, taken out of the arguments.
+    pub(super) fn take_text(&mut self, name: &str) -> Result<Option<String>> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(invalid(&other, name, "a text is expected")),
+        }
+    }
+
+    /// How many items a page has: between 1 and so many.
+    pub(super) fn page_size(&self, most: usize) -> Result<Option<usize>> {
+        let Some(count) = self.int("max_results")? else { return Ok(None) };
+        let within = usize::try_from(count).ok().filter(|size| (1..=most).contains(size));
+        let why = || format!("it must be between 1 and {most}");
+        within.map(Some).ok_or_else(|| invalid(&count, "max_results", &why()))
     }
 
     /// An object inside of this one.

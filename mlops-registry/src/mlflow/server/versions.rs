@@ -3,6 +3,7 @@
 use super::{
     args::{Args, invalid},
     call::Call,
+    described,
     experiments::{page, pairs},
     models::searched,
     named,
@@ -37,7 +38,8 @@ pub(super) fn routes() -> Vec<Route> {
 async fn create(call: Call) -> Result<Value> {
     let args = &call.args;
     let name = named::model(args)?;
-    let tags = named::tags(args)?;
+    let mut tags = named::tags(args)?;
+    let said = described::take(&mut tags)?;
     let wanted = Wanted {
         text: args.required_text("source")?,
         run: args.text("run_id")?,
@@ -51,6 +53,7 @@ async fn create(call: Call) -> Result<Value> {
     let found = sources::checked(&call.store, wanted).await?;
     let mut version = CreateVersion::new(name, PathBuf::new()).with_tags(tags);
     version.idempotency_key.clone_from(&call.key);
+    (version.dataset, version.metrics) = (said.dataset, said.metrics);
     let new = NewVersion {
         version,
         source: found.source,
@@ -59,14 +62,28 @@ async fn create(call: Call) -> Result<Value> {
         logged_model: found.logged_model.map(Arc::from),
         run_link,
         description,
+        digest: said.digest,
     };
     let made = call.store.register(new).await?;
-    Ok(json!({ "model_version": shown(&made) }))
+    told(&call, &made)
+}
+
+/// One version as an answer; our own clients learn what it is made of.
+pub(super) fn told(call: &Call, found: &RegisteredVersion) -> Result<Value> {
+    if !call.ours {
+        return Ok(json!({ "model_version": shown(found) }));
+    }
+    Ok(json!({ "model_version": shown(&with_description(found)?) }))
+}
+
+fn with_description(found: &RegisteredVersion) -> Result<RegisteredVersion> {
+    let mut found = found.clone();
+    found.version.tags.extend(described::tags(&found.version)?);
+    Ok(found)
 }
 
 async fn get(call: Call) -> Result<Value> {
-    let found = one(&call, &call.args).await?;
-    Ok(json!({ "model_version": shown(&found) }))
+    told(&call, &one(&call, &call.args).await?)
 }
 
 async fn one(call: &Call, args: &Args) -> Result<RegisteredVersion> {
@@ -77,8 +94,7 @@ async fn one(call: &Call, args: &Args) -> Result<RegisteredVersion> {
 async fn update(call: Call) -> Result<Value> {
     let id = named::version(&call.args)?;
     let description = call.args.text("description")?.map(Arc::from);
-    let changed = call.store.describe_version(id, description).await?;
-    Ok(json!({ "model_version": shown(&changed) }))
+    told(&call, &call.store.describe_version(id, description).await?)
 }
 
 async fn delete(call: Call) -> Result<Value> {
@@ -106,6 +122,9 @@ async fn search(call: Call) -> Result<Value> {
     let mut found = call.store.registered_versions(search).await?;
     // Aliases are not part of what a search shows.
     found.items.iter_mut().for_each(|found| found.version.aliases.clear());
+    if call.ours {
+        found.items = found.items.iter().map(with_description).collect::<Result<_>>()?;
+    }
     Ok(page("model_versions", found, shown))
 }
 
@@ -143,8 +162,7 @@ async fn transition(call: Call) -> Result<Value> {
              an Active stage. Valid stages are ['Staging', 'Production']"
         )));
     }
-    let found = call.store.put_into_stage(id, stage, archive).await?;
-    Ok(json!({ "model_version": shown(&found) }))
+    told(&call, &call.store.put_into_stage(id, stage, archive).await?)
 }
 
 async fn download_uri(call: Call) -> Result<Value> {

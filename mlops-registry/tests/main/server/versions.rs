@@ -261,3 +261,68 @@ async fn versions_are_described_tagged_and_found() {
         refused(refusal, 400, "INVALID_PARAMETER_VALUE");
     }
 }
+
+#[tokio::test]
+async fn our_clients_learn_what_a_version_is_made_of() {
+    let server = Server::new().await;
+    server.model("risk").await;
+    let run = server.run(&[("m/a", &"weights ".repeat(9))]).await;
+    let tags = json!([
+        { "key": "mlops.dataset", "value": mlops_core::Digest::of("rows").to_string() },
+        { "key": "mlops.metrics", "value": "{\"auc\":0.5,\"worst\":\"NaN\"}" },
+        { "key": "team", "value": "a" },
+    ]);
+    let new = json!({ "name": "risk", "source": format!("runs:/{run}/m"), "run_id": run, "tags": tags });
+    let (status, made) = server.version(new.clone()).await;
+    assert_eq!(status, 200, "{made}");
+    assert_eq!(made["model_version"]["tags"], json!([{ "key": "team", "value": "a" }]));
+    let uri = ModelUri::version(ModelName::new("risk").unwrap(), 1);
+    let found = server.store.resolve(&uri).await.unwrap();
+    assert_eq!(found.dataset, Some(mlops_core::Digest::of("rows")));
+    assert!(found.metrics["auc"] == 0.5 && found.metrics["worst"].is_nan());
+
+    let request = axum::http::Request::builder()
+        .uri(format!("/api/2.0{VERSIONS}/get?name=risk&version=1"))
+        .header(axum::http::header::USER_AGENT, "mlops/0.1.0");
+    let (_, _, bytes) = server.send(request.body(axum::body::Body::empty()).unwrap()).await;
+    let ours: Value = serde_json::from_slice(&bytes).unwrap();
+    let tags = ours["model_version"]["tags"].as_array().unwrap();
+    let tag = |key: &str| tags.iter().find(|tag| tag["key"] == key).unwrap()["value"].as_str().unwrap();
+    assert_eq!(tag("mlops.digest"), found.digest().to_string());
+    assert_eq!(tag("mlops.manifest"), found.manifest.to_canonical_json());
+    assert_eq!(tag("mlops.metrics"), "{\"auc\":0.5,\"worst\":\"NaN\"}");
+    // Who says that other bytes lie there registers nothing.
+    let mut other = new;
+    other["tags"][0] = json!({ "key": "mlops.digest", "value": mlops_core::Digest::of("x").to_string() });
+    refused(server.version(other).await, 409, "RESOURCE_CONFLICT");
+}
+
+#[tokio::test]
+async fn the_proxy_serves_a_version_its_own_bytes() {
+    let server = Server::new().await;
+    server.model("my model").await;
+    let run = server.run(&[("m/a/b", "one"), ("m/c", "two")]).await;
+    let source = format!("mlflow-artifacts:/0/{run}/artifacts/m");
+    server.version(json!({ "name": "my model", "source": source, "run_id": run })).await;
+    server.write(&run, "m/c", "changed").await;
+    let (_, uri) = server.get(&format!("{VERSIONS}/get-download-uri?name=my%20model&version=1")).await;
+    let root = uri["artifact_uri"].as_str().unwrap().strip_prefix("mlflow-artifacts:/").unwrap();
+    let list = format!("/mlflow-artifacts/artifacts?path={root}");
+    let (_, listed) = server.get(&list).await;
+    let paths: Vec<_> = listed["files"].as_array().unwrap().iter().map(|file| &file["path"]).collect();
+    assert_eq!(paths, ["a", "c"]);
+    for (path, text) in [("a/b", "one"), ("c", "two")] {
+        let request = axum::http::Request::builder()
+            .uri(format!("/api/2.0/mlflow-artifacts/artifacts/{root}/{path}"));
+        let (status, _, bytes) = server.send(request.body(axum::body::Body::empty()).unwrap()).await;
+        assert_eq!((status.as_u16(), &bytes[..]), (200, text.as_bytes()));
+    }
+    // They never change.
+    for method in [Method::PUT, Method::DELETE] {
+        let request = axum::http::Request::builder()
+            .method(method.clone())
+            .uri(format!("/api/2.0/mlflow-artifacts/artifacts/{root}/c"));
+        let (status, _, _) = server.send(request.body(axum::body::Body::from("x")).unwrap()).await;
+        assert_eq!(status.as_u16(), 409, "{method}");
+    }
+}
