@@ -212,7 +212,6 @@ const MODELS: Words = &[
     ("last_updated_timestamp", Attribute::Updated),
     ("timestamp", Attribute::Updated),
 ];
-/// A version never changes, so its last update is its creation.
 const VERSIONS: Words = &[
     ("name", Attribute::Name),
     ("version_number", Attribute::VersionNumber),
@@ -220,7 +219,7 @@ const VERSIONS: Words = &[
     ("source_path", Attribute::SourcePath),
     ("creation_time", Attribute::Created),
     ("creation_timestamp", Attribute::Created),
-    ("last_updated_timestamp", Attribute::Created),
+    ("last_updated_timestamp", Attribute::Updated),
 ];
 
 const LOGGED_MODELS: Words = &[

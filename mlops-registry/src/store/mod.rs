@@ -20,6 +20,8 @@ mod models;
 mod paths;
 #[cfg(feature = "http")]
 mod places;
+#[cfg(feature = "http")]
+mod registered;
 mod registry;
 mod relay;
 #[cfg(feature = "http")]
@@ -27,6 +29,10 @@ mod run_models;
 mod runs;
 mod search;
 mod session;
+#[cfg(feature = "http")]
+mod sources;
+#[cfg(feature = "http")]
+mod stages;
 mod tags;
 mod thread;
 mod tokens;
@@ -45,6 +51,13 @@ pub(crate) use logged_models::{
 };
 pub use metrics::segment;
 pub use migrate::Migrated;
+#[cfg(feature = "http")]
+pub(crate) use {
+    paths::version_uri,
+    registered::{RegisteredName, RegisteredVersion},
+    sources::{NewVersion, Source},
+    stages::Stage,
+};
 #[cfg(feature = "http")]
 pub(crate) use paths::{Owner, write_expected};
 #[cfg(feature = "http")]

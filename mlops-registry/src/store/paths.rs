@@ -7,7 +7,7 @@ use super::{
     relay::relay,
     runs,
     session::Tx,
-    traces,
+    traces, versions,
     words::{case, int},
 };
 use futures_util::{
@@ -22,6 +22,20 @@ use mlops_core::{
 };
 use std::{collections::BTreeMap, fmt, pin::pin, sync::Arc};
 
+/// Where a version's own bytes lie for MLflow's clients. It goes on to mean them when its model is renamed.
+pub(crate) fn version_uri(version: i64) -> String {
+    format!("mlflow-artifacts:/versions/{version}")
+}
+
+/// The version, and the path in it, that a path of the artifact proxy leads to; `None` for others.
+pub(crate) fn in_version(path: &ArtifactPath) -> Option<(Owner, ArtifactPath)> {
+    let rest = path.as_str().strip_prefix("versions/")?;
+    let (number, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let version = number.parse().ok().filter(|_| digits)?;
+    Some((Owner::Version(version), ArtifactPath::new(path).ok()?))
+}
+
 /// What has bytes under paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
@@ -29,6 +43,8 @@ pub(crate) enum Owner {
     /// A logged model.
     Model(Arc<str>),
     Trace(Arc<str>),
+    /// A registered version, by what the database calls it: read through its manifest, never written.
+    Version(i64),
     /// Nothing that the record knows: a client's own folder.
     Folder,
 }
@@ -40,6 +56,7 @@ impl Owner {
             Self::Run(id) => format!("run/{id}"),
             Self::Model(id) => format!("model/{id}"),
             Self::Trace(id) => format!("trace/{id}"),
+            Self::Version(id) => format!("version/{id}"),
             Self::Folder => "folder".to_owned(),
         }
     }
@@ -57,6 +74,14 @@ impl Owner {
         }
     }
 
+    /// Refuses an owner whose bytes are for ever what they are.
+    fn may_change(&self) -> Result<()> {
+        match self {
+            Self::Version(_) => Err(Error::conflict(format!("{self} never changes"))),
+            _ => Ok(()),
+        }
+    }
+
     async fn lifecycle(&self, db: &mut Connection) -> Result<Lifecycle> {
         match self {
             Self::Run(id) => {
@@ -66,6 +91,7 @@ impl Owner {
             }
             Self::Model(id) => logged_models::lifecycle(db, id).await,
             Self::Trace(id) => traces::known(db, id).await.map(|()| Lifecycle::Active),
+            Self::Version(id) => versions::manifest(db, *id).await.map(|_| Lifecycle::Active),
             Self::Folder => Ok(Lifecycle::Active),
         }
     }
@@ -77,6 +103,7 @@ impl fmt::Display for Owner {
             Self::Run(id) => write!(f, "run {id}"),
             Self::Model(id) => write!(f, "logged model {id}"),
             Self::Trace(id) => write!(f, "trace {id}"),
+            Self::Version(_) => f.write_str("a registered version"),
             Self::Folder => f.write_str("the record"),
         }
     }
@@ -126,6 +153,7 @@ pub(crate) async fn write_expected(
 
 /// A file is no folder, and a folder no file.
 async fn may_write(db: &mut Connection, owner: &Owner, path: &ArtifactPath) -> Result<()> {
+    owner.may_change()?;
     owner.live(db).await?;
     let (key, path) = (owner.key(), path.as_str());
     for (end, _) in path.match_indices('/') {
@@ -185,7 +213,10 @@ pub(crate) async fn read(
     let (wanted, of) = (path.clone(), owner.clone());
     let found = thread.read(async move |db| {
         of.known(db).await?;
-        artifact(db, &of.key(), wanted.as_str()).await
+        match &of {
+            Owner::Version(id) => Ok(versions::manifest(db, *id).await?.get(&wanted).copied()),
+            _ => artifact(db, &of.key(), wanted.as_str()).await,
+        }
     });
     let missing = || Error::not_found(format!("{owner} has no artifact {:?}", path.as_str()));
     let wanted = found.await?.ok_or_else(missing)?;
@@ -251,6 +282,12 @@ async fn tree(
     under: &ArtifactPath,
 ) -> Result<(usize, Vec<(String, ArtifactRef)>)> {
     let (first, after) = within(under);
+    if let Owner::Version(id) = owner {
+        let manifest = versions::manifest(db, *id).await?;
+        let below = manifest.iter().filter(|(path, _)| path.as_str().starts_with(&first));
+        let rows = below.map(|(path, artifact)| (path.to_string(), *artifact)).collect();
+        return Ok((first.len(), rows));
+    }
     let sql = "select path, digest, size from artifact_paths
         where owner = $1 and path >= $2 and path < $3 order by path";
     let mut rows = Vec::new();
@@ -264,6 +301,7 @@ async fn tree(
 /// Forgets a file, or everything below a folder; gives how many files that were. The bytes stay until
 /// the garbage is collected. Also of what is deleted: its clean-up begins like this.
 pub(crate) async fn remove(tx: &mut Tx<'_>, owner: &Owner, path: &ArtifactPath) -> Result<u64> {
+    owner.may_change()?;
     owner.known(tx.db).await?;
     let (first, after) = within(path);
     let sql = "delete from artifact_paths

@@ -40,6 +40,9 @@ struct Guess {
 impl SqliteStore {
     /// Whose bytes lie under a path of the proxy.
     pub(crate) async fn place(&self, path: ArtifactPath) -> Result<Place> {
+        if let Some((owner, path)) = paths::in_version(&path) {
+            return Ok(Place { owner, path });
+        }
         let found = self.shared.thread.read(async move |db| {
             for guess in guesses(&path)? {
                 if kept_there(db, &guess).await? {
@@ -115,7 +118,7 @@ async fn kept_there(db: &mut Connection, guess: &Guess) -> Result<bool> {
         Owner::Run(id) => ("runs", id.to_string()),
         Owner::Model(id) => ("logged_models", id.to_string()),
         Owner::Trace(id) => ("traces", id.to_string()),
-        Owner::Folder => return Ok(false),
+        Owner::Version(_) | Owner::Folder => return Ok(false),
     };
     let sql = format!(
         "select experiment.id, experiment.artifact_location from {table} item

@@ -20,12 +20,54 @@ use serde::{Deserialize, Serialize};
 /// The most values that one statement takes.
 const MOST_VALUES: usize = 30_000;
 
+/// The tag of what MLflow keeps among models and is none.
+pub(super) const PROMPT: &str = "mlflow.prompt.is_prompt";
+
 /// The identities of what a search finds, in order, and where the next page begins.
 pub(super) async fn find(db: &mut Connection, list: List, search: &Search) -> Result<Page<Value>> {
+    let filter = Filter::parse(list, &search.filter)?;
+    found(db, list, search, filter.conditions(), false).await
+}
+
+/// The same for MLflow's clients, who do not see prompts, which MLflow keeps as models with a tag, unless
+/// they ask for them by that tag.
+pub(super) async fn find_for_mlflow(
+    db: &mut Connection,
+    list: List,
+    search: &Search,
+) -> Result<Page<Value>> {
+    let filter = Filter::parse(list, &search.filter)?;
+    let (about, mut others): (Vec<_>, Vec<_>) =
+        filter.conditions().iter().cloned().partition(|condition| is_about_prompts(&condition.key));
+    // The first that is about them decides.
+    let asked = about.first().is_some_and(|condition| match &condition.test {
+        Test::Equals { text, not } => {
+            text.eq_ignore_ascii_case(if *not { "false" } else { "true" })
+        }
+        _ => false,
+    });
+    others.extend(about.into_iter().filter(|_| asked));
+    found(db, list, search, &others, !asked).await
+}
+
+fn is_about_prompts(key: &Key) -> bool {
+    matches!(key, Key::Tag(name) if name.as_ref() == PROMPT)
+}
+
+async fn found(
+    db: &mut Connection,
+    list: List,
+    search: &Search,
+    conditions: &[Condition],
+    without_prompts: bool,
+) -> Result<Page<Value>> {
     let (default, most) = sizes(list);
     let limit = tokens::limit(search.max_results, default, most)?;
     let mut query = Query::new(list, db.dialect());
-    query.filter(&Filter::parse(list, &search.filter)?)?;
+    query.filter(conditions)?;
+    if without_prompts {
+        query.leave_out_prompts();
+    }
     query.view(search)?;
     query.order(&Order::parse(list, &search.order_by)?);
     if let Some(token) = &search.page {
@@ -104,12 +146,28 @@ impl Query {
         Ok(())
     }
 
-    fn filter(&mut self, filter: &Filter) -> Result<()> {
-        for Condition { key, test, .. } in filter.conditions() {
+    fn filter(&mut self, conditions: &[Condition]) -> Result<()> {
+        for Condition { key, test, .. } in conditions {
             let condition = self.condition(key, test)?;
             self.conditions.push(condition);
         }
         Ok(())
+    }
+
+    fn leave_out_prompts(&mut self) {
+        let (key, value) = (self.bind(PROMPT), self.bind("true"));
+        // Of versions, one that is tagged makes all of its model prompts.
+        let rows = match self.list {
+            List::Models => "model_tags part where part.model = item.id",
+            List::Versions => {
+                "version_tags part join versions other on other.id = part.version
+                 where other.model = item.model"
+            }
+            _ => return,
+        };
+        self.conditions.push(format!(
+            "not exists (select 1 from {rows} and part.key = {key} and part.value = {value})"
+        ));
     }
 
     fn condition(&mut self, key: &Key, test: &Test) -> Result<String> {
@@ -319,7 +377,8 @@ fn attribute_column(list: List, attribute: Attribute) -> Option<&'static str> {
         (List::Versions, A::VersionNumber) => "item.number",
         (List::Versions, A::RunId) => "item.run",
         (List::Experiments | List::Models | List::Versions, A::Created) => "item.created",
-        (List::Experiments | List::Models, A::Updated) => "item.updated",
+        (List::Versions, A::SourcePath) => "item.source",
+        (List::Experiments | List::Models | List::Versions, A::Updated) => "item.updated",
         _ => return None,
     })
 }

@@ -10,6 +10,10 @@ mod metrics;
 mod replay;
 #[path = "server/runs.rs"]
 mod runs;
+#[path = "server/models.rs"]
+mod models;
+#[path = "server/versions.rs"]
+mod versions;
 
 use axum::{
     Router,
@@ -23,6 +27,12 @@ use mlops_registry::{
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
+
+/// A refusal with this status and code.
+#[track_caller]
+pub(crate) fn refused((status, body): (u16, Value), wanted: u16, code: &str) {
+    assert_eq!((status, body["error_code"].as_str()), (wanted, Some(code)), "{body}");
+}
 
 /// A fresh record behind its router.
 pub(crate) struct Server {

@@ -14,10 +14,12 @@
 //! - a body over [`ServerConfig::max_body_bytes`] is refused before it is read to its end
 //! - creating with the header `Idempotency-Key` again gives what the first call created
 
+mod aliases;
 mod args;
 mod artifacts;
 mod call;
 mod config;
+mod described;
 mod entries;
 mod experiments;
 mod info;
@@ -26,10 +28,12 @@ mod limits;
 mod logged_models;
 mod metrics;
 mod models;
+mod named;
 mod refusal;
 mod routes;
 mod runs;
 mod shown;
+mod sources;
 mod traces;
 mod versions;
 

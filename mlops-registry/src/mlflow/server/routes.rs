@@ -1,7 +1,7 @@
 //! Which call is answered by what.
 
 use super::{
-    Shared, artifacts,
+    Shared, aliases, artifacts,
     call::{Answer, Call, Right, json},
     entries, experiments, info, inputs, logged_models, metrics, models,
     refusal::Refusal,
@@ -52,6 +52,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         metrics::routes(),
         models::routes(),
         versions::routes(),
+        aliases::routes(),
         logged_models::routes(),
         traces::routes(),
         artifacts::routes(),
