@@ -30,3 +30,6 @@ mod server;
 #[cfg(feature = "sqlite")]
 #[path = "main/story.rs"]
 mod story;
+#[cfg(feature = "sqlite")]
+#[path = "main/transfers.rs"]
+mod transfers;

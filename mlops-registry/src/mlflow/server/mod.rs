@@ -33,6 +33,7 @@ mod shown;
 mod traces;
 mod versions;
 
+pub use artifacts::artifact_path;
 pub use config::ServerConfig;
 
 use crate::SqliteStore;
