@@ -5,10 +5,10 @@ mod disk;
 mod gate;
 #[cfg(feature = "http")]
 pub mod mlflow;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod store;
 
 pub use artifacts::ArtifactStore;
 pub use gate::{ChampionGate, MetricGate};
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use store::{SqliteStore, StoreConfig};

@@ -2,7 +2,7 @@
 //! the same grammar becomes one statement; a page begins so many items after the first.
 
 use super::{
-    connection::{Connection, Value, like, pattern, placeholders},
+    connection::{Connection, Dialect, Value, placeholders},
     tokens,
     words::int,
 };
@@ -11,15 +11,16 @@ use mlops_core::{Digest, Error, Result, page::Page, search::Test};
 /// A statement in the making. The thing that is looked for is `item`, its identity `item.id`.
 pub(super) struct Listing {
     from: &'static str,
+    dialect: Dialect,
     conditions: Vec<String>,
     orders: Vec<String>,
     values: Vec<Value>,
 }
 
 impl Listing {
-    /// Looks in this table.
-    pub(super) fn new(from: &'static str) -> Self {
-        Self { from, conditions: Vec::new(), orders: Vec::new(), values: Vec::new() }
+    /// Looks in this table of a database that speaks so.
+    pub(super) fn new(from: &'static str, dialect: Dialect) -> Self {
+        Self { from, dialect, conditions: Vec::new(), orders: Vec::new(), values: Vec::new() }
     }
 
     /// The placeholder of one more value.
@@ -51,7 +52,8 @@ impl Listing {
                 format!("{column} {} {}", if *not { "!=" } else { "=" }, self.bind(text))
             }
             Test::Like { pattern: wanted, ignore_case } => {
-                like(column, &self.bind(pattern(wanted, *ignore_case)), *ignore_case)
+                let wanted = self.bind(self.dialect.pattern(wanted, *ignore_case));
+                self.dialect.like(column, &wanted, *ignore_case)
             }
             Test::In { texts, not } => {
                 let list = self.bind_all(texts.iter().map(Value::from));

@@ -83,8 +83,7 @@ impl Registry for SqliteStore {
     }
 
     async fn move_alias(&self, request: MoveAlias) -> Result<AliasMove> {
-        let thread = &self.shared.thread;
-        thread.write(&self.actor, async move |tx| aliases::move_alias(tx, request).await).await
+        aliases::move_alias(self, request).await
     }
 
     async fn resolve(&self, uri: &ModelUri) -> Result<ModelVersion> {

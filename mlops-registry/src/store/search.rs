@@ -3,7 +3,7 @@
 //! The meaning is that of `mlops_core::search`; what it says about a thing in memory, this says about rows.
 
 use super::{
-    connection::{Connection, Value, like, pattern, placeholders},
+    connection::{Connection, Dialect, Value, placeholders},
     experiments, tags,
     tags::TagTable,
     tokens,
@@ -24,7 +24,7 @@ const MOST_VALUES: usize = 30_000;
 pub(super) async fn find(db: &mut Connection, list: List, search: &Search) -> Result<Page<Value>> {
     let (default, most) = sizes(list);
     let limit = tokens::limit(search.max_results, default, most)?;
-    let mut query = Query::new(list);
+    let mut query = Query::new(list, db.dialect());
     query.filter(&Filter::parse(list, &search.filter)?)?;
     query.view(search)?;
     query.order(&Order::parse(list, &search.order_by)?);
@@ -46,6 +46,7 @@ fn sizes(list: List) -> (usize, usize) {
 /// A statement in the making. The thing that is looked for is `item`.
 struct Query {
     list: List,
+    dialect: Dialect,
     joins: Vec<String>,
     conditions: Vec<String>,
     terms: Vec<Term>,
@@ -65,12 +66,13 @@ enum Mark {
     Int(i64),
     Real(u64),
     Text(String),
+    Bytes(Vec<u8>),
 }
 
 impl Query {
-    fn new(list: List) -> Self {
+    fn new(list: List, dialect: Dialect) -> Self {
         let (joins, conditions, terms, values) = Default::default();
-        Self { list, joins, conditions, terms, values }
+        Self { list, dialect, joins, conditions, terms, values }
     }
 
     /// The placeholder of one more value.
@@ -175,7 +177,8 @@ impl Query {
                 format!("{column} {} {}", if *not { "!=" } else { "=" }, self.bind(text))
             }
             Test::Like { pattern: wanted, ignore_case } => {
-                like(column, &self.bind(pattern(wanted, *ignore_case)), *ignore_case)
+                let wanted = self.bind(self.dialect.pattern(wanted, *ignore_case));
+                self.dialect.like(column, &wanted, *ignore_case)
             }
             Test::In { texts, not } => {
                 let list = placeholders(self.values.len() + 1, texts.len());
@@ -337,6 +340,7 @@ impl From<Value> for Mark {
             Value::Int(value) => Self::Int(value),
             Value::Real(value) => Self::Real(value.to_bits()),
             Value::Text(value) => Self::Text(value),
+            Value::Bytes(value) => Self::Bytes(value),
         }
     }
 }
@@ -348,6 +352,7 @@ impl From<Mark> for Value {
             Mark::Int(value) => Self::Int(value),
             Mark::Real(bits) => Self::Real(f64::from_bits(bits)),
             Mark::Text(value) => Self::Text(value),
+            Mark::Bytes(value) => Self::Bytes(value),
         }
     }
 }

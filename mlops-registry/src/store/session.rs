@@ -3,7 +3,7 @@
 
 use super::{
     config::StoreConfig,
-    connection::{Connection, Mode, values},
+    connection::{Connection, Location, Mode, values},
     events,
     migrate::{self, MIGRATIONS},
     thread::{Settle, Work, Write, panicked, stopped},
@@ -15,7 +15,7 @@ use mlops_core::{
     Error, EventId, IdSource, Principal, Result, Timestamp,
     event::{Cursor, Event, EventKind},
 };
-use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -24,7 +24,7 @@ use tokio::{
 
 /// The connection, and what every call needs beside it.
 pub(super) struct Session {
-    path: PathBuf,
+    location: Location,
     config: StoreConfig,
     /// Gone after a failure that left it in an unknown state; opened again by the next call.
     db: Option<Connection>,
@@ -37,26 +37,31 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) async fn open(
-        path: PathBuf,
+        location: Location,
         config: StoreConfig,
         announce: watch::Sender<Cursor>,
     ) -> Result<Self> {
-        let folder = super::folder(&path);
-        disk::create_dirs(&folder)?;
-        let mut db = Connection::open_sqlite(&path, config.busy_timeout).await?;
+        let folder = location.folder();
+        folder.as_deref().map_or(Ok(()), disk::create_dirs)?;
+        let mut db = location.open(config.busy_timeout).await?;
         let now = config.clock.now();
-        migrate::prepare(&mut db, MIGRATIONS, now, &path.display().to_string()).await?;
+        migrate::prepare(&mut db, MIGRATIONS, now, &location).await?;
         // The file's own entry; SQLite sees to the entry of its log.
-        disk::sync_dir(&folder)?;
+        folder.as_deref().map_or(Ok(()), disk::sync_dir)?;
         announce.send_replace(events::end(&mut db).await?);
-        Ok(Self { path, config, db: Some(db), open: false, appended: None, announce })
+        Ok(Self { location, config, db: Some(db), open: false, appended: None, announce })
     }
 
     pub(super) async fn serve(&mut self, queue: &mut mpsc::Receiver<Work>) {
         let mut tasks = JoinSet::new();
-        let mut held = None;
+        let (mut held, mut listens) = (None, false);
         let mut next_look = Instant::now() + self.config.poll_interval;
         loop {
+            if !listens && self.followed() {
+                let listener = self.location.listener(&self.announce, self.config.poll_interval);
+                listener.map(|listener| tasks.spawn(listener));
+                listens = true;
+            }
             let work = match held.take() {
                 Some(work) => Ok(Some(work)),
                 // Who begins to follow also reads, so that this is left.
@@ -125,15 +130,16 @@ impl Session {
         actor: Principal,
         job: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T>,
     ) -> Result<T> {
-        let begun = self.open;
         let (clock, ids) = (Arc::clone(&self.config.clock), Arc::clone(&self.config.ids));
-        let db = self.connection().await?;
-        if !begun {
-            db.begin(Mode::Write).await?;
+        if !self.open {
+            self.begin(Mode::Write).await?;
+            self.open = true;
         }
-        self.open = true;
         let Some(db) = &mut self.db else { return Err(stopped()) };
-        db.execute("savepoint part", &[]).await?;
+        if let Err(error) = db.execute("savepoint part", &[]).await {
+            self.abandon().await;
+            return Err(error);
+        }
         // Asked for once the turn has come, so that times follow the order of the writes.
         let mut tx = Tx { db, now: clock.now(), actor, ids: ids.as_ref(), appended: None };
         let outcome = AssertUnwindSafe(job(&mut tx)).catch_unwind().await;
@@ -167,9 +173,18 @@ impl Session {
     async fn commit(&mut self) -> Result<()> {
         let appended = self.appended.take();
         self.open = false;
-        let db = self.connection().await?;
-        if let Err(error) = db.commit().await {
-            if db.rollback().await.is_err() {
+        // Never one that was opened since: what is committed is what was written on this one.
+        let Some(db) = &mut self.db else { return Err(stopped()) };
+        let told = match appended {
+            Some(end) => db.tell(end).await,
+            None => Ok(()),
+        };
+        let committed = match told {
+            Ok(()) => db.commit().await,
+            told => told,
+        };
+        if let Err(error) = committed {
+            if db.is_broken() || db.rollback().await.is_err() {
                 self.abandon().await;
             }
             return Err(error);
@@ -198,10 +213,23 @@ impl Session {
         }
     }
 
+    /// Begins a transaction. A connection that broke while nothing was under way is opened again.
+    async fn begin(&mut self, mode: Mode) -> Result<&mut Connection> {
+        let begun = self.connection().await?.begin(mode).await;
+        if begun.is_err() && self.db.as_ref().is_some_and(Connection::is_broken) {
+            self.connection().await?.begin(mode).await?;
+        } else {
+            begun?;
+        }
+        self.connection().await
+    }
+
     async fn connection(&mut self) -> Result<&mut Connection> {
+        if self.db.as_ref().is_some_and(Connection::is_broken) {
+            self.abandon().await;
+        }
         if self.db.is_none() {
-            let opened = Connection::open_sqlite(&self.path, self.config.busy_timeout).await?;
-            self.db = Some(opened);
+            self.db = Some(self.location.open(self.config.busy_timeout).await?);
         }
         self.db.as_mut().ok_or_else(|| Error::internal("a connection just opened is there"))
     }
@@ -210,8 +238,7 @@ impl Session {
         &mut self,
         job: impl AsyncFnOnce(&mut Connection) -> Result<T>,
     ) -> Result<T> {
-        let db = self.connection().await?;
-        db.begin(Mode::Read).await?;
+        let db = self.begin(Mode::Read).await?;
         let outcome = AssertUnwindSafe(job(db)).catch_unwind().await;
         // Ending a transaction that wrote nothing.
         let ended = db.commit().await;
@@ -221,7 +248,7 @@ impl Session {
         outcome.unwrap_or_else(|_| Err(panicked()))
     }
 
-    /// Lets go of a connection whose state is not known; SQLite undoes what it had not committed.
+    /// Lets go of a connection whose state is not known; the database undoes what it had not committed.
     pub(super) async fn abandon(&mut self) {
         self.open = false;
         if let Some(db) = self.db.take() {

@@ -3,7 +3,7 @@
 
 use super::{
     config::StoreConfig,
-    connection::Connection,
+    connection::{Connection, Location},
     session::{Session, Tx},
 };
 use futures_util::{
@@ -13,7 +13,6 @@ use futures_util::{
 use mlops_core::{Error, ErrorKind, Principal, Result, event::Cursor};
 use std::{
     panic::AssertUnwindSafe,
-    path::PathBuf,
     pin::pin,
     sync::{Mutex, mpsc::RecvTimeoutError},
     time::Duration,
@@ -39,7 +38,7 @@ pub(super) enum Work {
     Task(BoxFuture<'static, ()>),
 }
 
-/// The way to the thread; dropping it closes the file.
+/// The way to the thread; dropping it closes the file or the connection.
 #[derive(Debug)]
 pub(super) struct StoreThread {
     work: Option<mpsc::Sender<Work>>,
@@ -50,14 +49,14 @@ pub(super) struct StoreThread {
 }
 
 impl StoreThread {
-    /// Starts the thread and opens the file.
-    pub(super) async fn start(path: PathBuf, config: &StoreConfig) -> Result<Self> {
+    /// Starts the thread and opens the record.
+    pub(super) async fn start(location: Location, config: &StoreConfig) -> Result<Self> {
         let (work, queue) = mpsc::channel(config.queue.max(1));
         let (announce, changes) = watch::channel(Cursor::default());
         let (opened, ready) = oneshot::channel();
         let (closing, closed) = std::sync::mpsc::channel();
         let own = config.clone();
-        spawn_thread(closing, move || run(path, own, queue, announce, opened))?;
+        spawn_thread(closing, move || run(location, own, queue, announce, opened))?;
         ready.await.unwrap_or_else(|_| Err(stopped()))?;
         let close_within = config.close_within;
         Ok(Self { work: Some(work), changes, closed: Mutex::new(closed), close_within })
@@ -198,13 +197,13 @@ pub(super) async fn once<T: Send + 'static, F: Future<Output = Result<T>>>(
 }
 
 async fn run(
-    path: PathBuf,
+    location: Location,
     config: StoreConfig,
     mut queue: mpsc::Receiver<Work>,
     announce: watch::Sender<Cursor>,
     opened: oneshot::Sender<Result<()>>,
 ) {
-    let mut session = match Session::open(path, config, announce).await {
+    let mut session = match Session::open(location, config, announce).await {
         Ok(session) => session,
         Err(error) => {
             let _ = opened.send(Err(error));

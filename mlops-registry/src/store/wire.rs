@@ -5,6 +5,7 @@ use super::{
     SqliteStore, batch,
     connection::{Connection, Value, placeholders, values},
     experiments,
+    logged_models::{self, ModelPoint},
     run_models::{self, RunModel},
     tags,
     words::word,
@@ -31,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) name: Option<Arc<str>>,
     /// Logged models that it read or made.
     pub(crate) models: Vec<RunModel>,
+    /// What it measured of logged models.
+    pub(crate) measured: Vec<ModelPoint>,
 }
 
 /// What belongs to runs and is not in them.
@@ -82,14 +85,15 @@ impl SqliteStore {
     pub(crate) async fn enter(&self, id: &RunId, entry: Entry) -> Result<()> {
         let (thread, id) = (&self.shared.thread, *id);
         let write = thread.write(&self.actor, async move |tx| {
-            let Entry { batch, name, models } = entry;
+            let Entry { batch, name, models, measured } = entry;
             batch::log(tx, id, batch).await?;
             let run = Value::from(id.to_string());
             if let Some(name) = name {
                 let sql = "update runs set name = $2 where id = $1";
                 tx.db.execute(sql, &values![run.clone(), &name]).await?;
             }
-            run_models::add(tx.db, &run, &models).await
+            run_models::add(tx.db, &run, &models).await?;
+            logged_models::log_metrics(tx, &measured).await
         });
         write.await
     }

@@ -10,7 +10,7 @@ use mlops_registry::{SqliteStore, StoreConfig};
 use std::{fs, path::Path, sync::Arc};
 
 /// Where an artifact lies in a folder's store.
-fn damage(folder: &Path, artifact: &ArtifactRef) {
+pub(crate) fn damage(folder: &Path, artifact: &ArtifactRef) {
     let hex = artifact.digest.to_hex();
     let path = folder.join("artifacts/sha256").join(&hex[..2]).join(hex);
     let mut bytes = fs::read(&path).unwrap();
@@ -38,14 +38,18 @@ async fn registry() -> registry::Subject {
     let store = open(folder.path()).await.unwrap();
     let (path, packages) = (folder.path().to_owned(), folder.path().join("packages"));
     fs::create_dir(&packages).unwrap();
-    registry::Subject::new(store, packages)
+    registry::Subject::new(store.clone(), packages)
+        .with_tracker(store)
         .with_damage(move |version, file| damage(&path, version.manifest.get(file).unwrap()))
         .keeping(folder)
 }
 
 async fn event_log() -> event::Subject {
     let folder = tempfile::tempdir().unwrap();
-    event::Subject::new(open(folder.path()).await.unwrap()).keeping(folder)
+    let store = open(folder.path()).await.unwrap();
+    event::Subject::new(store.clone())
+        .with_acting_as(move |principal| store.acting_as(principal))
+        .keeping(folder)
 }
 
 mlops_core::tracker_conformance!(sqlite_tracker, tracker().await);

@@ -8,6 +8,14 @@ mod experiments;
 mod logged_models;
 #[path = "server/traces.rs"]
 mod traces;
+#[path = "server/inputs.rs"]
+mod inputs;
+#[path = "server/metrics.rs"]
+mod metrics;
+#[path = "server/replay.rs"]
+mod replay;
+#[path = "server/runs.rs"]
+mod runs;
 
 use axum::{
     Router,
@@ -75,5 +83,30 @@ impl Server {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         self.call(Method::POST, path, body).await
+    }
+}
+
+impl Server {
+    /// A run of experiment 0, with what else is said of it.
+    pub(crate) async fn run(&self, mut body: Value) -> String {
+        body["experiment_id"] = "0".into();
+        let (status, made) = self.post("/mlflow/runs/create", body).await;
+        assert_eq!(status, 200, "{made}");
+        made["run"]["info"]["run_id"].as_str().unwrap().to_owned()
+    }
+
+    /// A run as it stands.
+    pub(crate) async fn shown(&self, run: &str) -> Value {
+        let (status, mut got) = self.get(&format!("/mlflow/runs/get?run_id={run}")).await;
+        assert_eq!(status, 200, "{got}");
+        got["run"].take()
+    }
+
+    /// A call that is answered with an empty object.
+    #[track_caller]
+    pub(crate) fn done(&self, path: &str, body: Value) -> impl Future<Output = ()> {
+        let call = self.post(path, body);
+        let place = std::panic::Location::caller();
+        async move { assert_eq!(call.await, (200, serde_json::json!({})), "{place}") }
     }
 }

@@ -7,9 +7,9 @@ use mlops_core::{Error, Result};
 use serde_json::{Map, Value};
 use std::fmt::Display;
 
-/// The arguments of a call.
+/// The arguments of a call, and whether they came as a query, in which nothing shows what is a list.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Args(Map<String, Value>);
+pub(super) struct Args(Map<String, Value>, bool);
 
 impl Args {
     /// A JSON object; an empty body has no arguments.
@@ -18,10 +18,10 @@ impl Args {
             return Ok(Self::default());
         }
         match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(Value::Object(fields)) => Ok(Self(fields, false)),
             // Old clients send JSON inside of a JSON text.
             Ok(Value::String(inner)) => match serde_json::from_str(&inner) {
-                Ok(Value::Object(fields)) => Ok(Self(fields)),
+                Ok(Value::Object(fields)) => Ok(Self(fields, false)),
                 _ => Err(Error::invalid("the body is no JSON object")),
             },
             Ok(_) => Err(Error::invalid("the body is no JSON object")),
@@ -41,13 +41,13 @@ impl Args {
                 Some(first) => *first = Value::Array(vec![first.take(), value]),
             }
         }
-        Self(fields)
+        Self(fields, true)
     }
 
     /// Another object, such as one inside of this one.
     pub(super) fn of(value: Value, name: &str) -> Result<Self> {
         match value {
-            Value::Object(fields) => Ok(Self(fields)),
+            Value::Object(fields) => Ok(Self(fields, false)),
             other => Err(invalid(&other, name, "an object is expected")),
         }
     }
@@ -106,7 +106,7 @@ impl Args {
         match self.any(name) {
             None => Ok(Vec::new()),
             Some(Value::Array(values)) => Ok(values.iter().collect()),
-            Some(one @ Value::String(_)) => Ok(vec![one]),
+            Some(one @ Value::String(_)) if self.1 => Ok(vec![one]),
             Some(other) => Err(invalid(other, name, "a list is expected")),
         }
     }

@@ -8,9 +8,9 @@ use super::{
     runs::{as_invalid, id, live},
     shown::RUN_NAME,
 };
-use crate::store::Entry;
+use crate::store::{Entry, ModelPoint};
 use mlops_core::{
-    Error, Result, Timestamp, Tracker,
+    Error, Result, RunId, Timestamp, Tracker,
     tracker::{Batch, Metric, RunChange},
 };
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ async fn log_batch(mut call: Call) -> Result<Value> {
     }
     let mut entry = Entry::default();
     for (index, args) in metrics.into_iter().enumerate() {
-        entry.batch.metrics.push(metric(args, &format!("metrics[{index}]."))?);
+        metric(args, run, &format!("metrics[{index}]."), &mut entry)?;
     }
     let mut keys = BTreeSet::new();
     for (index, mut args) in params.into_iter().enumerate() {
@@ -62,10 +62,9 @@ async fn log_batch(mut call: Call) -> Result<Value> {
 }
 
 async fn log_metric(mut call: Call) -> Result<Value> {
-    let run = id(&call.args)?;
-    let metric = metric(std::mem::take(&mut call.args), "")?;
-    enter(&call, run, Entry { batch: Batch::new().with_metrics(vec![metric]), ..Entry::default() })
-        .await
+    let (run, mut entry) = (id(&call.args)?, Entry::default());
+    metric(std::mem::take(&mut call.args), run, "", &mut entry)?;
+    enter(&call, run, entry).await
 }
 
 async fn log_param(mut call: Call) -> Result<Value> {
@@ -81,13 +80,13 @@ async fn set_tag(mut call: Call) -> Result<Value> {
     enter(&call, run, entry).await
 }
 
-async fn enter(call: &Call, run: mlops_core::RunId, entry: Entry) -> Result<Value> {
+async fn enter(call: &Call, run: RunId, entry: Entry) -> Result<Value> {
     call.store.enter(&run, entry).await.map_err(as_invalid)?;
     Ok(json!({}))
 }
 
-/// A point of a metric; `place` is where in the call it is.
-fn metric(mut args: Args, place: &str) -> Result<Metric> {
+/// A point of a metric, which may be one of a logged model as well; `place` is where in the call it is.
+fn metric(mut args: Args, run: RunId, place: &str, entry: &mut Entry) -> Result<()> {
     let at = |name: &str| format!("{place}{name}");
     let key = required_key(&mut args, place)?;
     limits::key(&key, &at("name"))?;
@@ -99,10 +98,24 @@ fn metric(mut args: Args, place: &str) -> Result<Metric> {
         return Err(invalid(&time, &at("timestamp"), "a time after 1970 is expected"));
     }
     let step = args.int("step").map_err(|cause| moved(cause, "step", place))?.unwrap_or_default();
-    if args.text("model_id")?.is_some_and(|model| !model.is_empty()) {
-        return Err(Error::unsupported("this server keeps no metrics of logged models yet"));
-    }
-    Ok(Metric::new(key, value, step, Timestamp::from_unix_millis(time)))
+    let metric = Metric::new(key, value, step, Timestamp::from_unix_millis(time));
+    entry.measured.extend(measured(&args, run, &metric)?);
+    entry.batch.metrics.push(metric);
+    Ok(())
+}
+
+/// The same point of the logged model that it was measured of, if it was.
+fn measured(args: &Args, run: RunId, metric: &Metric) -> Result<Option<ModelPoint>> {
+    let text = |name| Ok::<_, Error>(args.text(name)?.filter(|text| !text.is_empty()));
+    let Some(model) = text("model_id")? else { return Ok(None) };
+    let dataset = match (text("dataset_name")?, text("dataset_digest")?) {
+        (None, None) => None,
+        (name, digest) => {
+            Some((Arc::from(name.unwrap_or_default()), Arc::from(digest.unwrap_or_default())))
+        }
+    };
+    let (model, name) = (Arc::from(model), Arc::clone(&metric.name));
+    Ok(Some(ModelPoint { model, metric: name, run, dataset, point: metric.point }))
 }
 
 fn param(args: &mut Args, place: &str) -> Result<(String, String)> {

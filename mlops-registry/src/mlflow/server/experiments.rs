@@ -7,7 +7,7 @@ use super::{
     routes::{Route, route},
 };
 use mlops_core::{
-    Error, ErrorKind, ExperimentId, Result, Tracker,
+    Error, ExperimentId, Result, Tracker,
     page::{Page, Search, View},
     tracker::{CreateExperiment, Experiment, ExperimentChange, Lifecycle, Tags},
 };
@@ -42,9 +42,8 @@ async fn create(call: Call) -> Result<Value> {
     }
     let tags = tags(args)?;
     tags.iter().try_for_each(|(key, value)| tag(key, value))?;
-    let new = CreateExperiment::new(name)
-        .with_tags(tags)
-        .with_artifact_location(place.map(Arc::from));
+    let new =
+        CreateExperiment::new(name).with_tags(tags).with_artifact_location(place.map(Arc::from));
     let made = call.store.create_experiment(new).await?;
     Ok(json!({ "experiment_id": made.id }))
 }
@@ -159,9 +158,9 @@ pub(super) fn id(args: &Args) -> Result<ExperimentId> {
 }
 
 pub(super) fn experiment_id(text: &str) -> Result<ExperimentId> {
-    ExperimentId::new(text).map_err(|cause| match cause.kind() {
-        ErrorKind::InvalidInput => invalid(&text, "experiment_id", "a whole number is expected"),
-        _ => cause,
+    ExperimentId::new(text).map_err(|_| {
+        let shown: String = text.chars().take(64).collect();
+        Error::invalid(format!("Invalid experiment ID {shown:?}: a whole number is expected"))
     })
 }
 

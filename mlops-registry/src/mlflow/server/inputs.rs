@@ -47,7 +47,7 @@ async fn log_inputs(mut call: Call) -> Result<Value> {
         (call.args.take_objects("datasets")?, call.args.take_objects("models")?);
     limits::count("datasets", datasets.len(), MOST)?;
     limits::count("models", models.len(), MOST)?;
-    let inputs = datasets.into_iter().map(dataset).collect::<Result<Vec<_>>>()?;
+    let inputs = datasets.iter().map(dataset).collect::<Result<Vec<_>>>()?;
     let models = models.into_iter().map(|args| model(&args, ModelRole::Input));
     let models = models.collect::<Result<_>>()?;
     let entry = Entry { batch: Batch::new().with_inputs(inputs), models, ..Entry::default() };
@@ -77,7 +77,7 @@ fn model(args: &Args, role: ModelRole) -> Result<RunModel> {
     Ok(RunModel { role, model, step })
 }
 
-fn dataset(args: Args) -> Result<DatasetInput> {
+fn dataset(args: &Args) -> Result<DatasetInput> {
     let fields = args.object("dataset")?.ok_or_else(|| missing("dataset"))?;
     for (name, most) in LENGTHS {
         limits::within(fields.text(name)?.unwrap_or_default(), name, most)?;

@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn keys_are_those_that_name_one_place() {
-        for good in ["loss", "a/b c.d-e_f:9", "é", "val/loss.1", "...x/..y".trim_start_matches('.')] {
+        for good in ["loss", "a/b c.d-e_f:9", "é", "val/loss.1", "x/..y"] {
             assert!(key(good, "key").is_ok(), "{good}");
         }
         for bad in ["", ".", "..", "../x", "..a", "/root", "a/../b", "a//b", "a/", "a?b", "a\tb"] {

@@ -96,8 +96,10 @@ async fn interval(call: Call) -> Result<Value> {
     }
     let runs = several(&runs)?;
     let metric = args.required_text("metric_key")?;
-    let most = args.int("max_results")?.unwrap_or(SAMPLE as i64);
-    let most = usize::try_from(most).ok().filter(|most| (1..=SAMPLE).contains(most));
+    let most = match args.int("max_results")? {
+        None => Some(SAMPLE),
+        Some(most) => usize::try_from(most).ok().filter(|most| (1..=SAMPLE).contains(most)),
+    };
     let most =
         most.ok_or_else(|| Error::invalid(format!("max_results must be between 1 and {SAMPLE}")))?;
     let steps = steps(args)?;
@@ -129,8 +131,8 @@ async fn bulk(call: Call) -> Result<Value> {
     let runs = several(&runs)?;
     let metric = args.text("metric_key")?;
     let metric = metric.ok_or_else(|| Error::invalid("a metric_key is expected"))?;
-    let most = args.int("max_results")?.unwrap_or(PAGE as i64);
-    let most = usize::try_from(most).unwrap_or_default().min(PAGE);
+    let most = args.int("max_results")?;
+    let most = most.map_or(PAGE, |most| usize::try_from(most).unwrap_or_default().min(PAGE));
     let points = call.store.first_points(&runs, metric, most).await?;
     Ok(json!({ "metrics": with_runs(metric, &points) }))
 }
@@ -139,7 +141,9 @@ async fn bulk(call: Call) -> Result<Value> {
 fn several(texts: &[&str]) -> Result<Vec<RunId>> {
     if texts.len() > RUNS {
         let count = texts.len();
-        return Err(Error::invalid(format!("{count} runs are asked for, and at most {RUNS} can be")));
+        return Err(Error::invalid(format!(
+            "{count} runs are asked for, and at most {RUNS} can be"
+        )));
     }
     Ok(texts.iter().filter_map(|text| run_id(text).ok()).collect())
 }

@@ -50,7 +50,7 @@ async fn create(call: Call) -> Result<Value> {
     }
     let run = call.store_as(args.text("user_id")?).create_run(new.with_tags(tags)).await?;
     let parts = RunParts::of_experiment(experiment);
-    Ok(json!({ "run": shown::run(&run, &parts, Detail::New)? }))
+    Ok(json!({ "run": shown::run(&run, &parts, Detail::New) }))
 }
 
 /// The name of a new run, given as such or as a tag; both must agree.
@@ -68,7 +68,7 @@ fn name(args: &Args, tags: &mut Tags) -> Result<Option<Arc<str>>> {
 async fn get(call: Call) -> Result<Value> {
     let run = one(&call).await?;
     let parts = call.store.run_parts(std::slice::from_ref(&run)).await?;
-    Ok(json!({ "run": shown::run(&run, &parts, Detail::Whole)? }))
+    Ok(json!({ "run": shown::run(&run, &parts, Detail::Whole) }))
 }
 
 async fn update(call: Call) -> Result<Value> {
@@ -145,10 +145,7 @@ async fn search(call: Call) -> Result<Value> {
     }
     let found = call.store.runs(search).await?;
     let parts = call.store.run_parts(&found.items).await?;
-    let shown = found.items.iter().map(|run| shown::run(run, &parts, Detail::Listed));
-    let items = shown.collect::<Result<Vec<_>>>()?;
-    let found = mlops_core::page::Page { items, next: found.next };
-    Ok(page("runs", found, Value::clone))
+    Ok(page("runs", found, |run| shown::run(run, &parts, Detail::Listed)))
 }
 
 /// The run that a call is about; an identity that is none of ours is one that no run has.

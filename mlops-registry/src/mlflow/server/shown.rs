@@ -3,7 +3,7 @@
 use super::experiments::{artifact_location, pairs, stage};
 use crate::store::{ModelRole, RunModel, RunParts};
 use mlops_core::{
-    Principal, Result,
+    Principal,
     tracker::{DatasetInput, MetricPoint, Run, RunStatus},
 };
 use serde_json::{Map, Number, Value, json};
@@ -24,7 +24,7 @@ pub(super) enum Detail {
 }
 
 /// A run with all that an answer says of it.
-pub(super) fn run(run: &Run, parts: &RunParts, detail: Detail) -> Result<Value> {
+pub(super) fn run(run: &Run, parts: &RunParts, detail: Detail) -> Value {
     let mut shown = json!({ "info": info(run, parts), "data": data(run), "inputs": {} });
     let inputs: Vec<Value> = run.inputs.iter().map(input).collect();
     put(&mut shown["inputs"], "dataset_inputs", inputs);
@@ -36,11 +36,12 @@ pub(super) fn run(run: &Run, parts: &RunParts, detail: Detail) -> Result<Value> 
     }
     if detail != Detail::New {
         let made = models.iter().filter(|model| model.role == ModelRole::Output);
-        let made = made.map(|RunModel { model, step, .. }| json!({ "model_id": model, "step": step }));
+        let made =
+            made.map(|RunModel { model, step, .. }| json!({ "model_id": model, "step": step }));
         shown["outputs"] = json!({});
         put(&mut shown["outputs"], "model_outputs", made.collect());
     }
-    Ok(shown)
+    shown
 }
 
 /// The facts of a run that are not written into it.

@@ -47,7 +47,7 @@ pub(super) async fn find(db: &mut Connection, asked: &LoggedModelSearch) -> Resu
     if asked.experiments.is_empty() {
         return Ok(Page::default());
     }
-    let mut listing = Listing::new("logged_models");
+    let mut listing = Listing::new("logged_models", db.dialect());
     let numbers = asked.experiments.iter().map(|id| experiments::number(id).map(Value::from));
     let numbers = listing.bind_all(numbers.collect::<Result<Vec<_>>>()?);
     listing.require(format!("item.experiment in ({numbers})"));

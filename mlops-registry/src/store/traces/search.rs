@@ -35,7 +35,7 @@ pub(super) async fn find(db: &mut Connection, asked: &TraceSearch) -> Result<Pag
     if asked.experiments.is_empty() {
         return Ok(Page::default());
     }
-    let mut listing = Listing::new("traces");
+    let mut listing = Listing::new("traces", db.dialect());
     let numbers = asked.experiments.iter().map(|id| experiments::number(id).map(Value::from));
     let numbers = listing.bind_all(numbers.collect::<Result<Vec<_>>>()?);
     listing.require(format!("item.experiment in ({numbers})"));
