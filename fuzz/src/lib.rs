@@ -28,6 +28,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("oip_json", oip_json),
     ("oip_binary", oip_binary),
     ("inference_log", inference_log),
+    ("artifact_path", artifact_path),
     ("filter", filter),
     ("csv", csv),
     ("parquet", parquet),
@@ -35,10 +36,34 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("safetensors", safetensors),
 ];
 
+/// A path in a URL of MLflow's artifact proxy: what is taken stays below its root, also below a folder
+/// of this machine and also if somebody decodes it again.
+pub fn artifact_path(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(path) = mlops_registry::mlflow::server::artifact_path(text) else { return };
+    let root = std::path::Path::new("/root/artifacts");
+    assert!(path.under(root).starts_with(root), "{path}");
+    let mut seen = path.as_str().to_owned();
+    for _ in 0..10 {
+        assert!(!seen.starts_with('/') && !seen.contains(['\\', '\0']), "{seen:?}");
+        assert!(seen.split('/').all(|part| part != ".."), "{seen:?}");
+        for (code, sign) in [("%2e", "."), ("%2E", "."), ("%2f", "/"), ("%2F", "/"), ("%5c", "\\"), ("%25", "%")] {
+            seen = seen.replace(code, sign);
+        }
+    }
+}
+
 /// MLflow's filter and order grammar: what is read is printed so that it is read as the same.
 pub fn filter(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    for list in [List::Runs, List::Experiments, List::Models, List::Versions] {
+    for list in [
+        List::Runs,
+        List::Experiments,
+        List::Models,
+        List::Versions,
+        List::LoggedModels,
+        List::Traces,
+    ] {
         if let Ok(filter) = Filter::parse(list, text) {
             let printed = filter.to_string();
             assert_eq!(Filter::parse(list, &printed).expect(&printed), filter, "{printed}");

@@ -26,6 +26,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "oip_json" => requests().into_iter().filter(|r| r.1.is_none()).map(|r| r.0).collect(),
         "oip_binary" => requests().into_iter().filter_map(binary).collect(),
         "inference_log" => log(),
+        "artifact_path" => paths(),
         "filter" => filters(),
         "csv" => vec![b"age,name,at\n1,\"a, b\",2018-01-01\n,x,\n-3.5,\"\"\"\",1e9\n".to_vec()],
         "parquet" => parquet(),
@@ -33,6 +34,18 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "safetensors" => weights(),
         _ => Vec::new(),
     }
+}
+
+fn paths() -> Vec<Vec<u8>> {
+    let all = [
+        "1/0123456789abcdef0123456789abcdef/artifacts/model/MLmodel",
+        "1/models/m-0123456789abcdef0123456789abcdef/artifacts/data/a b é%.csv",
+        "../../etc/passwd",
+        "a/%2e%2e/%252e%252e%252fb",
+        "a%5c..%5cb%00",
+        "./a//b/",
+    ];
+    all.iter().map(|path| path.as_bytes().to_vec()).collect()
 }
 
 const MLMODEL: &str = "artifact_path: model\nflavors:\n  onnx:\n    data: model.onnx\n    \

@@ -40,5 +40,8 @@ mod server;
 #[path = "main/story.rs"]
 mod story;
 #[cfg(feature = "sqlite")]
+#[path = "main/transfers.rs"]
+mod transfers;
+#[cfg(feature = "sqlite")]
 #[path = "main/writers.rs"]
 mod writers;

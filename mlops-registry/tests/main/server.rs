@@ -1,7 +1,13 @@
 //! The server, called as MLflow's clients call it.
 
+#[path = "server/artifacts.rs"]
+mod artifacts;
 #[path = "server/experiments.rs"]
 mod experiments;
+#[path = "server/logged_models.rs"]
+mod logged_models;
+#[path = "server/traces.rs"]
+mod traces;
 #[path = "server/inputs.rs"]
 mod inputs;
 #[path = "server/metrics.rs"]
@@ -57,6 +63,17 @@ impl Server {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         (head.status, head.headers, to_bytes(body, usize::MAX).await.unwrap())
+    }
+
+    /// The status of an answer; the error is that of a body that ends before its end.
+    pub(crate) async fn try_send(&self, request: Request<Body>) -> Result<StatusCode, String> {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await;
+        body.map(|_| head.status).map_err(|error| {
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            format!("{error} {}", source.unwrap_or_default())
+        })
     }
 
     /// A call with JSON, or a GET with a query in its path; both below `/api/2.0`.

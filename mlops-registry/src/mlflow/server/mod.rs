@@ -37,6 +37,7 @@ mod sources;
 mod traces;
 mod versions;
 
+pub use artifacts::artifact_path;
 pub use config::ServerConfig;
 
 use crate::SqliteStore;

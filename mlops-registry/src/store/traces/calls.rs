@@ -4,7 +4,13 @@ use super::{
     Span, TraceSearch, known, search, spans,
     whole::{Trace, get, load},
 };
-use crate::store::{SqliteStore, connection::values, experiments, runs, session::Tx, tags};
+use crate::store::{
+    SqliteStore,
+    connection::{Value, placeholders, values},
+    experiments, runs,
+    session::Tx,
+    tags,
+};
 use mlops_core::{
     Error, ExperimentId, Result, RunId,
     page::Page,
@@ -14,8 +20,8 @@ use std::collections::HashMap;
 
 /// The tag under which clients look for a trace's name.
 const NAME: &str = "mlflow.traceName";
-/// How many traces one call deletes, at most.
-const DELETED: i64 = 10_000;
+/// How many traces one statement names.
+const CHUNK: usize = 500;
 
 /// Which traces of an experiment are deleted: the oldest first.
 #[derive(Clone, Debug, Default)]
@@ -29,13 +35,17 @@ pub(crate) struct DeleteTraces {
 }
 
 impl SqliteStore {
-    /// Notes a trace; what was known of it before is changed by what is said now.
-    pub(crate) async fn put_trace(&self, trace: Trace) -> Result<Trace> {
+    /// Notes a trace; what was known of it before is changed by what is said now. One without an identity
+    /// gets one.
+    pub(crate) async fn put_trace(&self, mut trace: Trace) -> Result<Trace> {
         let thread = &self.shared.thread;
         let write = thread.write(&self.actor, async move |tx| {
             let number = experiments::number(&trace.experiment)?;
             if experiments::get(tx.db, number).await?.lifecycle != Lifecycle::Active {
                 return Err(Error::invalid(format!("experiment {number} is deleted")));
+            }
+            if trace.id.is_empty() {
+                trace.id = format!("{:032x}", tx.id());
             }
             trace.put(tx.db, number).await?;
             get(tx.db, &trace.id).await
@@ -66,12 +76,6 @@ impl SqliteStore {
         write.await
     }
 
-    /// An identity for a trace whose client has none.
-    pub(crate) async fn new_trace_id(&self) -> Result<String> {
-        let thread = &self.shared.thread;
-        thread.write(&self.actor, async move |tx| Ok(format!("{:032x}", tx.id()))).await
-    }
-
     /// Adds spans, all of them or none.
     pub(crate) async fn log_spans(&self, experiment: &ExperimentId, new: Vec<Span>) -> Result<()> {
         let (thread, experiment) = (&self.shared.thread, experiment.clone());
@@ -81,7 +85,7 @@ impl SqliteStore {
     /// Traces in the order asked for; those that are not there are left out.
     pub(crate) async fn traces(&self, ids: Vec<String>) -> Result<Vec<Trace>> {
         let read = self.shared.thread.read(async move |db| {
-            let ids: Vec<_> = ids.iter().map(crate::store::connection::Value::from).collect();
+            let ids: Vec<_> = ids.iter().map(Value::from).collect();
             load(db, &ids).await
         });
         read.await
@@ -167,22 +171,18 @@ impl SqliteStore {
 async fn delete(tx: &mut Tx<'_>, experiment: i64, which: DeleteTraces) -> Result<u64> {
     let most = which.most.unwrap_or(i64::MAX);
     let until = which.until.unwrap_or(i64::MAX / 1000).saturating_mul(1000).saturating_add(999);
-    let mut deleted = 0;
     if which.ids.is_empty() {
-        let sql = "select id from traces where experiment = $1 and started <= $2
+        let chosen = "select id from traces where experiment = $1 and started <= $2
             order by started, id limit $3";
-        let row = values![experiment, until, most.min(DELETED)];
-        for row in tx.db.rows(sql, &row).await? {
-            spans::remove(tx.db, &row.text(0)?).await?;
-            deleted += 1;
-        }
+        return spans::remove(tx.db, chosen, &values![experiment, until, most]).await;
     }
-    for id in which.ids {
-        let sql = "select 1 from traces where id = $1 and experiment = $2";
-        if tx.db.row(sql, &values![&id, experiment]).await?.is_some() {
-            spans::remove(tx.db, &id).await?;
-            deleted += 1;
-        }
+    let mut deleted = 0;
+    for some in which.ids.chunks(CHUNK) {
+        let list = placeholders(2, some.len());
+        let chosen = format!("select id from traces where experiment = $1 and id in ({list})");
+        let mut row = vec![Value::from(experiment)];
+        row.extend(some.iter().map(Value::from));
+        deleted += spans::remove(tx.db, &chosen, &row).await?;
     }
     Ok(deleted)
 }

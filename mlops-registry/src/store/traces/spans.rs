@@ -2,7 +2,7 @@
 
 use super::whole::{Trace, get};
 use crate::store::{
-    connection::{Connection, placeholders, values},
+    connection::{Connection, Value as Bound, placeholders, values},
     experiments,
     session::Tx,
     tags,
@@ -130,7 +130,7 @@ pub(super) async fn of(
 ) -> Result<HashMap<String, Vec<Value>>> {
     let mut found = HashMap::<String, Vec<Value>>::new();
     for some in traces.chunks(500) {
-        let keys: Vec<_> = some.iter().map(super::super::connection::Value::from).collect();
+        let keys: Vec<_> = some.iter().map(Bound::from).collect();
         let list = placeholders(1, keys.len());
         let sql = format!(
             "select trace, content from spans where trace in ({list})
@@ -143,19 +143,21 @@ pub(super) async fn of(
     Ok(found)
 }
 
-/// Removes everything about a trace.
-pub(super) async fn remove(db: &mut Connection, id: &str) -> Result<()> {
-    for sql in [
-        "delete from spans where trace = $1",
-        "delete from trace_runs where trace = $1",
-        "delete from trace_tags where trace = $1",
-        "delete from trace_metadata where trace = $1",
+/// Removes everything about traces that a statement of ours chooses; gives how many there were.
+pub(super) async fn remove(db: &mut Connection, chosen: &str, values: &[Bound]) -> Result<u64> {
+    for parts in [
+        "spans where trace in",
+        "trace_runs where trace in",
+        "trace_tags where trace in",
+        "trace_metadata where trace in",
     ] {
-        db.execute(sql, &values![id]).await?;
+        db.execute(format!("delete from {parts} ({chosen})"), values).await?;
     }
-    let sql = "delete from artifact_paths where owner = $1";
-    db.execute(sql, &values![format!("trace/{id}")]).await?;
-    db.execute("delete from traces where id = $1", &values![id]).await.map(drop)
+    let files = format!(
+        "delete from artifact_paths where owner in (select 'trace/' || id from ({chosen}) item)"
+    );
+    db.execute(files, values).await?;
+    db.execute(format!("delete from traces where id in ({chosen})"), values).await
 }
 
 /// Removes a tag; one that is not there is `NotFound`.

@@ -28,7 +28,8 @@ use mlops_core::{Error, Result, artifact::ArtifactPath};
 use std::sync::Arc;
 
 pub(super) use lists::shown_files;
-pub(super) use paths::checked;
+pub use paths::artifact_path;
+pub(super) use paths::artifact_path as checked;
 
 /// The longest file that the pages may send, in bytes: MLflow's.
 const MOST_OF_A_PAGE: u64 = 10 << 20;

@@ -6,9 +6,9 @@ use percent_encoding::percent_decode_str;
 /// How often something may be encoded before it is called an attempt at something else.
 const ENCODED: usize = 8;
 
-/// A path that its URL has been decoded of once; refuses what leaves its folder, also when it would be
-/// decoded again by somebody.
-pub(in super::super) fn checked(path: &str) -> Result<ArtifactPath> {
+/// The path of an artifact in a URL that has been decoded once. `InvalidInput` if it leaves its folder, also
+/// if it would only once somebody decodes it again.
+pub fn artifact_path(path: &str) -> Result<ArtifactPath> {
     let mut seen = path.to_owned();
     for _ in 0..ENCODED {
         if !stays(&seen) {
@@ -48,7 +48,7 @@ mod tests {
             ("a b é%.csv", "a b é%.csv"),
             ("", ""),
         ] {
-            assert_eq!(checked(sent).unwrap().as_str(), path, "{sent}");
+            assert_eq!(artifact_path(sent).unwrap().as_str(), path, "{sent}");
         }
         for sent in [
             "..",
@@ -67,14 +67,14 @@ mod tests {
             "c:/x",
             "a\nb",
         ] {
-            assert!(checked(sent).is_err(), "{sent:?}");
+            assert!(artifact_path(sent).is_err(), "{sent:?}");
         }
     }
 
     proptest! {
         #[test]
         fn no_path_escapes(path in "([a./\\\\:%#]|%2e|%2f|%25|%5c|\\.\\.|/){0,10}") {
-            if let Ok(found) = checked(&path) {
+            if let Ok(found) = artifact_path(&path) {
                 let mut seen = found.as_str().to_owned();
                 for _ in 0..12 {
                     prop_assert!(!seen.starts_with('/') && !seen.contains(['\\', '\0']), "{}", seen);
