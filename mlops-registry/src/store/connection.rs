@@ -91,6 +91,12 @@ pub(super) enum Sql {
     Composed(String),
 }
 
+impl Sql {
+    fn is(&self, text: &str) -> bool {
+        matches!(self, Self::Fixed(own) if *own == text)
+    }
+}
+
 impl From<&'static str> for Sql {
     fn from(text: &'static str) -> Self {
         Self::Fixed(text)
@@ -128,12 +134,14 @@ pub(super) struct Connection {
     /// What is sent together with the next statement, since nobody waits for its answer: a way to the
     /// database's thread and back costs more than most statements do.
     ahead: Vec<(Sql, Vec<Value>)>,
-    turn: Turn,
+    began: Began,
+    /// Whether something that another part of the transaction had left for later has failed.
+    broken: bool,
 }
 
 /// Whether a transaction is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+enum Began {
     No,
     /// Begins with the next statement.
     Asked,
@@ -161,7 +169,10 @@ impl Connection {
         let deadline = Instant::now() + busy_timeout;
         loop {
             match options.connect().await {
-                Ok(inner) => return Ok(Self { inner, ahead: Vec::new(), turn: Turn::No }),
+                Ok(inner) => {
+                    let (ahead, began) = (Vec::new(), Began::No);
+                    return Ok(Self { inner, ahead, began, broken: false });
+                }
                 // Changing to the write-ahead log does not wait for its turn by itself.
                 Err(cause) if is_busy(&cause) && Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -192,13 +203,15 @@ impl Connection {
         sql: impl Into<Sql>,
         values: &[Value],
     ) -> Result<Option<Row>> {
+        let others = self.leaves_of_others();
         let query = self.together(sql.into(), values.to_vec()).await?;
         let row = query.fetch_optional(&mut self.inner).await;
-        self.ran(row).map(|row| row.map(Row))
+        self.ran(row, others).map(|row| row.map(Row))
     }
 
     /// Runs what was left for later and a statement; gives how many rows that one changed, and its rows.
     async fn run(&mut self, sql: Sql, values: Vec<Value>) -> Result<(u64, Vec<Row>)> {
+        let others = self.leaves_of_others();
         let query = self.together(sql, values).await?;
         let ran = async {
             let (mut changed, mut rows) = (0, Vec::new());
@@ -212,26 +225,34 @@ impl Connection {
             Ok((changed, rows))
         };
         let ran = ran.await;
-        self.ran(ran)
+        self.ran(ran, others)
     }
 
     /// One query of a statement and what was left for later.
     async fn together(&mut self, sql: Sql, values: Vec<Value>) -> Result<Statement> {
+        let others = self.leaves_of_others();
         let mut ahead = std::mem::take(&mut self.ahead);
         ahead.push((sql, values));
         while ahead.len() > TOGETHER {
             let rest = ahead.split_off(TOGETHER);
             let query = prepared(std::mem::replace(&mut ahead, rest));
             let ran = query.execute(&mut self.inner).await;
-            self.ran(ran)?;
+            self.ran(ran, others)?;
         }
         Ok(prepared(ahead))
     }
 
-    /// Notes whether the transaction that was asked for is open.
-    fn ran<T>(&mut self, outcome: sqlx::Result<T>) -> Result<T> {
-        if self.turn == Turn::Asked {
-            self.turn = if outcome.is_ok() { Turn::Yes } else { Turn::Unsure };
+    /// Whether what was left for later belongs to other parts of the transaction than the last.
+    fn leaves_of_others(&self) -> bool {
+        let part = self.ahead.iter().rposition(|(sql, _)| sql.is(BEGIN_PART));
+        part.is_some_and(|part| self.ahead[..part].iter().any(|(sql, _)| !sql.is(END_PART)))
+    }
+
+    /// Notes whether the transaction that was asked for is open, and whether it is one still.
+    fn ran<T>(&mut self, outcome: sqlx::Result<T>, others: bool) -> Result<T> {
+        self.broken |= others && outcome.is_err();
+        if self.began == Began::Asked {
+            self.began = if outcome.is_ok() { Began::Yes } else { Began::Unsure };
         }
         outcome.map_err(failed)
     }
@@ -256,7 +277,7 @@ impl Connection {
             Mode::Read => "begin",
             Mode::Write => "begin immediate",
         };
-        self.turn = Turn::Asked;
+        self.began = Began::Asked;
         self.later(sql, Vec::new());
     }
 
@@ -270,24 +291,25 @@ impl Connection {
 
     /// The changes are on the disk when it returns.
     pub(super) async fn commit(&mut self) -> Result<()> {
-        if self.turn == Turn::Asked && self.ahead.len() <= 1 {
+        if self.began == Began::Asked && self.ahead.len() <= 1 {
             return self.rollback().await;
         }
         self.execute("commit", &[]).await?;
-        self.turn = Turn::No;
+        self.began = Began::No;
         Ok(())
     }
 
     pub(super) async fn rollback(&mut self) -> Result<()> {
         self.ahead.clear();
-        let undone = match std::mem::replace(&mut self.turn, Turn::No) {
-            Turn::No | Turn::Asked => return Ok(()),
-            Turn::Unsure => {
+        self.broken = false;
+        let undone = match std::mem::replace(&mut self.began, Began::No) {
+            Began::No | Began::Asked => return Ok(()),
+            Began::Unsure => {
                 // Fails if nothing was begun.
                 let _ = self.execute("rollback", &[]).await;
                 return Ok(());
             }
-            Turn::Yes => self.execute("rollback", &[]).await,
+            Began::Yes => self.execute("rollback", &[]).await,
         };
         undone.map(drop)
     }
@@ -300,10 +322,12 @@ impl Connection {
         self.later(BEGIN_PART, Vec::new());
     }
 
-    /// Undoes the part that was begun last.
+    /// Undoes the part that was begun last; fails if the others are no longer whole.
     pub(super) async fn undo_part(&mut self) -> Result<()> {
-        let begins = |(sql, _): &(Sql, Vec<Value>)| matches!(sql, Sql::Fixed(BEGIN_PART));
-        match self.ahead.iter().rposition(begins) {
+        if self.broken {
+            return Err(Error::unavailable("the record: a write beside this one failed"));
+        }
+        match self.ahead.iter().rposition(|(sql, _)| sql.is(BEGIN_PART)) {
             // It never came to the database.
             Some(at) => self.ahead.truncate(at + 1),
             None => {
@@ -507,4 +531,66 @@ fn failed(cause: sqlx::Error) -> Error {
         _ => (ErrorKind::Internal, "a statement failed"),
     };
     Error::new(kind, format!("the record: {words}")).with_source(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn open(folder: &tempfile::TempDir) -> Connection {
+        let path = folder.path().join("mlops.db");
+        let mut db = Connection::open_sqlite(&path, Duration::from_secs(5)).await.unwrap();
+        db.execute("create table t (a bigint unique, b text)", &[]).await.unwrap();
+        db
+    }
+
+    const INSERT: &str = "insert into t (a, b) values ($1, $2)";
+    const COUNT: &str = "select count(*) from t where a < $1";
+
+    async fn count(db: &mut Connection) -> i64 {
+        db.row(COUNT, &values![99_i64]).await.unwrap().unwrap().int(0).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_left_for_later_comes_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut db = open(&folder).await;
+        db.begin(Mode::Write);
+        for number in 0..20_i64 {
+            db.later(INSERT, values![number, "x"].to_vec());
+        }
+        assert_eq!(
+            db.execute("update t set b = $2 where a < $1", &values![7_i64, "y"]).await.unwrap(),
+            7
+        );
+        db.begin_part(true);
+        db.later(INSERT, values![50_i64, "undone"].to_vec());
+        db.undo_part().await.unwrap();
+        db.begin_part(false);
+        db.execute(INSERT, &values![51_i64, "undone"]).await.unwrap();
+        db.undo_part().await.unwrap();
+        db.later(INSERT, values![52_i64, "kept"].to_vec());
+        db.commit().await.unwrap();
+        assert_eq!(count(&mut open_again(&folder).await).await, 21);
+    }
+
+    async fn open_again(folder: &tempfile::TempDir) -> Connection {
+        let path = folder.path().join("mlops.db");
+        Connection::open_sqlite(&path, Duration::from_secs(5)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_part_whose_leaves_fail_with_another_ends_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut db = open(&folder).await;
+        db.begin(Mode::Write);
+        db.execute(INSERT, &values![1_i64, "first"]).await.unwrap();
+        db.begin_part(true);
+        db.later(INSERT, values![1_i64, "fails later"].to_vec());
+        db.begin_part(false);
+        db.rows(COUNT, &values![9_i64]).await.unwrap_err();
+        db.undo_part().await.unwrap_err();
+        db.rollback().await.unwrap();
+        assert_eq!(count(&mut db).await, 0);
+    }
 }
