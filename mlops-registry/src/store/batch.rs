@@ -59,11 +59,7 @@ pub(super) async fn log(tx: &mut Tx<'_>, id: RunId, batch: Parts) -> Result<()> 
 }
 
 /// A parameter is written once.
-async fn set_params(
-    db: &mut Connection,
-    run: &Value,
-    params: Vec<(String, String)>,
-) -> Result<()> {
+async fn set_params(db: &mut Connection, run: &Value, params: Vec<(String, String)>) -> Result<()> {
     let mut known = BTreeMap::new();
     let keys: Vec<_> = params.iter().map(|(key, _)| key.as_str()).collect();
     for list in many::lists(&keys) {

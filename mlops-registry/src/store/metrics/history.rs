@@ -41,8 +41,8 @@ pub(in crate::store) async fn history(
         items.append(&mut points);
     }
     items.truncate(limit);
-    let last = items.last().map(|last| {
-        tokens::write(&(last.step, last.time.unix_micros(), ordered_bits(last.value)))
-    });
+    let last = items
+        .last()
+        .map(|last| tokens::write(&(last.step, last.time.unix_micros(), ordered_bits(last.value))));
     Ok(Page { items, next: last.transpose()? })
 }

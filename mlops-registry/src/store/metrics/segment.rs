@@ -48,8 +48,10 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<MetricPoint>> {
     }
     let points = steps.into_iter().zip(times).zip(values);
     let points: Vec<_> = points
-        .map(|((step, time), value)| {
-            MetricPoint { value, step, time: Timestamp::from_unix_micros(time) }
+        .map(|((step, time), value)| MetricPoint {
+            value,
+            step,
+            time: Timestamp::from_unix_micros(time),
         })
         .collect();
     if in_order(&points) { Ok(points) } else { Err(damaged("its points are in no order")) }
@@ -67,10 +69,13 @@ mod tests {
     /// Points as programs write them, and any bits at all.
     fn points() -> impl Strategy<Value = Vec<MetricPoint>> {
         let bits = any::<u64>().prop_map(f64::from_bits);
-        let value = prop_oneof![bits, (-500..500_i32).prop_map(|n| f64::from(n) / 100.0), Just(0.5)];
+        let value =
+            prop_oneof![bits, (-500..500_i32).prop_map(|n| f64::from(n) / 100.0), Just(0.5)];
         let int = || prop_oneof![0..100_i64, any::<i64>(), (0..9_i64).prop_map(|n| n * 1000)];
-        let point = (int(), int(), value).prop_map(|(step, time, value)| {
-            MetricPoint { step, time: Timestamp::from_unix_micros(time), value }
+        let point = (int(), int(), value).prop_map(|(step, time, value)| MetricPoint {
+            step,
+            time: Timestamp::from_unix_micros(time),
+            value,
         });
         prop::collection::vec(point, 0..50).prop_map(|mut points| {
             points.sort_by(MetricPoint::order);

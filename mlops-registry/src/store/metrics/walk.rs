@@ -55,9 +55,8 @@ impl Walk {
         bounds: Bounds,
     ) -> Result<Self> {
         let thing = thing(run, metric);
-        let sql = format!(
-            "select {COLUMNS} from metric_series series where run = $1 and metric = $2"
-        );
+        let sql =
+            format!("select {COLUMNS} from metric_series series where run = $1 and metric = $2");
         let row = db.row(sql, &values![run.clone(), metric]).await?;
         let mut walk = Self { thing, bounds, places: VecDeque::new(), held: Vec::new() };
         if let Some(row) = row {

@@ -159,11 +159,8 @@ impl Series {
 
     /// Puts the small ones of its last segments together.
     async fn merge(&mut self, db: &mut Connection) -> Result<()> {
-        let bounds = values![
-            self.segment(self.loose)?,
-            self.segment(self.segments)?,
-            int(SMALL as u64)?
-        ];
+        let bounds =
+            values![self.segment(self.loose)?, self.segment(self.segments)?, int(SMALL as u64)?];
         let sql = "select data from metric_segments
             where id >= $1 and id < $2 and points < $3 order by id";
         let mut points = Vec::new();
