@@ -17,6 +17,7 @@ use mlops_core::{
     search::{Filter, List, Order},
 };
 use mlops_drift::Profile;
+use mlops_registry::store::segment;
 
 /// A parser of foreign bytes.
 pub type Target = fn(&[u8]);
@@ -34,6 +35,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("parquet", parquet),
     ("profile", profile),
     ("safetensors", safetensors),
+    ("metric_segment", metric_segment),
 ];
 
 /// A path in a URL of MLflow's artifact proxy: what is taken stays below its root, also below a folder
@@ -109,4 +111,18 @@ pub fn profile(bytes: &[u8]) {
     let digest = Digest::of(format!("mlops-profile 1\n{body}"));
     let head = format!(r#"{{"format":"mlops-profile","version":1,"digest":"{digest}""#);
     read(format!(r#"{head},"profile":{body}}}"#).as_bytes());
+}
+
+/// Points of a metric: as a segment, and as what stands before its checksum. What is read is in order.
+pub fn metric_segment(bytes: &[u8]) {
+    let read = |bytes: &[u8]| {
+        if let Ok(points) = segment::decode(bytes) {
+            assert!(points.is_sorted_by(|left, right| left.order(right).is_lt()));
+            let again = segment::decode(&segment::encode(&points)).expect("it was written here");
+            assert_eq!(again.len(), points.len());
+            assert!(again.iter().zip(&points).all(|(again, point)| again.same(point)));
+        }
+    };
+    read(bytes);
+    read(&[bytes, &crc32fast::hash(bytes).to_le_bytes()].concat());
 }

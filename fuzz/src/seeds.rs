@@ -32,6 +32,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "parquet" => parquet(),
         "profile" => profile(),
         "safetensors" => weights(),
+        "metric_segment" => segments(),
         _ => Vec::new(),
     }
 }
@@ -94,6 +95,18 @@ fn filters() -> Vec<Vec<u8>> {
     let stored = json("mlops-core/tests/data/search/mlflow.json");
     let texts = stored["filters"].as_array().into_iter().flatten();
     texts.filter_map(|filter| Some(filter["text"].as_str()?.into())).collect()
+}
+
+/// Segments, and what stands before their checksums.
+fn segments() -> Vec<Vec<u8>> {
+    let stored = json("mlops-registry/tests/data/segments_v1.json");
+    let hex = stored["cases"].as_array().into_iter().flatten().filter_map(|case| case["hex"].as_str());
+    let whole = hex.filter_map(|hex| {
+        let byte = |at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
+        (0..hex.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>()
+    });
+    let both = |whole: Vec<u8>| [whole[..whole.len().saturating_sub(4)].to_vec(), whole];
+    whole.flat_map(both).collect()
 }
 
 fn columns() -> [(&'static str, ArrayRef); 2] {

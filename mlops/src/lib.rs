@@ -22,7 +22,7 @@ mod server;
 
 #[cfg(feature = "drift")]
 pub use mlops_drift as watch;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use mlops_registry as store;
 #[cfg(any(feature = "tabular", feature = "http", feature = "candle"))]
 pub use mlops_serve as serve;

@@ -165,7 +165,7 @@ impl Session {
                 } else {
                     db.undo_part().await
                 };
-                // Some failures end the whole transaction: those before this one learn it by the commit.
+                // Some failures end the whole transaction: those before this one are told so.
                 if undone.is_err() {
                     self.abandon().await;
                 }

@@ -5,7 +5,7 @@ use mlops_core::{
     RunId, Timestamp, Tracker,
     tracker::{Batch, Metric, MetricPoint, MetricQuery},
 };
-use mlops_registry::SqliteStore;
+use mlops_registry::{SqliteStore, store::segment};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -187,4 +187,29 @@ async fn damage_is_named() {
     assert_eq!(error.kind(), mlops_core::ErrorKind::Corrupt);
     let text = error.to_string();
     assert!(text.contains(&run.to_string()) && text.contains("\"loss\""), "{text}");
+}
+
+/// Written by another hand after the documentation; `scripts/oracles/segments.py` made them.
+#[test]
+fn segments_of_version_1_are_read() {
+    let stored = include_str!("../data/segments_v1.json");
+    let stored: serde_json::Value = serde_json::from_str(stored).unwrap();
+    for case in stored["cases"].as_array().unwrap() {
+        let hex = case["hex"].as_str().unwrap();
+        let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+        let wanted = case["points"].as_array().unwrap().iter().map(|point| MetricPoint {
+            step: point[0].as_i64().unwrap(),
+            time: Timestamp::from_unix_micros(point[1].as_i64().unwrap()),
+            value: f64::from_bits(u64::from_str_radix(point[2].as_str().unwrap(), 16).unwrap()),
+        });
+        let wanted: Vec<_> = wanted.collect();
+        let name = case["name"].as_str().unwrap();
+        let read = segment::decode(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        same(&read, &wanted);
+        same(&segment::decode(&segment::encode(&wanted)).unwrap(), &wanted);
+        let mut newer = bytes;
+        newer[0] = 2;
+        assert!(segment::decode(&newer).is_err(), "{name}");
+    }
 }
