@@ -47,11 +47,15 @@ pub use config::StoreConfig;
 pub(crate) use logged_models::{
     LoggedModel, LoggedModelOrder, LoggedModelSearch, ModelPoint, NewLoggedModel, Status,
 };
+pub use migrate::Migrated;
 #[cfg(feature = "http")]
-pub(crate) use wire::{DatasetSummary, Entry, RunParts};
+pub(crate) use paths::{Owner, write_expected};
+#[cfg(feature = "http")]
+pub(crate) use places::Place;
 #[cfg(feature = "http")]
 pub(crate) use run_models::{ModelRole, RunModel};
-pub use migrate::Migrated;
+#[cfg(feature = "http")]
+pub(crate) use wire::{DatasetSummary, Entry, RunParts};
 #[cfg(feature = "http")]
 pub(crate) use {
     paths::version_uri,
@@ -59,10 +63,6 @@ pub(crate) use {
     sources::{NewVersion, Source},
     stages::Stage,
 };
-#[cfg(feature = "http")]
-pub(crate) use paths::{Owner, write_expected};
-#[cfg(feature = "http")]
-pub(crate) use places::Place;
 
 #[cfg(feature = "http")]
 pub(crate) use traces::{DeleteTraces, Span, Trace, TraceSearch};

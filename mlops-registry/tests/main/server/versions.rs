@@ -272,7 +272,8 @@ async fn our_clients_learn_what_a_version_is_made_of() {
         { "key": "mlops.metrics", "value": "{\"auc\":0.5,\"worst\":\"NaN\"}" },
         { "key": "team", "value": "a" },
     ]);
-    let new = json!({ "name": "risk", "source": format!("runs:/{run}/m"), "run_id": run, "tags": tags });
+    let new =
+        json!({ "name": "risk", "source": format!("runs:/{run}/m"), "run_id": run, "tags": tags });
     let (status, made) = server.version(new.clone()).await;
     assert_eq!(status, 200, "{made}");
     assert_eq!(made["model_version"]["tags"], json!([{ "key": "team", "value": "a" }]));
@@ -287,13 +288,15 @@ async fn our_clients_learn_what_a_version_is_made_of() {
     let (_, _, bytes) = server.send(request.body(axum::body::Body::empty()).unwrap()).await;
     let ours: Value = serde_json::from_slice(&bytes).unwrap();
     let tags = ours["model_version"]["tags"].as_array().unwrap();
-    let tag = |key: &str| tags.iter().find(|tag| tag["key"] == key).unwrap()["value"].as_str().unwrap();
+    let tag =
+        |key: &str| tags.iter().find(|tag| tag["key"] == key).unwrap()["value"].as_str().unwrap();
     assert_eq!(tag("mlops.digest"), found.digest().to_string());
     assert_eq!(tag("mlops.manifest"), found.manifest.to_canonical_json());
     assert_eq!(tag("mlops.metrics"), "{\"auc\":0.5,\"worst\":\"NaN\"}");
     // Who says that other bytes lie there registers nothing.
     let mut other = new;
-    other["tags"][0] = json!({ "key": "mlops.digest", "value": mlops_core::Digest::of("x").to_string() });
+    other["tags"][0] =
+        json!({ "key": "mlops.digest", "value": mlops_core::Digest::of("x").to_string() });
     refused(server.version(other).await, 409, "RESOURCE_CONFLICT");
 }
 
@@ -305,16 +308,19 @@ async fn the_proxy_serves_a_version_its_own_bytes() {
     let source = format!("mlflow-artifacts:/0/{run}/artifacts/m");
     server.version(json!({ "name": "my model", "source": source, "run_id": run })).await;
     server.write(&run, "m/c", "changed").await;
-    let (_, uri) = server.get(&format!("{VERSIONS}/get-download-uri?name=my%20model&version=1")).await;
+    let (_, uri) =
+        server.get(&format!("{VERSIONS}/get-download-uri?name=my%20model&version=1")).await;
     let root = uri["artifact_uri"].as_str().unwrap().strip_prefix("mlflow-artifacts:/").unwrap();
     let list = format!("/mlflow-artifacts/artifacts?path={root}");
     let (_, listed) = server.get(&list).await;
-    let paths: Vec<_> = listed["files"].as_array().unwrap().iter().map(|file| &file["path"]).collect();
+    let paths: Vec<_> =
+        listed["files"].as_array().unwrap().iter().map(|file| &file["path"]).collect();
     assert_eq!(paths, ["a", "c"]);
     for (path, text) in [("a/b", "one"), ("c", "two")] {
         let request = axum::http::Request::builder()
             .uri(format!("/api/2.0/mlflow-artifacts/artifacts/{root}/{path}"));
-        let (status, _, bytes) = server.send(request.body(axum::body::Body::empty()).unwrap()).await;
+        let (status, _, bytes) =
+            server.send(request.body(axum::body::Body::empty()).unwrap()).await;
         assert_eq!((status.as_u16(), &bytes[..]), (200, text.as_bytes()));
     }
     // They never change.
