@@ -217,15 +217,13 @@ impl Db {
         if self.broken {
             return Err(Error::unavailable("the record: a write beside this one failed"));
         }
-        match self.ahead.iter().rposition(|(sql, _)| sql.is(BEGIN_PART)) {
+        if let Some(at) = self.ahead.iter().rposition(|(sql, _)| sql.is(BEGIN_PART)) {
             // It never came to the database.
-            Some(at) => self.ahead.truncate(at + 1),
-            None => {
-                self.ahead.clear();
-                self.execute(ROLLBACK_TO_PART.into(), &[]).await?;
-            }
+            self.ahead.truncate(at + 1);
+            return Ok(());
         }
-        Ok(())
+        self.ahead.clear();
+        self.execute(ROLLBACK_TO_PART.into(), &[]).await.map(drop)
     }
 
     pub(super) async fn close(self) -> Result<()> {
