@@ -35,7 +35,7 @@ async fn an_upload_that_stalls_is_given_up() {
     let (store, run, _folder) = store(config).await;
     let error = store.write_artifact(&run, &path("a"), stalled()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
-    let found = store.artifacts(&run, &path("")).await;
+    let found = Tracker::artifacts(&store, &run, &path("")).await;
     assert!(found.unwrap().items.is_empty());
     let waiting = store.artifacts().root().unwrap().join("incoming");
     assert_eq!(std::fs::read_dir(waiting).unwrap().count(), 0);
