@@ -34,7 +34,10 @@ async fn a_logged_model_lives_its_life() {
     let (_, got) = server.get(&path).await;
     let info = &got["model"]["info"];
     assert_eq!(info["status"], "LOGGED_MODEL_PENDING");
-    assert_eq!(info["artifact_uri"], format!("mlflow-artifacts:/{experiment}/models/{id}/artifacts"));
+    assert_eq!(
+        info["artifact_uri"],
+        format!("mlflow-artifacts:/{experiment}/models/{id}/artifacts")
+    );
     assert_eq!(got["model"]["data"]["params"], json!([{ "key": "trees", "value": "10" }]));
     let ready = json!({ "model_id": id, "status": "LOGGED_MODEL_READY" });
     let (_, got) = server.call(Method::PATCH, &path, ready).await;
@@ -45,9 +48,8 @@ async fn a_logged_model_lives_its_life() {
         let tag = format!("{path}/tags/colour");
         assert_eq!(server.call(Method::DELETE, &tag, json!({})).await.0, status);
     }
-    let params = |value: &str| {
-        json!({ "model_id": id, "params": [{ "key": "depth", "value": value }] })
-    };
+    let params =
+        |value: &str| json!({ "model_id": id, "params": [{ "key": "depth", "value": value }] });
     for (value, status) in [("3", 200), ("3", 200), ("4", 400)] {
         assert_eq!(server.post(&format!("{path}/params"), params(value)).await.0, status);
     }
@@ -123,7 +125,11 @@ async fn models_are_found_by_all_that_they_have() {
     second["filter"] = "name = 'a'".into();
     assert_eq!(server.post("/mlflow/logged-models/search", second).await.0, 400);
     for wrong in ["name =", "metric.auc > 1", "params.a IS NULL", "colour = 'red'"] {
-        assert_eq!(server.post("/mlflow/logged-models/search", search(wrong)).await.0, 400, "{wrong}");
+        assert_eq!(
+            server.post("/mlflow/logged-models/search", search(wrong)).await.0,
+            400,
+            "{wrong}"
+        );
     }
     let (_, got) = server.post("/mlflow/logged-models/search", search("name = 'a'")).await;
     let metric = &got["models"][0]["data"]["metrics"][0];

@@ -98,7 +98,8 @@ async fn a_trace_is_told_and_found() {
     let deleted = server.post("/mlflow/traces/delete-traces", body).await;
     assert_eq!(deleted, (200, json!({ "traces_deleted": 1 })));
     assert_eq!(server.get(&first).await.0, 404);
-    let body = json!({ "experiment_id": experiment, "max_timestamp_millis": 9_000_000_000_000_i64 });
+    let body =
+        json!({ "experiment_id": experiment, "max_timestamp_millis": 9_000_000_000_000_i64 });
     let deleted = server.post("/mlflow/traces/delete-traces", body).await;
     assert_eq!(deleted, (200, json!({ "traces_deleted": 2 })));
 }
@@ -126,7 +127,8 @@ async fn spans_come_back_as_clients_read_them() {
     assert_eq!(trace["spans"][1]["parent_span_id"], "AAAAAAAAAAE=");
     let (_, got) = server.get(&format!("/mlflow/traces/batchGet?trace_ids={id}&trace_ids=x")).await;
     assert_eq!(got["traces"].as_array().unwrap().len(), 1);
-    let headers = |experiment| [("content-type", "text/plain"), ("x-mlflow-experiment-id", experiment)];
+    let headers =
+        |experiment| [("content-type", "text/plain"), ("x-mlflow-experiment-id", experiment)];
     let (status, ..) = server.ask(Method::POST, "/v1/traces", &headers(&experiment), "zzz").await;
     assert_eq!(status, 400);
     let headers = [("content-type", "application/x-protobuf"), ("x-mlflow-experiment-id", "1")];
