@@ -22,7 +22,7 @@ impl Server {
 #[tokio::test]
 async fn a_logged_model_lives_its_life() {
     let server = Server::new().await;
-    let (experiment, run) = server.experiment_and_run().await;
+    let (experiment, run) = server.place().await;
     let id = server
         .logged_model(json!({
             "experiment_id": experiment, "name": "forest", "model_type": "sklearn", "source_run_id": run,
@@ -46,8 +46,7 @@ async fn a_logged_model_lives_its_life() {
     assert_eq!(server.call(Method::PATCH, &format!("{path}/tags"), tags).await.0, 200);
     for status in [200, 404] {
         let tag = format!("{path}/tags/colour");
-        let call = server.call(Method::DELETE, &tag, json!({}));
-        assert_eq!(call.await.0, status);
+        assert_eq!(server.call(Method::DELETE, &tag, json!({})).await.0, status);
     }
     let params =
         |value: &str| json!({ "model_id": id, "params": [{ "key": "depth", "value": value }] });
@@ -71,7 +70,7 @@ async fn a_logged_model_lives_its_life() {
 #[tokio::test]
 async fn names_that_cannot_be_in_an_address_are_refused() {
     let server = Server::new().await;
-    let (experiment, _) = server.experiment_and_run().await;
+    let (experiment, _) = server.place().await;
     for name in ["a/b", "a:b", "a.b", "a%b", "a\"b", "a'b"] {
         let body = json!({ "experiment_id": experiment, "name": name });
         assert_eq!(server.post("/mlflow/logged-models", body).await.0, 400, "{name}");
@@ -83,7 +82,7 @@ async fn names_that_cannot_be_in_an_address_are_refused() {
 #[tokio::test]
 async fn models_are_found_by_all_that_they_have() {
     let server = Server::new().await;
-    let (experiment, run) = server.experiment_and_run().await;
+    let (experiment, run) = server.place().await;
     for (name, auc, dataset) in [("a", 0.7, "census"), ("b", 0.9, "census"), ("c", 0.8, "other")] {
         let id = server
             .logged_model(json!({

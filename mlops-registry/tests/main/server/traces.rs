@@ -58,7 +58,7 @@ impl Server {
 #[tokio::test]
 async fn a_trace_is_told_and_found() {
     let server = Server::new().await;
-    let (experiment, run) = server.experiment_and_run().await;
+    let (experiment, run) = server.place().await;
     for (number, state) in [(1, "OK"), (2, "ERROR"), (3, "IN_PROGRESS")] {
         let (status, made) =
             server.post("/mlflow/traces", started(&experiment, number, state)).await;
@@ -107,7 +107,7 @@ async fn a_trace_is_told_and_found() {
 #[tokio::test]
 async fn spans_come_back_as_clients_read_them() {
     let server = Server::new().await;
-    let (experiment, _) = server.experiment_and_run().await;
+    let (experiment, _) = server.place().await;
     let spans = vec![span(5, 2, Some(1)), span(5, 1, None)];
     assert_eq!(server.log_spans(&experiment, spans).await, 200);
     let id = format!("tr-{:032x}", 5);
@@ -141,7 +141,7 @@ async fn spans_come_back_as_clients_read_them() {
 #[tokio::test]
 async fn old_clients_tell_traces_in_parts() {
     let server = Server::new().await;
-    let (experiment, _) = server.experiment_and_run().await;
+    let (experiment, _) = server.place().await;
     let pair = |key: &str, value: &str| json!([{ "key": key, "value": value }]);
     let body = json!({
         "experiment_id": experiment, "timestamp_ms": 1_577_836_800_000_i64,
