@@ -24,8 +24,8 @@ from mlflow_wire import Session, searched  # noqa: E402
 
 OUT = ROOT / "mlops-registry/tests/data/mlflow_filters.json"
 SEED = 3
-# Of each list: accepted filters of one condition, and of several.
-SINGLE, JOINED = 110, 40
+# Of each list: filters of one condition that are asked, accepted ones kept, and several joined.
+ASKED, SINGLE, JOINED = 420, 110, 40
 
 
 def singles(words):
@@ -53,7 +53,7 @@ def chosen(session, name, shuffle):
     pool = singles(LISTS[name])
     shuffle.shuffle(pool)
     good, empty, bad = [], [], []
-    for text in pool:
+    for text in pool[:ASKED]:
         case = ask(session, name, text)
         (bad if "error" in case else good if case["found"] else empty).append(case)
     kept = good[:SINGLE] + empty[: SINGLE // 5]
@@ -63,7 +63,7 @@ def chosen(session, name, shuffle):
     whole = [ask(session, name, text) for text in WHOLE]
     orders = [ask(session, name, "", order) for order in ORDERS[name]]
     both = [ask(session, name, shuffle.choice(texts[0]), order)
-            for order, ordered in zip(ORDERS[name], orders) if "error" not in ordered]
+            for order, ordered in zip(ORDERS[name], orders, strict=True) if "error" not in ordered]
     return kept + refused + more + whole + orders + both
 
 
@@ -78,10 +78,13 @@ def main():
         return population, [case for name in LISTS for case in chosen(session, name, shuffle)]
 
     if len(sys.argv) > 1:
-        population, cases = record(sys.argv[1])
+        written(*record(sys.argv[1]))
     else:
         with real_server() as url:
-            population, cases = record(url)
+            written(*record(url))
+
+
+def written(population, cases):
     seen = {}
     for case in cases:
         seen.setdefault((case["list"], case["filter"], str(case.get("order_by"))), case)

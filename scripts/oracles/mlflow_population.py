@@ -21,7 +21,7 @@ def pairs(of):
 
 
 def experiments():
-    for i, (name, tags) in enumerate(zip(NAMES, TAGS)):
+    for i, (name, tags) in enumerate(zip(NAMES, TAGS, strict=True)):
         yield post(f"experiment {i}", "experiments/create", {"name": name, "tags": pairs(tags)},
                    **{f"e{i}": "experiment_id"})
         yield get(f"experiment {i} as made", "experiments/get", {"experiment_id": "${e%d}" % i},

@@ -166,7 +166,10 @@ def artifacts(peer):
         mlflow.log_artifact(folder / "deep/three.bin", "one")
         mlflow.log_artifacts(folder, "all")
         run_id = run.info.run_id
-        names = lambda path=None: {(f.path, f.is_dir) for f in peer.client.list_artifacts(run_id, path)}
+
+        def names(path=None):
+            return {(f.path, f.is_dir) for f in peer.client.list_artifacts(run_id, path)}
+
         same(names(), {("data", True), ("notes.txt", False), ("one", True), ("all", True)})
         same(names("all"), {("all/deep", True), ("all/two words é.txt", False), ("all/empty", False)})
         same(names("nothing"), set())
