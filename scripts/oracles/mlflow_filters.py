@@ -30,7 +30,8 @@ ASKED, SINGLE, JOINED = 420, 110, 40
 
 def singles(words):
     """One condition each: every key with every comparison that its kind of key is asked with."""
-    return [f"{key} {test}".strip() for keys, tests in words for key, test in itertools.product(keys, tests)]
+    return [f"{key} {test}".strip() for keys, tests in words for key,
+            test in itertools.product(keys, tests)]
 
 
 def joined(good, bad, shuffle):
@@ -90,7 +91,8 @@ def written(population, cases):
         seen.setdefault((case["list"], case["filter"], str(case.get("order_by"))), case)
     cases = list(seen.values())
     about = "recorded by scripts/oracles/mlflow_filters.py, which says what the fields mean"
-    write_json(OUT, {"about": about, "server": "mlflow 3.17.2, SQLite", "population": population, "cases": cases})
+    write_json(OUT, {"about": about, "server": "mlflow 3.17.2, SQLite", "population": population,
+                     "cases": cases})
     accepted = sum("found" in case for case in cases)
     print(f"{len(cases)} cases, {accepted} accepted; {OUT.stat().st_size:,} bytes")
 

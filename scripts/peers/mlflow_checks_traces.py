@@ -94,7 +94,8 @@ def assessed(peer):
     outer(2)
     trace = waited(lambda: peer.client.search_traces(**places(peer, experiment)))[0]
     try:
-        mlflow.log_feedback(trace_id=trace.info.trace_id, name="good", value=True, rationale="it is")
+        mlflow.log_feedback(trace_id=trace.info.trace_id, name="good", value=True,
+                            rationale="it is")
     except MlflowException as error:
         if error.error_code != "NOT_IMPLEMENTED":
             raise

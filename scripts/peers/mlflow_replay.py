@@ -104,7 +104,8 @@ def report(rows, allowed):
             fine += 1
             continue
         wrong.append({"case": name, "place": place, "wanted": wanted, "given": given})
-        print(f"DIFFERS {name}: {place}\n    wanted {shown(wanted)}\n    given  {shown(given)}", flush=True)
+        print(f"DIFFERS {name}: {place}\n    wanted {shown(wanted)}\n    given  {shown(given)}",
+              flush=True)
     return wrong, fine
 
 

@@ -214,18 +214,21 @@ def searched(session, case):
     place = {"experiment_ids": ["${e0}"]}
     if case["list"] in ("models", "versions"):
         route = "registered-models" if case["list"] == "models" else "model-versions"
-        pairs = [(key, one) for key, value in part.items() for one in (value if isinstance(value, list) else [value])]
+        pairs = [(key, one) for key, value in part.items() for one in (value if isinstance(value,
+                                                                                           list) else [value])]
         request = {"method": "GET", "path": f"/api/2.0/mlflow/{route}/search", "query": pairs}
     elif case["list"] == "experiments":
         request = {"method": "POST", "path": "/api/2.0/mlflow/experiments/search", "json": part}
     else:
         route = "runs" if case["list"] == "runs" else "logged-models"
-        request = {"method": "POST", "path": f"/api/2.0/mlflow/{route}/search", "json": {**place, **part}}
+        request = {"method": "POST", "path": f"/api/2.0/mlflow/{route}/search",
+                   "json": {**place, **part}}
     status, headers, body = session._send(request)
     answer = parsed(headers, body)
     if status != 200:
         return {"error": f"{status} {answer.get('error_code', 'of another kind')}"}
-    return {"found": [named(session, one) for value in answer.values() if isinstance(value, list) for one in value]}
+    return {"found": [named(session, one) for value in answer.values() if isinstance(value,
+                                                                                     list) for one in value]}
 
 
 def named(session, one):
