@@ -46,7 +46,7 @@ METRICS = group(
     metric("then a number after NaN", key="nan", value=1.0, step=0),
     metric("by run_uuid", run_id=None, run_uuid="${m}", key="uuid"),
     metric("with a model and a dataset", key="linked", dataset_name="d", dataset_digest="1"),
-    mistakes("runs/log-metric", METRIC,
+    mistakes("runs/log-metric", {**METRIC, "run_id": "${n}", "key": "odd"},
              {"run_id": ["0123456789abcdef0123456789abcdef"],
               "key": ["", 5, "${k*251}", "a/../b", "a\tb"], "value": ["high", None, True, [1]],
               "timestamp": ["now", None, 1.5], "step": ["one", 1.5]},

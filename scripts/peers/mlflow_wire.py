@@ -23,8 +23,8 @@ Normalised is: captured values are `${variable}` again, named by the first varia
 of experiments, only as a value of experiment_id and behind `mlflow-artifacts:/`); other ids of 32
 hexadecimal digits (but not those that cases send, with sixteen zeros) and other experiments but 0
 are `${id}`; times of now `${time}`; page tokens
-`${token}`; strings of more than 200 characters `${chars:N}`; lists of tags, params, aliases and
-datasets, and the metrics of a run's data, are sorted by their JSON text. Of an error's message only
+`${token}`; strings of more than 200 characters `${chars:N}`; lists of tags, params, aliases,
+datasets, inputs and outputs, and the metrics of a run's data, are sorted by their JSON text. Of an error's message only
 the parameter that it names is kept, as "missing" or "invalid". Numbers are compared as numbers: 1
 is 1.0; a bare NaN, which is no JSON, is "NaN". A page of HTML is {"page": true}, an
 error of FastAPI's own {"detail": true}.
@@ -42,7 +42,8 @@ import urllib.parse
 
 # What a client reads of an answer with a file.
 HEADERS = ("content-type", "content-disposition", "x-content-type-options")
-SORTED = ("tags", "params", "aliases", "dataset_inputs", "model_inputs", "dataset_summaries")
+SORTED = ("tags", "params", "aliases", "dataset_inputs", "model_inputs", "model_outputs",
+          "dataset_summaries")
 LONG = 200
 # Milliseconds: what is later was not sent by a case, which all use small times.
 NOW = 1_600_000_000_000
