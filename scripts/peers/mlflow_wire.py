@@ -22,12 +22,12 @@ Normalised is: captured values are `${variable}` again, named by the first varia
 (values of eight characters or more wherever they occur in a string; shorter ones, which are numbers
 of experiments, only as a value of experiment_id and behind `mlflow-artifacts:/`); other ids of 32
 hexadecimal digits (but not those that cases send, with sixteen zeros) and other experiments but 0
-are `${id}`; times of now `${time}`; page tokens
-`${token}`; strings of more than 200 characters `${chars:N}`; lists of tags, params, aliases,
-datasets, inputs and outputs, and the metrics of a run's data, are sorted by their JSON text. Of an error's message only
-the parameter that it names is kept, as "missing" or "invalid". Numbers are compared as numbers: 1
-is 1.0; a bare NaN, which is no JSON, is "NaN". A page of HTML is {"page": true}, an
-error of FastAPI's own {"detail": true}.
+are `${id}`; times of now `${time}`; page tokens `${token}`; strings of more than 200 characters
+`${chars:N}`; lists of tags, params, aliases, datasets, inputs and outputs, and the metrics of a
+run's data, are sorted by their JSON text with sorted keys (both sides are, so any order of them is
+equal). Of an error's message only the parameter that it names is kept, as "missing" or "invalid".
+Numbers are compared as numbers: 1 is 1.0; a bare NaN, which is no JSON, is "NaN". A page of HTML is
+{"page": true}, an error of FastAPI's own {"detail": true}.
 
 Who replays waits two milliseconds after each request that is not a GET, so that no two records
 are of one millisecond, and starts with an empty server.
