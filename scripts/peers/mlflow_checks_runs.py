@@ -216,7 +216,10 @@ def updates(peer):
     run = peer.client.create_run(peer.experiment("updates"), run_name="old").info.run_id
     peer.client.update_run(run, name="new")
     same(peer.client.get_run(run).data.tags["mlflow.runName"], "new")
-    for status in ("SCHEDULED", "RUNNING", "FAILED", "KILLED", "FINISHED"):
+    for status in ("SCHEDULED", "RUNNING"):
+        peer.client.update_run(run, status)
+        same(peer.client.get_run(run).info.status, status)
+    for status in ("FAILED", "KILLED", "FINISHED"):
         peer.client.set_terminated(run, status, end_time=5000)
         given = peer.client.get_run(run).info
         same((given.status, given.end_time), (status, 5000))
