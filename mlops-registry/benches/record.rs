@@ -161,9 +161,9 @@ async fn latency() {
     }
     let (mut grows, mut stays, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..20 {
-        let (grown, stayed) = bare(home.folder.path(), 100);
-        grows.extend(grown);
-        stays.extend(stayed);
+        let (one, other) = bare(home.folder.path(), 100);
+        grows.extend(one);
+        stays.extend(other);
         for step in 0..100 {
             let batch = batch(&names, 1, 2000 + 100 * turn + step);
             timed(&mut ours, home.store.log_batch(&run, batch)).await.unwrap();
@@ -237,7 +237,11 @@ fn size(home: &Home, points: i64) {
     let (file, log) = (size("mlops.db") as f64, size("mlops.db-wal") as f64);
     print(
         "",
-        &format!("{:.1} bytes a point and {:.0} MiB of log", file / points as f64, log / 1048576.0),
+        &format!(
+            "{:.1} bytes a point and {:.0} MiB of log",
+            file / points as f64,
+            log / 1_048_576.0
+        ),
     );
 }
 

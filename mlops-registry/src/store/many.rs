@@ -1,9 +1,12 @@
 //! Statements for many rows at once. Their texts come in few lengths, so that they are found prepared.
 
-use super::connection::{Connection, Value, placeholders};
+use super::connection::{Connection, Value};
+use std::fmt::Write as _;
 
-/// How many rows, or names, one statement takes at most.
-const MOST: usize = 64;
+/// How many rows one statement takes at most: SQLite looks for each placeholder among all of them.
+const ROWS: usize = 16;
+/// How many names.
+const NAMES: usize = 64;
 
 /// Adds rows of so many values each, by the next statement: `insert … values`, the rows, then the rest.
 pub(super) fn insert(
@@ -13,20 +16,34 @@ pub(super) fn insert(
     mut values: Vec<Value>,
 ) {
     while !values.is_empty() {
-        // Powers of two: seven texts, and at most six statements for what one of 64 does not take.
+        // Powers of two: five texts, and at most four statements for what one of 16 does not take.
         let left = values.len() / width;
-        let rows = if left >= MOST { MOST } else { 1 << left.ilog2() };
+        let rows = if left >= ROWS { ROWS } else { 1 << left.ilog2() };
         let after = values.split_off(rows * width);
         let own = std::mem::replace(&mut values, after);
-        let row = |row: usize| format!("({})", placeholders(1 + row * width, width));
-        let all: Vec<String> = (0..rows).map(row).collect();
-        db.later(format!("{head} {} {rest}", all.join(", ")), own);
+        let mut text = String::with_capacity(head.len() + rest.len() + 6 * own.len());
+        text.push_str(head);
+        for number in 1..=own.len() {
+            let (first, last) = (number % width == 1 || width == 1, number % width == 0);
+            let before = if !first {
+                ", "
+            } else if number == 1 {
+                " ("
+            } else {
+                ", ("
+            };
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{before}${number}{}", if last { ")" } else { "" });
+        }
+        text.push(' ');
+        text.push_str(rest);
+        db.later(text, own);
     }
 }
 
 /// Names for lists `in (…)`: pieces of few lengths, filled up with their last name.
 pub(super) fn lists<T: Copy>(names: &[T]) -> impl Iterator<Item = Vec<T>> {
-    names.chunks(MOST).map(|some| {
+    names.chunks(NAMES).map(|some| {
         let mut list = some.to_vec();
         if let Some(last) = some.last() {
             list.resize(some.len().next_power_of_two(), *last);

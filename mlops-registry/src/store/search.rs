@@ -105,14 +105,22 @@ impl Query {
     }
 
     fn filter(&mut self, filter: &Filter) -> Result<()> {
+        let exact = |condition: &Condition| {
+            matches!(condition.key, Key::Param(_) | Key::Tag(_))
+                && matches!(condition.test, Test::Equals { not: false, .. })
+        };
+        // A text that is named exactly is where to begin, not a range of numbers: a database that has
+        // counted nothing thinks that a range is short. It takes no index for what has a sign.
+        let sign = if filter.conditions().iter().any(exact) { "+" } else { "" };
         for Condition { key, test, .. } in filter.conditions() {
-            let condition = self.condition(key, test)?;
+            let condition = self.condition(key, test, sign)?;
             self.conditions.push(condition);
         }
         Ok(())
     }
 
-    fn condition(&mut self, key: &Key, test: &Test) -> Result<String> {
+    fn condition(&mut self, key: &Key, test: &Test, sign: &str) -> Result<String> {
+        let part = format!("test{}", self.joins.len());
         let (rows, column) = match key {
             Key::Attribute(attribute) => {
                 return match attribute_column(self.list, *attribute) {
@@ -122,30 +130,37 @@ impl Query {
                 };
             }
             Key::Metric(name) => {
-                let name = self.bind(name);
-                let rows =
-                    format!("metric_series part where part.run = item.id and part.metric = {name}");
-                (rows, "part.number")
+                let own = format!("{part}.run = item.id and {part}.metric = {}", self.bind(name));
+                (("metric_series", own), format!("{sign}{part}.number"))
             }
-            Key::Param(name) => (self.tag_rows(tags::PARAM, name), "part.value"),
-            Key::Tag(name) => (self.tag_rows(tag_table(self.list), name), "part.value"),
+            Key::Param(name) => (self.tag_rows(tags::PARAM, &part, name), format!("{part}.value")),
+            Key::Tag(name) => {
+                (self.tag_rows(tag_table(self.list), &part, name), format!("{part}.value"))
+            }
             Key::Dataset(field) => {
-                let rows = "run_inputs part where part.run = item.id".to_owned();
-                (rows, dataset_column(*field))
+                let own = format!("{part}.run = item.id");
+                (("run_inputs", own), format!("{part}.{}", dataset_column(*field)))
             }
             _ => return Err(unknown()),
         };
+        let (table, own) = rows;
         if let Test::Null { not } = test {
             let word = if *not { "" } else { "not " };
-            return Ok(format!("{word}exists (select 1 from {rows})"));
+            return Ok(format!("{word}exists (select 1 from {table} {part} where {own})"));
         }
-        let holds = self.holds(column, test)?;
-        Ok(format!("exists (select 1 from {rows} and {holds})"))
+        let holds = self.holds(&column, test)?;
+        if matches!(key, Key::Dataset(_)) {
+            // There may be several.
+            return Ok(format!("exists (select 1 from {table} {part} where {own} and {holds})"));
+        }
+        // There is at most one such row: joined, the database may begin with it.
+        self.joins.push(format!("join {table} {part} on {own}"));
+        Ok(holds)
     }
 
-    fn tag_rows(&mut self, table: TagTable, key: &str) -> String {
-        let (name, owner, key) = (table.name, table.owner, self.bind(key));
-        format!("{name} part where part.{owner} = item.id and part.key = {key}")
+    fn tag_rows(&mut self, table: TagTable, part: &str, key: &str) -> (&'static str, String) {
+        let (owner, key) = (table.owner, self.bind(key));
+        (table.name, format!("{part}.{owner} = item.id and {part}.key = {key}"))
     }
 
     fn attribute(&mut self, attribute: Attribute, column: &str, test: &Test) -> Result<String> {
@@ -166,7 +181,8 @@ impl Query {
         Ok(match test {
             Test::Number(comparison, number) => {
                 let (sign, bound) = (comparison.as_str(), self.bind(*number));
-                if *comparison == Comparison::NotEqual && column == "part.number" {
+                let metric = column.trim_start_matches('+').starts_with("test");
+                if *comparison == Comparison::NotEqual && metric {
                     format!("({column} is null or {column} {sign} {bound})")
                 } else {
                     format!("{column} {sign} {bound}")
@@ -320,9 +336,9 @@ fn attribute_column(list: List, attribute: Attribute) -> Option<&'static str> {
 
 fn dataset_column(field: DatasetField) -> &'static str {
     match field {
-        DatasetField::Digest => "part.digest",
-        DatasetField::Context => "part.context",
-        _ => "part.name",
+        DatasetField::Digest => "digest",
+        DatasetField::Context => "context",
+        _ => "name",
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::story::{Home, open};
 use mlops_core::{
     RunId, Timestamp, Tracker,
+    page::Search,
     tracker::{Batch, Metric, MetricPoint, MetricQuery},
 };
 use mlops_registry::{SqliteStore, store::segment};
@@ -79,7 +80,7 @@ proptest! {
             }
             // Again, in another place.
             log(&home.store, run, batches[again.index(batches.len())].clone()).await;
-            let latest = home.store.runs(Default::default()).await.unwrap().items.remove(0).metrics;
+            let latest = home.store.runs(Search::new()).await.unwrap().items.remove(0).metrics;
             let wanted = wanted(&batches);
             assert_eq!(latest.len(), wanted.len());
             for (name, points) in wanted {
@@ -116,8 +117,14 @@ async fn check_bulk(store: &SqliteStore, run: RunId, name: &str, most: usize, al
 async fn a_long_row_of_single_points_stays_small() {
     let home = Home::new().await;
     let run = home.run("single").await.id;
-    let point =
-        |step: i64| Metric::new("loss", 1.0 / (step + 1) as f64, step, Timestamp::default());
+    let point = |step: i64| {
+        Metric::new(
+            "loss",
+            1.0 / f64::from(i32::try_from(step).unwrap() + 1),
+            step,
+            Timestamp::default(),
+        )
+    };
     let tasks = (0..20_000_i64).step_by(100).map(|first| {
         let store = home.store.clone();
         tokio::spawn(async move {

@@ -91,22 +91,26 @@ fn put_signed(into: &mut Vec<u8>, number: i64) {
 }
 
 pub(super) fn put_ints(into: &mut Vec<u8>, numbers: &[i64]) {
-    let thousands = numbers.iter().all(|number| number % 1000 == 0);
-    let (unit, mark) = if thousands { (1000, THOUSANDS) } else { (1, 0) };
-    let scaled = |at: usize| numbers[at] / unit;
-    let difference = |at: usize| scaled(at).wrapping_sub(scaled(at - 1));
-    let even = (2..numbers.len()).all(|at| difference(at) == difference(1));
+    if !numbers.is_empty() && numbers.iter().all(|number| number % 1000 == 0) {
+        let scaled: Vec<_> = numbers.iter().map(|number| number / 1000).collect();
+        put_scaled(into, &scaled, THOUSANDS);
+    } else {
+        put_scaled(into, numbers, 0);
+    }
+}
+
+fn put_scaled(into: &mut Vec<u8>, numbers: &[i64], mark: u8) {
+    let differences = || numbers.windows(2).map(|two| two[1].wrapping_sub(two[0]));
+    let first = differences().next();
+    let even = differences().all(|own| Some(own) == first);
     into.push(mark + if even { EVEN } else { CHANGES });
-    if !numbers.is_empty() {
-        put_signed(into, scaled(0));
+    if let Some(number) = numbers.first() {
+        put_signed(into, *number);
     }
-    if numbers.len() > 1 {
-        put_signed(into, difference(1));
-    }
+    let Some(mut before) = first else { return };
+    put_signed(into, before);
     if !even {
-        let mut before = difference(1);
-        for at in 2..numbers.len() {
-            let own = difference(at);
+        for own in differences().skip(1) {
             put_signed(into, own.wrapping_sub(before));
             before = own;
         }

@@ -80,13 +80,12 @@ pub(in crate::store) async fn find(
         let mut values = vec![run.clone(), now.into()];
         values.extend(list.iter().map(|name| Value::from(*name)));
         for row in db.rows(statement(list.len()), &values).await? {
-            let found = match &mut found {
-                Some(found) => found,
-                None => {
-                    let lifecycle = case(&row.text(0)?)?;
-                    let series = HashMap::with_capacity(metrics.len());
-                    found.insert(Found { lifecycle, due: row.int(1)? > 0, series })
-                }
+            let found = if let Some(found) = &mut found {
+                found
+            } else {
+                let lifecycle = case(&row.text(0)?)?;
+                let series = HashMap::with_capacity(metrics.len());
+                found.insert(Found { lifecycle, due: row.int(1)? > 0, series })
             };
             if let Some(name) = row.optional_text(2)? {
                 let thing = || thing(run, &name);
