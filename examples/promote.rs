@@ -1,6 +1,8 @@
 //! A model on its way to production: measured, judged by gates, promoted, taken back, with reasons that stay.
 //! `cargo run --example promote`
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use mlops::model::PackageBuilder;
 use mlops::registry::{AliasMove, CreateVersion, Gate, HistoryQuery, ModelUri, RegistryExt};
 use mlops::store::{MetricGate, SqliteStore, StoreConfig};
@@ -48,7 +50,9 @@ async fn main() -> Result<()> {
             AliasMove::Moved { .. } => println!("{version} is the champion"),
             AliasMove::Refused { unmet } => {
                 println!("{version} is not, for");
-                unmet.iter().for_each(|condition| println!("  - {condition}"));
+                for condition in unmet {
+                    println!("  - {condition}");
+                }
             }
             other => println!("{version} waits: {other:?}"),
         }

@@ -1,6 +1,8 @@
 //! Tracking: what was tried, with what data and settings, and what came of it.
 //! Writes `target/track/mlops.db`; a second start adds to it. `cargo run --example track`
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use mlops::page::Search;
 use mlops::store::{SqliteStore, StoreConfig};
 use mlops::tracker::{DatasetInput, MetricsLayer, RunOptions, TrackerExt};
