@@ -62,11 +62,11 @@ fn span(own: &Value) -> Option<ProtoSpan> {
 }
 
 fn pairs(of: &Value) -> Option<Vec<KeyValue>> {
-    each(of, "attributes", pair)
+    each(of, "attributes", |own| Some(pair(own)))
 }
 
-fn pair(own: &Value) -> Option<KeyValue> {
-    Some(KeyValue { key: text(own, "key"), value: own.get("value").and_then(any) })
+fn pair(own: &Value) -> KeyValue {
+    KeyValue { key: text(own, "key"), value: own.get("value").and_then(any) }
 }
 
 fn any(own: &Value) -> Option<AnyValue> {
@@ -78,7 +78,9 @@ fn any(own: &Value) -> Option<AnyValue> {
         "doubleValue" => Any::Double(value.as_f64().or_else(|| value.as_str()?.parse().ok())?),
         "bytesValue" => Any::Bytes(STANDARD.decode(value.as_str()?).ok()?),
         "arrayValue" => Any::Array(ArrayValue { values: each(value, "values", any)? }),
-        "kvlistValue" => Any::List(KeyValueList { values: each(value, "values", pair)? }),
+        "kvlistValue" => {
+            Any::List(KeyValueList { values: each(value, "values", |own| Some(pair(own)))? })
+        }
         _ => return None,
     };
     Some(AnyValue { value: Some(value) })
