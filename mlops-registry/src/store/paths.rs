@@ -23,6 +23,7 @@ use mlops_core::{
 use std::{collections::BTreeMap, fmt, pin::pin, sync::Arc};
 
 /// What has bytes under paths.
+#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only the server has the others"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     Run(RunId),
@@ -263,6 +264,7 @@ async fn tree(
 
 /// Forgets a file, or everything below a folder; gives how many files that were. The bytes stay until
 /// the garbage is collected. Also of what is deleted: its clean-up begins like this.
+#[cfg(feature = "http")]
 pub(crate) async fn remove(tx: &mut Tx<'_>, owner: &Owner, path: &ArtifactPath) -> Result<u64> {
     owner.known(tx.db).await?;
     let (first, after) = within(path);
