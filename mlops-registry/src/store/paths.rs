@@ -37,6 +37,7 @@ pub(crate) fn in_version(path: &ArtifactPath) -> Option<(Owner, ArtifactPath)> {
 }
 
 /// What has bytes under paths.
+#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only the server has the others"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     Run(RunId),
@@ -300,6 +301,7 @@ async fn tree(
 
 /// Forgets a file, or everything below a folder; gives how many files that were. The bytes stay until
 /// the garbage is collected. Also of what is deleted: its clean-up begins like this.
+#[cfg(feature = "http")]
 pub(crate) async fn remove(tx: &mut Tx<'_>, owner: &Owner, path: &ArtifactPath) -> Result<u64> {
     owner.may_change()?;
     owner.known(tx.db).await?;

@@ -43,9 +43,8 @@ async fn an_upload_that_stalls_is_given_up() {
 
 #[tokio::test]
 async fn an_upload_that_stalls_keeps_nobody_waiting() {
-    let config = StoreConfig::default()
-        .with_transfers(1_usize)
-        .with_stalled_after(Duration::from_secs(3600));
+    let config =
+        StoreConfig::default().with_transfers(1_usize).with_stalled_after(Duration::from_hours(1));
     let (store, run, _folder) = store(config).await;
     let (a, b) = (path("a"), path("b"));
     let mut slow = pin!(store.write_artifact(&run, &a, stalled()));
@@ -62,7 +61,7 @@ async fn an_upload_that_stalls_keeps_nobody_waiting() {
 #[tokio::test]
 async fn an_upload_ends_with_its_caller() {
     let config =
-        StoreConfig::default().with_uploads(1_usize).with_stalled_after(Duration::from_secs(3600));
+        StoreConfig::default().with_uploads(1_usize).with_stalled_after(Duration::from_hours(1));
     let (store, run, _folder) = store(config).await;
     for _ in 0..3 {
         let a = path("a");

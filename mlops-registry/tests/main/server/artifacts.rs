@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use futures_util::stream;
+use futures_util::{TryStreamExt, stream};
 use mlops_core::{Digest, Tracker, artifact::ArtifactPath};
 use mlops_registry::mlflow::server::ServerConfig;
 use proptest::prelude::*;
@@ -79,7 +79,9 @@ async fn a_file_goes_up_and_comes_down() {
     assert_eq!(head["content-length"], "8");
     // The same bytes are the run's for everybody else.
     let path = ArtifactPath::new("data/a b é.csv").unwrap();
-    server.store.read_artifact(&run.parse().unwrap(), &path).await.unwrap();
+    let read = server.store.read_artifact(&run.parse().unwrap(), &path).await.unwrap();
+    let read: Vec<_> = read.try_collect().await.unwrap();
+    assert_eq!(read.concat(), b"x,y\n1,2\n");
 }
 
 #[tokio::test]
