@@ -100,7 +100,8 @@ fn filters() -> Vec<Vec<u8>> {
 /// Segments, and what stands before their checksums.
 fn segments() -> Vec<Vec<u8>> {
     let stored = json("mlops-registry/tests/data/segments_v1.json");
-    let hex = stored["cases"].as_array().into_iter().flatten().filter_map(|case| case["hex"].as_str());
+    let hex =
+        stored["cases"].as_array().into_iter().flatten().filter_map(|case| case["hex"].as_str());
     let whole = hex.filter_map(|hex| {
         let byte = |at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
         (0..hex.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>()
