@@ -116,8 +116,10 @@ fn gates(own: &str) -> Vec<(String, String)> {
         let text = read(&path);
         let lines: Vec<&str> = text.lines().collect();
         for pair in lines.windows(2) {
-            let feature = pair[0].strip_prefix("#[cfg(feature = \"");
-            let Some(feature) = feature.and_then(|rest| rest.strip_suffix("\")]")) else {
+            // Of several features that each suffice the first stands for all.
+            let gate = pair[0].strip_prefix("#[cfg(any(").or(pair[0].strip_prefix("#[cfg("));
+            let feature = gate.and_then(|gate| gate.strip_prefix("feature = \""));
+            let Some(feature) = feature.and_then(|rest| rest.split('"').next()) else {
                 continue;
             };
             let module = pair[1].strip_prefix("pub ").unwrap_or(pair[1]).strip_prefix("mod ");
