@@ -17,6 +17,7 @@ mod many;
 mod metrics;
 mod migrate;
 mod models;
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only MLflow's clients ask for it"))]
 mod paths;
 #[cfg(feature = "http")]
 mod places;
@@ -27,12 +28,14 @@ mod relay;
 #[cfg(feature = "http")]
 mod run_models;
 mod runs;
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only MLflow's clients ask for it"))]
 mod search;
 mod session;
 #[cfg(feature = "http")]
 mod sources;
 #[cfg(feature = "http")]
 mod stages;
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only MLflow's clients ask for it"))]
 mod tags;
 mod thread;
 mod tokens;

@@ -73,7 +73,7 @@ async fn a_registry() -> Option<registry::Subject> {
     let Home { store, folder } = home().await?;
     let (path, packages) = (folder.path().to_owned(), folder.path().join("packages"));
     fs::create_dir(&packages).unwrap();
-    let subject = registry::Subject::new(store, packages);
+    let subject = registry::Subject::new(store.clone(), packages).with_tracker(store);
     let damaged = move |version: &mlops_core::registry::ModelVersion, file: &_| {
         damage(&path, version.manifest.get(file).unwrap());
     };
@@ -82,7 +82,8 @@ async fn a_registry() -> Option<registry::Subject> {
 
 async fn an_event_log() -> Option<event::Subject> {
     let Home { store, folder } = home().await?;
-    Some(event::Subject::new(store).keeping(folder))
+    let subject = event::Subject::new(store.clone()).keeping(folder);
+    Some(subject.with_acting_as(move |principal| store.acting_as(principal)))
 }
 
 /// Ends a check where there is no server.
