@@ -281,7 +281,7 @@ async fn our_clients_learn_what_a_version_is_made_of() {
     let uri = ModelUri::version(ModelName::new("risk").unwrap(), 1);
     let found = server.store.resolve(&uri).await.unwrap();
     assert_eq!(found.dataset, Some(mlops_core::Digest::of("rows")));
-    assert!(found.metrics["auc"] == 0.5 && found.metrics["worst"].is_nan());
+    assert!((found.metrics["auc"] - 0.5).abs() < 1e-12 && found.metrics["worst"].is_nan());
 
     let request = axum::http::Request::builder()
         .uri(format!("/api/2.0{VERSIONS}/get?name=risk&version=1"))

@@ -52,12 +52,10 @@ fn compare_in(key: &str, wanted: &Value, given: &Value, at: &str, out: &mut Vec<
 
 type Variables = [(String, Value)];
 
-pub(super) fn normalised(value: &Value, variables: &Variables, key: &str, above: &str) -> Value {
+pub(super) fn normalised(value: &Value, variables: &Variables, key: &str) -> Value {
     match value {
-        Value::Object(fields) => object(fields, variables, key),
-        Value::Array(items) => {
-            items.iter().map(|item| normalised(item, variables, key, above)).collect()
-        }
+        Value::Object(fields) => object(fields, variables),
+        Value::Array(items) => items.iter().map(|item| normalised(item, variables, key)).collect(),
         Value::String(own) => text(own, variables, key).into(),
         Value::Number(number) if number.as_i64().is_some_and(|number| number > NOW) => {
             let time = ["time", "created", "updated"].iter().any(|word| key.contains(word));
@@ -67,14 +65,14 @@ pub(super) fn normalised(value: &Value, variables: &Variables, key: &str, above:
     }
 }
 
-fn object(fields: &Map<String, Value>, variables: &Variables, key: &str) -> Value {
+fn object(fields: &Map<String, Value>, variables: &Variables) -> Value {
     if fields.len() == 1 && fields.contains_key("detail") {
         return json!({ "detail": true });
     }
     let error = fields.contains_key("error_code") && fields.contains_key("message");
     let mut shown = Map::new();
     for (name, value) in fields.iter().filter(|(name, _)| !error || *name != "message") {
-        shown.insert(name.clone(), normalised(value, variables, name, key));
+        shown.insert(name.clone(), normalised(value, variables, name));
     }
     if error && let Some((word, name)) = complaint(fields["message"].as_str().unwrap_or_default()) {
         shown.insert(word.to_owned(), name.into());

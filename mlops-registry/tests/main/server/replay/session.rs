@@ -39,7 +39,7 @@ impl Session {
                 None => self.variables.push((name.clone(), value)),
             }
         }
-        Ok((status.as_u16(), normal::normalised(&answer, &self.variables, "", "")))
+        Ok((status.as_u16(), normal::normalised(&answer, &self.variables, "")))
     }
 
     fn request(&self, case: &Case) -> Result<Request<Body>, String> {
