@@ -219,6 +219,7 @@ const VERSIONS: Words = &[
     ("source_path", Attribute::SourcePath),
     ("creation_time", Attribute::Created),
     ("creation_timestamp", Attribute::Created),
+    ("last_update_time", Attribute::Updated),
     ("last_updated_timestamp", Attribute::Updated),
 ];
 
@@ -333,4 +334,20 @@ fn dataset(name: &str) -> Result<DatasetField, String> {
     all.into_iter().find(|field| field.as_str() == name).ok_or_else(|| {
         format!("a dataset has no {:?}; it has name, digest, context", shortened(name))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a key prints is a word of its list: a filter must read as it was printed.
+    #[test]
+    fn every_list_knows_the_words_it_prints() {
+        let lists = [List::Runs, List::Experiments, List::Models];
+        for list in lists.into_iter().chain([List::Versions, List::LoggedModels, List::Traces]) {
+            for (_, attribute) in list.words() {
+                assert_eq!(list.attribute(attribute.as_str()), Ok(Key::Attribute(*attribute)));
+            }
+        }
+    }
 }
