@@ -4,6 +4,12 @@
 
 #[path = "main/artifacts.rs"]
 mod artifacts;
+#[cfg(feature = "http")]
+#[path = "main/auth.rs"]
+mod auth;
+#[cfg(feature = "sqlite")]
+#[path = "main/backup.rs"]
+mod backup;
 #[cfg(feature = "sqlite")]
 #[path = "main/conformance.rs"]
 mod conformance;
@@ -15,6 +21,9 @@ mod durability;
 mod events;
 #[path = "main/gates.rs"]
 mod gates;
+#[cfg(feature = "sqlite")]
+#[path = "main/gc.rs"]
+mod gc;
 #[cfg(feature = "sqlite")]
 #[path = "main/hosts.rs"]
 mod hosts;

@@ -1,6 +1,7 @@
 //! The record in one SQLite database: tracker, registry and event log behind the family's traits.
 
 mod aliases;
+mod backup;
 mod batch;
 mod config;
 mod connection;
@@ -9,12 +10,18 @@ mod event_log;
 mod events;
 mod experiments;
 mod follow;
+mod garbage;
+mod import;
 mod logged_models;
 mod migrate;
 mod models;
 mod paths;
+#[cfg(feature = "http")]
+pub(crate) mod principals;
+mod purge;
 mod registry;
 mod relay;
+mod restore;
 mod runs;
 mod search;
 mod session;
@@ -26,8 +33,13 @@ mod tracker;
 mod versions;
 mod words;
 
+pub use backup::{BackedUp, BackupNote, Progress};
 pub use config::StoreConfig;
+pub use garbage::{Collected, GcOptions};
+pub use import::{ImportOptions, ImportSource, Imported, NotTaken};
 pub use migrate::Migrated;
+#[cfg(feature = "http")]
+pub use principals::{Role, SHORTEST_PASSWORD, Token, User};
 
 use crate::{ArtifactStore, disk};
 use connection::Connection;
@@ -35,6 +47,7 @@ use mlops_core::{Clock, Principal, Result};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 use thread::StoreThread;
 use tokio::sync::Semaphore;
@@ -61,6 +74,9 @@ struct Shared {
     /// How many artifacts may be written at the same time.
     transfers: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
+    /// The database's file, for those who open it beside the thread.
+    path: PathBuf,
+    busy_timeout: Duration,
 }
 
 impl SqliteStore {
@@ -73,10 +89,12 @@ impl SqliteStore {
         let path = path.into();
         let folder = folder(&path);
         let artifacts = config.artifacts.clone().unwrap_or_else(|| folder.join("artifacts"));
-        let thread = StoreThread::start(path, &config).await?;
+        let thread = StoreThread::start(path.clone(), &config).await?;
         let artifacts = thread.task(async { ArtifactStore::open_dir(artifacts).await }).await?;
         let transfers = Arc::new(Semaphore::new(config.transfers.max(1)));
-        let shared = Arc::new(Shared { thread, artifacts, transfers, clock: config.clock });
+        let (clock, busy_timeout) = (config.clock, config.busy_timeout);
+        let shared = Shared { thread, artifacts, transfers, clock, path, busy_timeout };
+        let shared = Arc::new(shared);
         Ok(Self { shared, actor: Principal::host() })
     }
 

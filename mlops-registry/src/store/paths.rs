@@ -101,7 +101,12 @@ pub(crate) async fn write(
     // The body is polled here, where it comes from; the bytes are written on the store's thread.
     let ((), artifact) = join(sending.pump(body), put).await;
     let artifact = artifact.context(|| path.to_string())?;
-    let enter = async move |tx: &mut Tx<'_>| enter(tx, &owner, &path, artifact).await;
+    let artifacts = shared.artifacts.clone();
+    let enter = async move |tx: &mut Tx<'_>| {
+        // The collector of garbage, who writes too, waits for this; or was here before the bytes were.
+        artifacts.present(&artifact).await?;
+        enter(tx, &owner, &path, artifact).await
+    };
     shared.thread.write(&store.actor, enter).await?;
     Ok(artifact)
 }

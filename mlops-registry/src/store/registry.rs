@@ -55,8 +55,12 @@ impl Registry for SqliteStore {
         });
         // Bytes first: a version never refers to what is not on the disk.
         let package = stored.await?;
+        let artifacts = self.shared.artifacts.clone();
         thread
             .write(&self.actor, async move |tx| {
+                for (_, artifact) in package.manifest().iter() {
+                    artifacts.present(artifact).await?;
+                }
                 versions::create(tx, new, versions::Content::from(&package)).await
             })
             .await
