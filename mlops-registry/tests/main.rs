@@ -28,6 +28,9 @@ mod gc;
 #[path = "main/hosts.rs"]
 mod hosts;
 #[cfg(feature = "sqlite")]
+#[path = "main/import.rs"]
+mod import;
+#[cfg(feature = "sqlite")]
 #[path = "main/processes.rs"]
 mod processes;
 #[cfg(feature = "sqlite")]

@@ -7,7 +7,10 @@
 
 use super::{ArtifactStore, blocking, failed, layout};
 use futures_util::TryStreamExt;
-use mlops_core::{Clock, Digest, Error, Result, SystemClock, Timestamp, artifact::ArtifactRef};
+use mlops_core::{
+    Clock, Digest, Error, Result, SystemClock, Timestamp,
+    artifact::{ArtifactRef, Manifest},
+};
 use object_store::{ObjectStoreExt, path::Path as ObjectPath};
 use std::{
     fs::{self, File},
@@ -67,6 +70,14 @@ impl ArtifactStore {
         }
         let text = format!("{}: was removed while it was stored: store it again", artifact.digest);
         Err(Error::unavailable(text))
+    }
+
+    /// Refuses bytes of which any are not there.
+    pub(crate) async fn all_present(&self, manifest: &Manifest) -> Result<()> {
+        for (_, artifact) in manifest.iter() {
+            self.present(artifact).await?;
+        }
+        Ok(())
     }
 
     /// Notes that an object which is there is of use now; whether it is there.

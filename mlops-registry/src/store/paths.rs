@@ -103,9 +103,9 @@ pub(crate) async fn write(
     let artifact = artifact.context(|| path.to_string())?;
     let artifacts = shared.artifacts.clone();
     let enter = async move |tx: &mut Tx<'_>| {
-        // The collector of garbage, who writes too, waits for this; or was here before the bytes were.
-        artifacts.present(&artifact).await?;
-        enter(tx, &owner, &path, artifact).await
+        enter(tx, &owner, &path, artifact).await?;
+        // Last, when the turn to write is taken: the collector of garbage has been here, or waits.
+        artifacts.present(&artifact).await
     };
     shared.thread.write(&store.actor, enter).await?;
     Ok(artifact)

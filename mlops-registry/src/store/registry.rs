@@ -58,10 +58,11 @@ impl Registry for SqliteStore {
         let artifacts = self.shared.artifacts.clone();
         thread
             .write(&self.actor, async move |tx| {
-                for (_, artifact) in package.manifest().iter() {
-                    artifacts.present(artifact).await?;
-                }
-                versions::create(tx, new, versions::Content::from(&package)).await
+                let content = versions::Content::from(&package);
+                let version = versions::create(tx, new, content).await?;
+                // Last, when the turn to write is taken: the collector of garbage has been here, or waits.
+                artifacts.all_present(&version.manifest).await?;
+                Ok(version)
             })
             .await
     }

@@ -8,6 +8,7 @@ mod doctor;
 mod drift;
 mod gc;
 mod home;
+mod import;
 mod migrate;
 mod predict;
 mod record;
@@ -47,6 +48,7 @@ enum Command {
     Restore(backup::Restore),
     #[command(subcommand)]
     Users(users::Users),
+    Import(import::Import),
 }
 
 /// Runs the program: its name and flags in, its exit code out.
@@ -98,6 +100,7 @@ impl Command {
             Self::Backup(backup) => backup.run(console),
             Self::Restore(restore) => restore.run(console),
             Self::Users(users) => users.run(console),
+            Self::Import(import) => import.run(console),
         }
     }
 
@@ -115,6 +118,7 @@ impl Command {
             Self::Backup(backup) => backup.json,
             Self::Restore(restore) => restore.json,
             Self::Users(users) => users.json(),
+            Self::Import(import) => import.json,
         }
     }
 }

@@ -105,9 +105,10 @@ impl Folder {
         let called = called.or_else(|| tags.get("mlflow.runName").cloned());
         // Where it lies now counts, wherever it was when it was written.
         let own = folder.join("artifacts");
-        let place = match own.is_dir() {
-            true => own.to_string_lossy().into_owned(),
-            false => meta.text("artifact_uri").unwrap_or_default(),
+        let place = if own.is_dir() {
+            own.to_string_lossy().into_owned()
+        } else {
+            meta.text("artifact_uri").unwrap_or_default()
         };
         Ok(FoundRun {
             id,

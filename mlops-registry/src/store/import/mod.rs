@@ -117,34 +117,42 @@ impl SqliteStore {
         let mut done = Imported::default();
         source.unknown(&mut done).await?;
         let experiments = source.experiments(&mut done).await?;
-        let mut numbers = Vec::with_capacity(experiments.len());
-        for found in &experiments {
-            numbers.push(self.import_experiment(found, &mut done).await?);
+        let mut known = Vec::with_capacity(experiments.len());
+        for found in experiments {
+            let number = self.import_experiment(&found, &mut done).await?;
+            known.push(Known { found, number });
         }
         let mut runs = Vec::new();
-        for (found, number) in experiments.iter().zip(&numbers) {
-            for id in source.runs(found, &mut done).await? {
-                runs.push((found, *number, id));
-            }
+        for experiment in &known {
+            let found = source.runs(&experiment.found, &mut done).await?;
+            runs.extend(found.into_iter().map(|id| (experiment, id)));
         }
         let all = runs.len() as u64;
-        for (at, (experiment, number, id)) in runs.into_iter().enumerate() {
-            self.import_run(source, experiment, number, id, options, &mut done).await?;
+        for (at, (experiment, id)) in runs.into_iter().enumerate() {
+            self.import_run(source, experiment, id, options, &mut done).await?;
             progress(Progress { done: at as u64 + 1, all });
         }
         for model in source.logged_models().await? {
-            let found = experiments.iter().position(|found| found.key == model.experiment);
-            let Some(at) = found else {
-                done.left(format!("logged model {}", model.id), "its experiment is not there");
-                continue;
-            };
-            self.import_logged_model(&model, numbers[at], options, &mut done).await?;
+            match known.iter().find(|known| known.found.key == model.experiment) {
+                Some(known) => {
+                    self.import_logged_model(&model, known.number, options, &mut done).await?;
+                }
+                None => {
+                    done.left(format!("logged model {}", model.id), "its experiment is not there");
+                }
+            }
         }
         for model in source.registered().await? {
             self.import_registered(&model, options, &mut done).await?;
         }
         Ok(done)
     }
+}
+
+/// An experiment of a source, and the record's number of it.
+struct Known {
+    found: FoundExperiment,
+    number: i64,
 }
 
 /// What is read.

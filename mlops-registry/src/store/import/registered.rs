@@ -74,10 +74,9 @@ impl SqliteStore {
         }
         let (model, found) = (model.clone(), found.clone());
         let write = async move |tx: &mut Tx<'_>| {
-            for (_, artifact) in manifest.iter() {
-                artifacts.present(artifact).await?;
-            }
-            add(tx, model, found, manifest).await
+            let made_of = manifest.clone();
+            add(tx, model, found, manifest).await?;
+            artifacts.all_present(&made_of).await
         };
         thread.write(&self.actor, write).await?;
         done.versions += 1;

@@ -11,7 +11,7 @@ use super::{
         tags::{self, TagTable},
         words::{int, ordered_bits, word},
     },
-    ImportOptions, Imported, Source,
+    ImportOptions, Imported, Known, Source,
     found::{FoundExperiment, FoundModel, FoundRun},
 };
 use mlops_core::{
@@ -56,8 +56,7 @@ impl SqliteStore {
     pub(super) async fn import_run(
         &self,
         source: &mut Source,
-        experiment: &FoundExperiment,
-        number: i64,
+        experiment: &Known,
         id: RunId,
         options: &ImportOptions,
         done: &mut Imported,
@@ -67,12 +66,12 @@ impl SqliteStore {
             done.known += 1;
             return Ok(());
         }
-        let found = source.run(experiment, id).await?;
-        let begun = found.clone();
+        let found = source.run(&experiment.found, id).await?;
+        let (begun, number) = (found.clone(), experiment.number);
         thread.write(&self.actor, async move |tx| begin_run(tx, begun, number).await).await?;
         let mut after = 0;
         loop {
-            let (points, next) = source.points(experiment, id, after).await?;
+            let (points, next) = source.points(&experiment.found, id, after).await?;
             done.points += points.len() as u64;
             let batch = Batch::new().with_metrics(points);
             thread.write(&self.actor, async move |tx| batch::log(tx, id, batch).await).await?;
