@@ -14,6 +14,7 @@ mod predict;
 mod record;
 mod rows;
 mod serve;
+mod server;
 mod source;
 mod table;
 mod users;
@@ -35,6 +36,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Server(server::Server),
     Predict(predict::Predict),
     Why(why::Why),
     #[command(subcommand)]
@@ -90,6 +92,7 @@ impl Command {
     fn run(&self, console: &Console) -> Result<Answer> {
         match self {
             Self::Serve(serve) => serve.run(console),
+            Self::Server(server) => server.run(console),
             Self::Predict(predict) => predict.run(console),
             Self::Why(why) => why.run(console),
             Self::Drift(drift) => drift.run(console),
@@ -108,6 +111,7 @@ impl Command {
     fn json(&self) -> bool {
         match self {
             Self::Serve(serve) => serve.json,
+            Self::Server(server) => server.json,
             Self::Predict(predict) => predict.json,
             Self::Why(why) => why.json,
             Self::Drift(drift) => drift.json(),
