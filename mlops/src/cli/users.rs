@@ -154,7 +154,7 @@ impl Add {
     async fn run(&self, console: &Console) -> Result<()> {
         let password = self.password.read()?;
         let store = self.record.open().await?;
-        let password = password.as_ref().map(|password| password.expose());
+        let password = password.as_ref().map(crate::config::Revealed::expose);
         let user = store.add_user(&self.name, self.role, password).await?;
         if console.json() { console.say_json(&user) } else { Ok(()) }
     }
@@ -167,7 +167,7 @@ impl Change {
             return Err(Error::invalid("nothing to change: give --role or a password"));
         }
         let store = self.record.open().await?;
-        let password = password.as_ref().map(|password| password.expose());
+        let password = password.as_ref().map(crate::config::Revealed::expose);
         store.change_user(&self.name, self.role, password).await
     }
 }

@@ -8,6 +8,7 @@ use mlops::{
     tracker::{CreateExperiment, CreateRun},
 };
 use serde_json::Value;
+use std::process::Command;
 
 /// A run with an artifact that was written twice: the first bytes are garbage.
 fn record(place: &Place) {
@@ -65,4 +66,48 @@ fn a_record_is_backed_up_and_brought_back() {
     let again = ["restore", "--from", "copy", "--to", "sqlite:///again/mlops.db"];
     place.run(&again).failed(74, "is missing");
     place.run(&["restore", "--from", "nowhere", "--to", "x.db"]).failed(66, "no finished backup");
+}
+
+#[test]
+fn only_users_get_past_the_door() {
+    let place = Place::new();
+    record(&place);
+    place.write("password", "correct horse battery\n");
+    let add = ["users", "add", "ada", "--role", "write", "--password-file", "password"];
+    place.run(&add).ok();
+    place.run(&add).failed(73, "exists already");
+    place.run(&["users", "add", "bob"]).ok();
+    let token = place.run(&["users", "token", "bob"]).ok();
+    assert!(
+        place.run(&["users", "list"]).ok().contains("ada                      write  0 tokens")
+    );
+    let server = place.start("server", &["--auth"]);
+    assert_eq!(server.get("/health").0, 200);
+    assert_eq!(server.get("/api/2.0/mlflow/experiments/get?experiment_id=0").0, 401);
+
+    // MLflow's own client, where there is one.
+    let peers = std::env::var("MLOPS_PEERS").unwrap_or_default();
+    let python = std::path::Path::new(&peers).join("mlflow-3.17/bin/python");
+    if !python.exists() {
+        return println!("skipped: MLflow's client at the door: no MLOPS_PEERS");
+    }
+    let script = "import sys, mlflow\n\
+        client = mlflow.MlflowClient(sys.argv[1])\n\
+        print(client.get_experiment('0').name)\n\
+        client.create_experiment('by a client')";
+    let client = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(&python);
+        command.args(["-c", script, &server.url]).env("NO_PROXY", "127.0.0.1");
+        command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0").env("MLFLOW_DISABLE_TELEMETRY", "true");
+        super::Run::of(&command.envs(variables.iter().copied()).output().unwrap())
+    };
+    let ada = ("MLFLOW_TRACKING_USERNAME", "ada");
+    let right = client(&[ada, ("MLFLOW_TRACKING_PASSWORD", "correct horse battery")]);
+    assert_eq!(right.ok().trim(), "Default");
+    let wrong = client(&[ada, ("MLFLOW_TRACKING_PASSWORD", "another horse battery")]);
+    wrong.failed(1, "401");
+    let reader = client(&[("MLFLOW_TRACKING_TOKEN", token.trim())]);
+    assert_eq!(reader.out.trim(), "Default");
+    reader.failed(1, "needs the role");
+    client(&[]).failed(1, "401");
 }
