@@ -45,6 +45,8 @@ create table runs (
     started bigint not null,
     ended bigint,
     lease_until bigint,
+    -- When it was deleted; the garbage's collector may be told to purge what was deleted long ago.
+    deleted bigint,
     idempotency_key text unique
 );
 create index runs_by_start on runs (started, id);
@@ -92,6 +94,18 @@ create table artifact_paths (
     primary key (owner, path)
 );
 create index artifact_paths_by_digest on artifact_paths (digest);
+
+-- Artifacts that nothing refers to, and since when that is known.
+create table garbage (
+    digest text primary key,
+    marked bigint not null
+);
+
+-- While one of these is in force no artifact is removed: a backup still copies.
+create table artifact_pins (
+    id text primary key,
+    until bigint not null
+);
 
 -- Models that runs made and that are not registered: what MLflow's clients log since version 3.
 create table logged_models (
@@ -299,6 +313,15 @@ create table principals (
     secret text not null,
     created bigint not null
 );
+
+-- What stands for a principal: random, so that a plain hash of it is enough.
+create table principal_tokens (
+    hash text primary key,
+    principal text not null references principals (name),
+    note text not null,
+    created bigint not null
+);
+create index principal_tokens_by_principal on principal_tokens (principal);
 
 -- Append-only. `hash` covers the row and the hash before it; the columns after it only help to find a row.
 create table events (

@@ -4,6 +4,12 @@
 
 #[path = "main/artifacts.rs"]
 mod artifacts;
+#[cfg(feature = "http")]
+#[path = "main/auth.rs"]
+mod auth;
+#[cfg(feature = "sqlite")]
+#[path = "main/backup.rs"]
+mod backup;
 #[cfg(feature = "sqlite")]
 #[path = "main/conformance.rs"]
 mod conformance;
@@ -18,6 +24,8 @@ mod gates;
 #[cfg(feature = "sqlite")]
 #[path = "main/hostile.rs"]
 mod hostile;
+#[path = "main/gc.rs"]
+mod gc;
 #[cfg(feature = "sqlite")]
 #[path = "main/hosts.rs"]
 mod hosts;
@@ -27,6 +35,8 @@ mod metrics;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 #[path = "main/postgres.rs"]
 mod postgres;
+#[path = "main/import.rs"]
+mod import;
 #[cfg(feature = "sqlite")]
 #[path = "main/processes.rs"]
 mod processes;

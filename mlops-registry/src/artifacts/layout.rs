@@ -21,6 +21,26 @@ pub(super) fn object(digest: &Digest) -> ObjectPath {
     ObjectPath::from_iter([OBJECTS.to_owned(), shard, name])
 }
 
+/// Where all objects lie.
+pub(super) fn objects() -> ObjectPath {
+    ObjectPath::from(OBJECTS)
+}
+
+/// Where everything waits that has no digest yet.
+pub(super) fn waiting() -> ObjectPath {
+    ObjectPath::from(INCOMING)
+}
+
+/// The file of a path in a store that lies in this folder.
+pub(super) fn below(root: &Path, path: &ObjectPath) -> PathBuf {
+    path.parts().fold(root.to_owned(), |folder, part| folder.join(part.as_ref()))
+}
+
+/// The file of an object in a store that lies in this folder.
+pub(super) fn file(root: &Path, digest: &Digest) -> PathBuf {
+    below(root, &object(digest))
+}
+
 /// Where bytes wait whose digest is not known yet. Nothing refers to this name and no answer shows it,
 /// so it is random even where a host passes in its identities: two processes must never share one.
 pub(super) fn incoming() -> ObjectPath {

@@ -2,6 +2,7 @@
 
 pub(crate) mod blocking;
 mod folder;
+pub(crate) mod garbage;
 mod layout;
 mod read;
 mod write;

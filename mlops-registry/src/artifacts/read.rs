@@ -33,7 +33,7 @@ impl ArtifactStore {
     }
 
     /// Reads an artifact to its end for the sake of its digest.
-    pub(super) async fn verify(&self, artifact: &ArtifactRef) -> Result<()> {
+    pub(crate) async fn verify(&self, artifact: &ArtifactRef) -> Result<()> {
         self.get(artifact).await?.try_for_each(|_| async { Ok(()) }).await
     }
 }

@@ -105,7 +105,8 @@ impl ArtifactStore {
     }
 
     /// Whether these very bytes are there to stay. Bytes on this machine are read to be sure, and a
-    /// damaged object does not count, so that putting its bytes again heals it.
+    /// damaged object does not count, so that putting its bytes again heals it. One that is there is of
+    /// use from now on: the collector of garbage leaves it alone.
     async fn holds(&self, artifact: &ArtifactRef) -> Result<bool> {
         let path = layout::object(&artifact.digest);
         match self.objects.head(&path).await {
@@ -114,9 +115,14 @@ impl ArtifactStore {
             Err(cause) => return Err(failed(artifact.digest, cause)),
         }
         if self.root().is_some() {
+            if !self.renew(&artifact.digest).await? {
+                return Ok(false);
+            }
             match self.verify(artifact).await {
                 Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(false),
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
+                    return Ok(false);
+                }
                 Err(error) => return Err(error),
             }
             let (own, digest) = (self.clone(), artifact.digest);

@@ -190,12 +190,10 @@ fn event(row: &Row) -> Result<(Cursor, Event)> {
     Ok((Cursor(row.count(0)?), event))
 }
 
-/// Checks that no event was changed, removed or put in between; gives how many there are.
+/// Checks that no event was changed, removed, moved or put in between; gives how many there are.
 pub(super) async fn verify(db: &mut Connection) -> Result<u64> {
     let (mut previous, mut last) = (String::new(), 0_u64);
-    let damaged = |position: u64| {
-        Error::corrupt(format!("the record: event {position} is not what was written"))
-    };
+    let end = end(db).await?.0;
     let sql = format!(
         "select {COLUMNS}, previous, hash from events where position > $1 order by position limit 1000"
     );
@@ -203,16 +201,43 @@ pub(super) async fn verify(db: &mut Connection) -> Result<u64> {
         let rows = db.rows(sql.clone(), &values![int(last)?]).await?;
         if rows.is_empty() {
             // Positions leave no gap, so the last one is known.
-            let end = end(db).await?.0;
-            return if last == end { Ok(last) } else { Err(damaged(end)) };
+            return if last == end { Ok(last) } else { Err(damaged(last + 1, "is missing")) };
         }
         for row in &rows {
+            let wanted = last + 1;
+            if row.count(0)? != wanted {
+                return Err(damaged(wanted, "is missing"));
+            }
+            if wanted > end {
+                return Err(damaged(wanted, "was put there by somebody else"));
+            }
             let (position, (_, event)) = (row.int(0)?, event(row)?);
             let hash = seal(position, &event, &row.text(7)?, &previous)?;
-            if row.count(0)? != last + 1 || row.text(8)? != previous || row.text(9)? != hash {
-                return Err(damaged(last + 1));
+            if row.text(8)? != previous || row.text(9)? != hash {
+                return Err(why_damaged(row, &event, end)?);
             }
-            (previous, last) = (hash, last + 1);
+            (previous, last) = (hash, wanted);
         }
     }
+}
+
+fn damaged(position: u64, what: &str) -> Error {
+    Error::corrupt(format!("the record: event {position} {what}"))
+}
+
+/// What happened to an event that does not follow from the one before it. One that is whole but for its
+/// place tells where it was appended.
+fn why_damaged(row: &Row, event: &Event, end: u64) -> Result<Error> {
+    let (here, detail, previous, hash) = (row.count(0)?, row.text(7)?, row.text(8)?, row.text(9)?);
+    for position in 1..=end {
+        if seal(int(position)?, event, &detail, &previous)? != hash {
+            continue;
+        }
+        return Ok(if position == here {
+            damaged(here, "does not follow from the one before it, which is not what was written")
+        } else {
+            damaged(here, &format!("is the one that was written as event {position}"))
+        });
+    }
+    Ok(damaged(here, "is not what was written"))
 }

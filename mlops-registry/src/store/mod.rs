@@ -2,6 +2,8 @@
 //! family's traits.
 
 mod aliases;
+#[cfg(feature = "sqlite")]
+mod backup;
 mod batch;
 mod config;
 mod connection;
@@ -10,6 +12,9 @@ mod event_log;
 mod events;
 mod experiments;
 mod follow;
+mod garbage;
+#[cfg(feature = "sqlite")]
+mod import;
 #[cfg(feature = "http")]
 mod listed;
 mod logged_models;
@@ -20,11 +25,17 @@ mod models;
 #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only MLflow's clients ask for it"))]
 mod paths;
 #[cfg(feature = "http")]
+#[cfg(feature = "http")]
 mod places;
+#[cfg(feature = "http")]
+pub(crate) mod principals;
+mod purge;
 #[cfg(feature = "http")]
 mod registered;
 mod registry;
 mod relay;
+#[cfg(feature = "sqlite")]
+mod restore;
 #[cfg(feature = "http")]
 mod run_models;
 mod runs;
@@ -47,7 +58,12 @@ mod versions;
 mod wire;
 mod words;
 
+#[cfg(feature = "sqlite")]
+pub use backup::{BackedUp, BackupNote, Progress};
 pub use config::StoreConfig;
+pub use garbage::{Collected, GcOptions};
+#[cfg(feature = "sqlite")]
+pub use import::{ImportOptions, ImportSource, Imported, NotTaken};
 #[cfg(feature = "http")]
 pub(crate) use logged_models::{
     LoggedModel, LoggedModelOrder, LoggedModelSearch, ModelPoint, NewLoggedModel, Status,
@@ -58,6 +74,8 @@ pub use migrate::Migrated;
 pub(crate) use paths::{Owner, write_expected};
 #[cfg(feature = "http")]
 pub(crate) use places::Place;
+#[cfg(feature = "http")]
+pub use principals::{Role, SHORTEST_PASSWORD, Token, User};
 #[cfg(feature = "http")]
 pub(crate) use run_models::{ModelRole, RunModel};
 #[cfg(feature = "http")]
@@ -78,7 +96,11 @@ use connection::Location;
 #[cfg(feature = "postgres")]
 use mlops_core::Error;
 use mlops_core::{Clock, Principal, Result};
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use thread::StoreThread;
 use transfers::Transfers;
 
@@ -103,6 +125,9 @@ struct Shared {
     artifacts: ArtifactStore,
     transfers: Transfers,
     clock: Arc<dyn Clock>,
+    /// Where the database is, for those who open it beside the thread.
+    location: Location,
+    busy_timeout: Duration,
 }
 
 impl SqliteStore {
@@ -144,10 +169,12 @@ impl SqliteStore {
     }
 
     async fn at(location: Location, artifacts: PathBuf, config: StoreConfig) -> Result<Self> {
-        let thread = StoreThread::start(location, &config).await?;
+        let thread = StoreThread::start(location.clone(), &config).await?;
         let artifacts = thread.task(async { ArtifactStore::open_dir(artifacts).await }).await?;
         let transfers = Transfers::new(&config);
-        let shared = Arc::new(Shared { thread, artifacts, transfers, clock: config.clock });
+        let (clock, busy_timeout) = (config.clock, config.busy_timeout);
+        let shared = Shared { thread, artifacts, transfers, clock, location, busy_timeout };
+        let shared = Arc::new(shared);
         Ok(Self { shared, actor: Principal::host() })
     }
 

@@ -147,7 +147,12 @@ pub(crate) async fn write_expected(
         let found = artifact.digest;
         return Err(Error::invalid(format!("{path}: sent as {expected}, received as {found}")));
     }
-    let enter = async move |tx: &mut Tx<'_>| enter(tx, &owner, &path, artifact).await;
+    let artifacts = store.shared.artifacts.clone();
+    let enter = async move |tx: &mut Tx<'_>| {
+        enter(tx, &owner, &path, artifact).await?;
+        // Last, when the turn to write is taken: the collector of garbage has been here, or waits.
+        artifacts.present(&artifact).await
+    };
     shared.thread.write(&store.actor, enter).await?;
     Ok(artifact)
 }

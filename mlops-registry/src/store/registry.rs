@@ -57,9 +57,14 @@ impl Registry for SqliteStore {
         });
         // Bytes first: a version never refers to what is not on the disk.
         let package = stored.await?;
+        let artifacts = self.shared.artifacts.clone();
         thread
             .write(&self.actor, async move |tx| {
-                versions::create(tx, new, versions::Content::from(&package)).await
+                let content = versions::Content::from(&package);
+                let version = versions::create(tx, new, content).await?;
+                // Last, when the turn to write is taken: the collector of garbage has been here, or waits.
+                artifacts.all_present(&version.manifest).await?;
+                Ok(version)
             })
             .await
     }

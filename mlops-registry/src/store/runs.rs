@@ -81,8 +81,9 @@ pub(super) async fn update(tx: &mut Tx<'_>, id: RunId, change: RunChange) -> Res
         tx.db.execute(sql, &values![text.clone(), name]).await?;
     }
     if let Some(lifecycle) = &change.lifecycle {
-        let sql = "update runs set lifecycle = $2 where id = $1";
-        tx.db.execute(sql, &values![text.clone(), word(lifecycle)?]).await?;
+        let deleted = matches!(lifecycle, Lifecycle::Deleted).then_some(tx.now);
+        let sql = "update runs set lifecycle = $2, deleted = $3 where id = $1";
+        tx.db.execute(sql, &values![text.clone(), word(lifecycle)?, deleted]).await?;
     }
     for key in &change.remove_tags {
         tags::RUN.remove(tx.db, &text, key).await?;

@@ -135,6 +135,11 @@ fn a_kill_leaves_no_half_of_a_long_artifact() {
     sweep(Story::Long, 2, &["write", "fsync", "rename"]);
 }
 
+#[test]
+fn a_kill_while_garbage_is_collected_loses_nothing_acknowledged() {
+    sweep(Story::Garbage, KILLS, &["openat", "pwrite64", "fsync", "rename", "unlink"]);
+}
+
 /// Kills a story at each of these calls, so many times spread over all calls of that name.
 fn sweep(story: Story, most: usize, names: &[&str]) {
     let folder = tempfile::tempdir().unwrap();

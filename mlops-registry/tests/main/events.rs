@@ -1,4 +1,5 @@
 //! What happened stays as it was written, and says so if it does not.
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
 use crate::story::{Home, open};
 use mlops_core::{
@@ -61,6 +62,57 @@ async fn a_history_that_was_changed_is_found_out() {
     let error = store.verify_events().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.to_string().contains("event 2"), "{error}");
+}
+
+/// Whoever can write to the database cannot do it unseen: python3 is somebody else.
+#[tokio::test]
+async fn every_way_to_tamper_is_named() {
+    let tampered: [(&str, &str); 7] = [
+        ("update events set reason = 'a better one' where position = 3", "event 3 is not what was"),
+        ("update events set actor = 'somebody else' where position = 1", "event 1 is not what was"),
+        ("delete from events where position = 2", "event 2 is missing"),
+        ("delete from events where position = 4", "event 4 is missing"),
+        (
+            "update events set position = -2 where position = 2;
+             update events set position = 2 where position = 3;
+             update events set position = 3 where position = -2",
+            "event 2 is the one that was written as event 3",
+        ),
+        (
+            "delete from events where position = 2;
+             update events set position = position - 1 where position > 2;
+             update counters set value = 3 where name = 'event'",
+            "event 2 is the one that was written as event 3",
+        ),
+        (
+            "insert into events (position, id, time, kind, subject, actor, detail, previous, hash)
+             select 5, 'x' || id, time, kind, subject, actor, detail, previous, hash
+             from events where position = 4",
+            "event 5",
+        ),
+    ];
+    for (sql, words) in tampered {
+        let home = Home::new().await;
+        for number in 0..4 {
+            let (id, kind) = (EventId::from_u128(number), EventKind::of("test.noted"));
+            let event = Event::new(id, Timestamp::default(), kind, "x", &Principal::host());
+            home.store.append(&[event.with_reason(format!("reason {number}"))]).await.unwrap();
+        }
+        let Home { store, folder } = home;
+        drop(store);
+        let path = folder.path().join("mlops.db");
+        let script =
+            "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2])";
+        let mut python = std::process::Command::new("python3");
+        let Ok(done) = python.arg("-c").arg(script).arg(&path).arg(sql).status() else {
+            return println!("skipped: no python3 here");
+        };
+        assert!(done.success(), "{sql}");
+        let store = open(folder.path()).await.unwrap();
+        let error = store.verify_events().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains(words), "{sql}: {error}");
+    }
 }
 
 #[tokio::test]

@@ -59,6 +59,11 @@ impl Server {
         Self { router: router(store.clone(), config), store, _folder: folder }
     }
 
+    /// The same record behind another router.
+    pub(crate) fn again(self, config: ServerConfig) -> Self {
+        Self { router: router(self.store.clone(), config), ..self }
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> (StatusCode, HeaderMap, Bytes) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();

@@ -1,16 +1,23 @@
 //! The program's commands. Each reads its flags, composes parts of the crates as any host would, and
 //! writes what came of it; none holds logic of its own that a host could want.
 
+mod audit;
+mod backup;
 mod console;
 mod doctor;
 mod drift;
+mod gc;
 mod home;
+mod import;
+mod migrate;
 mod predict;
+mod record;
 mod rows;
 mod serve;
 mod server;
 mod source;
 mod table;
+mod users;
 mod why;
 
 use crate::{ErrorKind, Result};
@@ -35,6 +42,15 @@ enum Command {
     #[command(subcommand)]
     Drift(drift::Drift),
     Doctor(doctor::Doctor),
+    Gc(gc::Gc),
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    Migrate(migrate::Migrate),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+    #[command(subcommand)]
+    Users(users::Users),
+    Import(import::Import),
 }
 
 /// Runs the program: its name and flags in, its exit code out.
@@ -81,6 +97,13 @@ impl Command {
             Self::Why(why) => why.run(console),
             Self::Drift(drift) => drift.run(console),
             Self::Doctor(doctor) => doctor.run(console),
+            Self::Gc(gc) => gc.run(console),
+            Self::Audit(audit) => audit.run(console),
+            Self::Migrate(migrate) => migrate.run(console),
+            Self::Backup(backup) => backup.run(console),
+            Self::Restore(restore) => restore.run(console),
+            Self::Users(users) => users.run(console),
+            Self::Import(import) => import.run(console),
         }
     }
 
@@ -93,6 +116,13 @@ impl Command {
             Self::Why(why) => why.json,
             Self::Drift(drift) => drift.json(),
             Self::Doctor(doctor) => doctor.json,
+            Self::Gc(gc) => gc.json,
+            Self::Audit(audit) => audit.json(),
+            Self::Migrate(migrate) => migrate.json,
+            Self::Backup(backup) => backup.json,
+            Self::Restore(restore) => restore.json,
+            Self::Users(users) => users.json(),
+            Self::Import(import) => import.json,
         }
     }
 }

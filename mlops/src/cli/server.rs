@@ -5,7 +5,7 @@ use crate::{
     Error, Result, ResultExt,
     server::{self, Counters},
     store::{
-        SqliteStore, StoreConfig,
+        SqliteStore, StoreConfig, UserAuthenticator, UserConfig,
         mlflow::server::{ServerConfig, router},
     },
 };
@@ -31,6 +31,10 @@ pub(super) struct Server {
     /// The port to listen on; 0 lets the system choose
     #[arg(long, default_value_t = 5000)]
     port: u16,
+    /// Let in only who is a user of the record (mlops users); MLflow's clients send
+    /// MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN
+    #[arg(long)]
+    auth: bool,
     /// The longest body of a call with JSON, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
     max_body_bytes: usize,
@@ -80,11 +84,14 @@ impl Server {
         SqliteStore::open(path, config).await.context(|| self.backend_store_uri.clone())
     }
 
-    /// How the calls are served. Who may call is decided here: without an authenticator everybody
-    /// who reaches the port.
-    #[expect(clippy::unnecessary_wraps, reason = "an authenticator's configuration can be wrong")]
-    fn config(&self, _store: &SqliteStore) -> Result<ServerConfig> {
-        let config = ServerConfig::default().with_max_body_bytes(self.max_body_bytes);
+    /// How the calls are served. Who may call is decided here: without `--auth` everybody who reaches
+    /// the port.
+    fn config(&self, store: &SqliteStore) -> Result<ServerConfig> {
+        let mut config = ServerConfig::default().with_max_body_bytes(self.max_body_bytes);
+        if self.auth {
+            let users = UserAuthenticator::new(store.clone(), UserConfig::default())?;
+            config = config.with_authenticator(Arc::new(users));
+        }
         Ok(match self.max_artifact_bytes {
             Some(bytes) => config.with_max_artifact_bytes(bytes),
             None => config,

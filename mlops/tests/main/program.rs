@@ -4,6 +4,8 @@
 mod doctor;
 #[path = "program/drift.rs"]
 mod drift;
+#[path = "program/keeping.rs"]
+mod keeping;
 #[path = "program/predict.rs"]
 mod predict;
 #[path = "program/record.rs"]

@@ -14,6 +14,7 @@
 //! - a body over [`ServerConfig::max_body_bytes`] is refused before it is read to its end
 //! - creating with the header `Idempotency-Key` again gives what the first call created
 
+mod access;
 mod aliases;
 mod args;
 mod artifacts;

@@ -1,7 +1,7 @@
 //! Which call is answered by what.
 
 use super::{
-    Shared, aliases, artifacts,
+    Shared, access, aliases, artifacts,
     call::{Answer, Call, Right, json},
     entries, experiments, info, inputs, logged_models, metrics, models,
     refusal::Refusal,
@@ -12,6 +12,7 @@ use axum::{
     body::{Body, Bytes},
     extract::{RawPathParams, RawQuery, State},
     http::{HeaderMap, Method, Uri},
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter, on},
 };
@@ -19,7 +20,7 @@ use mlops_core::{Error, ErrorKind};
 use std::sync::Arc;
 
 /// Where MLflow's clients and pages look for every call.
-const PREFIXES: [&str; 4] = ["/api/2.0", "/api/3.0", "/ajax-api/2.0", "/ajax-api/3.0"];
+pub(super) const PREFIXES: [&str; 4] = ["/api/2.0", "/api/3.0", "/ajax-api/2.0", "/ajax-api/3.0"];
 
 /// A call of MLflow's with arguments and an answer in JSON.
 pub(super) struct Route {
@@ -44,6 +45,21 @@ macro_rules! route {
 pub(super) use route;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let calls = calls().into_iter().fold(Router::new(), |router, route| {
+        PREFIXES.iter().fold(router, |router, prefix| {
+            router.route(&format!("{prefix}{}", route.path), served(&route))
+        })
+    });
+    let all = calls
+        .merge(info::router())
+        .merge(artifacts::router())
+        .merge(traces::router())
+        .fallback(unknown);
+    all.layer(from_fn_with_state(Arc::clone(&shared), access::known)).with_state(shared)
+}
+
+/// Every call with arguments and an answer in JSON.
+pub(super) fn calls() -> Vec<Route> {
     let all = [
         experiments::routes(),
         runs::routes(),
@@ -57,17 +73,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         traces::routes(),
         artifacts::routes(),
     ];
-    let calls = all.into_iter().flatten().fold(Router::new(), |router, route| {
-        PREFIXES.iter().fold(router, |router, prefix| {
-            router.route(&format!("{prefix}{}", route.path), served(&route))
-        })
-    });
-    calls
-        .merge(info::router())
-        .merge(artifacts::router())
-        .merge(traces::router())
-        .fallback(unknown)
-        .with_state(shared)
+    all.into_iter().flatten().collect()
 }
 
 fn served(route: &Route) -> MethodRouter<Arc<Shared>> {

@@ -38,14 +38,21 @@ impl Location {
         }
     }
 
+    /// The database's file.
+    #[cfg(feature = "sqlite")]
+    pub(in crate::store) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => None,
+        }
+    }
+
     /// The folder of a file.
     pub(in crate::store) fn folder(&self) -> Option<PathBuf> {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::File(path) => {
-                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-                Some(parent.unwrap_or(Path::new(".")).to_owned())
-            }
+            Self::File(path) => Some(folder_of(path)),
             #[cfg(feature = "postgres")]
             Self::Server(_) => None,
         }
@@ -69,6 +76,13 @@ impl Location {
             }
         }
     }
+}
+
+/// The folder that a file lies in.
+#[cfg(feature = "sqlite")]
+pub(in crate::store) fn folder_of(path: &Path) -> PathBuf {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new(".")).to_owned()
 }
 
 /// The URI of the record as a command line takes it, without a password.

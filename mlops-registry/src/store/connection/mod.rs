@@ -11,6 +11,8 @@ mod sqlite;
 mod value;
 
 pub(super) use location::Location;
+#[cfg(feature = "sqlite")]
+pub(super) use location::folder_of;
 pub(super) use row::Row;
 pub(super) use value::{Sql, Value, placeholders, values};
 

@@ -7,11 +7,12 @@ use mlops_core::{
     registry::MoveAlias,
     tracker::{Batch, CreateRun, Metric},
 };
-use mlops_registry::SqliteStore;
+use mlops_registry::{SqliteStore, store::GcOptions};
 use std::{
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// How often the story of everything does each thing.
@@ -32,11 +33,13 @@ pub(crate) enum Story {
     Everything,
     /// An artifact that is longer than what is held in memory.
     Long,
+    /// Artifacts, and the collection of what nothing refers to.
+    Garbage,
 }
 
 impl Story {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Puts, Self::Batches, Self::Points, Self::Everything, Self::Long];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Puts, Self::Batches, Self::Points, Self::Everything, Self::Long, Self::Garbage];
 
     pub(crate) fn name(self) -> String {
         format!("{self:?}")
@@ -63,6 +66,7 @@ fn victim() {
             Story::Batches => batches(&store, 100, &mut ack).await,
             Story::Points => batches(&store, 12, &mut ack).await,
             Story::Long => long(&store, &mut ack).await,
+            Story::Garbage => garbage(&store, &mut ack).await,
             Story::Everything => everything(&store, &folder, ROUNDS, &mut ack).await,
         }
     });
@@ -115,6 +119,24 @@ async fn artifact(store: &SqliteStore, run: RunId, bytes: Vec<u8>, ack: &mut dyn
 async fn long(store: &SqliteStore, ack: &mut dyn FnMut(String)) {
     let run = run(store, ack).await;
     artifact(store, run, vec![7; (8 << 20) + 1], ack).await;
+}
+
+/// Bytes that are garbage, then of use, then garbage and of use: what is acknowledged stays.
+async fn garbage(store: &SqliteStore, ack: &mut dyn FnMut(String)) {
+    let run = run(store, ack).await;
+    let at_once = GcOptions::default().with_older_than(Duration::ZERO);
+    for round in 0..3_u8 {
+        let of_use = vec![round; 20_000];
+        for bytes in [of_use.clone(), vec![100 + round; 20_000]] {
+            store.artifacts().put(stream(vec![bytes])).await.unwrap();
+        }
+        if round == 1 {
+            store.collect_garbage(at_once).await.unwrap();
+        }
+        artifact(store, run, of_use, ack).await;
+        store.collect_garbage(at_once).await.unwrap();
+        ack("collected".to_owned());
+    }
 }
 
 pub(crate) async fn everything(
@@ -171,6 +193,7 @@ impl Acks {
                 "batch" => acks.batches += 1,
                 "version" => acks.versions += 1,
                 "alias" => acks.aliases += 1,
+                "collected" => {}
                 "over" => acks.over = true,
                 _ => panic!("{line}"),
             }

@@ -1,0 +1,128 @@
+//! Artifacts from where a source keeps them.
+
+use super::{
+    super::{SqliteStore, paths, paths::Owner},
+    ImportOptions, Imported,
+    folder::{files, relative},
+};
+use crate::artifacts::blocking;
+use bytes::Bytes;
+use futures_util::stream;
+use mlops_core::{
+    Error, Result,
+    artifact::{ArtifactPath, ByteStream},
+};
+use std::{fs::File, io::Read, path::PathBuf};
+
+/// How much of a file is read at once.
+const PIECE: u64 = 1 << 20;
+
+impl ImportOptions {
+    /// The folder of this machine that a place means; nothing if it lies elsewhere.
+    pub(super) fn folder(&self, place: &str) -> Option<PathBuf> {
+        for (from, to) in &self.moved {
+            if let Some(rest) = place.strip_prefix(from.as_str()) {
+                return Some(to.join(decoded(rest).trim_start_matches('/')));
+            }
+        }
+        match place.split_once(':') {
+            Some(("file", rest)) => {
+                let path = rest.strip_prefix("//localhost").or(rest.strip_prefix("//"));
+                Some(PathBuf::from(decoded(path.unwrap_or(rest))))
+            }
+            Some((scheme, _)) if scheme.len() > 1 => None,
+            _ if place.is_empty() => None,
+            _ => Some(PathBuf::from(place)),
+        }
+    }
+}
+
+/// `%20` is a space: places are URIs.
+fn decoded(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.filter(|_| first == b'%').map(|digits| u8::from_str_radix(digits, 16)) {
+            Some(Ok(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl SqliteStore {
+    /// Takes every file below a place.
+    pub(super) async fn import_files(
+        &self,
+        owner: &Owner,
+        place: &str,
+        options: &ImportOptions,
+        done: &mut Imported,
+    ) -> Result<()> {
+        let Some(folder) = options.folder(place) else {
+            if !place.is_empty() {
+                done.left(format!("artifacts of {owner}"), format!("{place:?} is no folder here"));
+            }
+            return Ok(());
+        };
+        let own = folder.clone();
+        for file in blocking::run(move || files(&own)).await? {
+            let text = relative(&folder, &file);
+            let path = match ArtifactPath::new(text.as_str()) {
+                Ok(path) => path,
+                Err(error) => {
+                    done.left(format!("artifact {text:?} of {owner}"), error.to_string());
+                    continue;
+                }
+            };
+            let body = body(file.clone()).await?;
+            let artifact = paths::write(self, owner.clone(), path, body).await?;
+            done.artifacts += 1;
+            done.bytes += artifact.size;
+        }
+        Ok(())
+    }
+}
+
+/// A file as a stream.
+async fn body(path: PathBuf) -> Result<ByteStream> {
+    let open = path.clone();
+    let file = blocking::run(move || {
+        File::open(&open).map_err(|source| Error::io(open.display(), source))
+    });
+    let pieces = stream::try_unfold((file.await?, path), |(mut file, path)| {
+        blocking::run(move || {
+            let mut piece = Vec::new();
+            let read = file.by_ref().take(PIECE).read_to_end(&mut piece);
+            read.map_err(|source| Error::io(path.display(), source))?;
+            Ok((!piece.is_empty()).then(|| (Bytes::from(piece), (file, path))))
+        })
+    });
+    Ok(Box::pin(pieces))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_folders_of_this_machine_or_none() {
+        let options = ImportOptions::default().with_moved("mlflow-artifacts:/", "/data");
+        for (place, folder) in [
+            ("file:///a/b%20c", Some("/a/b c")),
+            ("file:/a", Some("/a")),
+            ("/a/b", Some("/a/b")),
+            ("mlflow-artifacts:/1/r/artifacts", Some("/data/1/r/artifacts")),
+            ("s3://bucket/a", None),
+            ("", None),
+        ] {
+            assert_eq!(options.folder(place), folder.map(PathBuf::from), "{place}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Who may call, and that no secret shows anywhere.
+
+use crate::server::Server;
+use axum::{
+    body::Body,
+    http::{
+        Method, Request,
+        header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE},
+    },
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use futures_util::StreamExt;
+use mlops_core::{ErrorKind, EventLog, auth::Authenticator};
+use mlops_registry::{
+    SqliteStore, StoreConfig, UserAuthenticator, UserConfig,
+    mlflow::server::ServerConfig,
+    store::{Role, SHORTEST_PASSWORD},
+};
+use proptest::prelude::*;
+use std::{
+    fs,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+const PASSWORD: &str = "correct horse battery";
+
+async fn store() -> (SqliteStore, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mlops.db");
+    (SqliteStore::open(path, StoreConfig::default()).await.unwrap(), folder)
+}
+
+fn authenticator(store: &SqliteStore, config: UserConfig) -> Arc<UserAuthenticator> {
+    Arc::new(UserAuthenticator::new(store.clone(), config).unwrap())
+}
+
+fn basic(name: &str, password: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")))
+}
+
+#[tokio::test]
+async fn passwords_and_tokens_say_who_it_is() {
+    let (store, _folder) = store().await;
+    store.add_user("ada", Role::Write, Some(PASSWORD)).await.unwrap();
+    store.add_user("robot", Role::Read, None).await.unwrap();
+    let (ada, robot) = (
+        store.create_token("ada", "laptop").await.unwrap(),
+        store.create_token("robot", "nightly").await.unwrap(),
+    );
+    let door = authenticator(&store, UserConfig::default());
+    let right = [
+        (basic("ada", PASSWORD), "ada", "write"),
+        (format!("Bearer {}", ada.expose()), "ada", "write"),
+        (format!("bearer {}", robot.expose()), "robot", "read"),
+    ];
+    for (credentials, name, role) in &right {
+        for _ in 0..2 {
+            let principal = door.authenticate(Some(credentials)).unwrap();
+            assert_eq!(principal.name.as_ref(), *name);
+            assert!(principal.has_role(role));
+        }
+    }
+    let wrong = [
+        basic("ada", "wrong horse battery"),
+        basic("ada", ""),
+        basic("robot", "none"),
+        basic("nobody", PASSWORD),
+        format!("Bearer {}x", ada.expose()),
+        "Bearer ".to_owned(),
+        "Basic %%%".to_owned(),
+        format!("Basic {}", BASE64_STANDARD.encode("no colon")),
+        "Digest ada".to_owned(),
+        String::new(),
+    ];
+    for credentials in wrong.iter().map(|one| Some(one.as_str())).chain([None]) {
+        let error = door.authenticate(credentials).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    }
+
+    // Who is removed, or loses a token, is out; at once where nothing is remembered.
+    let strict = authenticator(&store, UserConfig::default().with_remember(Duration::ZERO));
+    assert_eq!(store.revoke_tokens("ada").await.unwrap(), 1);
+    strict.authenticate(Some(&right[0].0)).unwrap();
+    strict.authenticate(Some(&right[1].0)).unwrap_err();
+    store.change_user("ada", Some(Role::Admin), Some("another horse battery")).await.unwrap();
+    strict.authenticate(Some(&right[0].0)).unwrap_err();
+    let now = basic("ada", "another horse battery");
+    assert!(strict.authenticate(Some(&now)).unwrap().has_role("admin"));
+    store.remove_user("robot").await.unwrap();
+    strict.authenticate(Some(&right[2].0)).unwrap_err();
+    let users = store.users().await.unwrap();
+    assert_eq!(users.len(), 1);
+    assert_eq!((users[0].name.as_ref(), users[0].role, users[0].tokens), ("ada", Role::Admin, 0));
+    store.verify_events().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_user_is_refused() {
+    let (store, _folder) = store().await;
+    for name in ["", "a:b", " a", "a\n", &"a".repeat(300)] {
+        let error = store.add_user(name, Role::Read, None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name:?}");
+    }
+    let short = "x".repeat(SHORTEST_PASSWORD - 1);
+    let error = store.add_user("ada", Role::Read, Some(&short)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    store.add_user("ada", Role::Read, None).await.unwrap();
+    let error = store.add_user("ada", Role::Read, None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    for error in [
+        store.remove_user("bob").await.unwrap_err(),
+        store.change_user("bob", None, None).await.unwrap_err(),
+        store.create_token("bob", "").await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+}
+
+/// Argon2 takes tens of milliseconds; credentials that were right a moment ago take none of it.
+#[tokio::test]
+async fn a_password_is_not_checked_at_each_call() {
+    let (store, _folder) = store().await;
+    store.add_user("ada", Role::Read, Some(PASSWORD)).await.unwrap();
+    let (door, credentials) =
+        (authenticator(&store, UserConfig::default()), basic("ada", PASSWORD));
+    let begun = Instant::now();
+    door.authenticate(Some(&credentials)).unwrap();
+    let first = begun.elapsed();
+    let begun = Instant::now();
+    for _ in 0..100 {
+        door.authenticate(Some(&credentials)).unwrap();
+    }
+    assert!(
+        begun.elapsed() < first * 20,
+        "a hundred took {:?}, the first {first:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn the_server_asks_who_calls_and_events_say_it() {
+    let server = Server::with(ServerConfig::default()).await;
+    server.store.add_user("ada", Role::Write, Some(PASSWORD)).await.unwrap();
+    let door = authenticator(&server.store, UserConfig::default());
+    let config = ServerConfig::default().with_authenticator(door);
+    let server = server.again(config);
+    let ask = |path: &'static str, credentials: Option<String>| {
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(credentials) = credentials {
+            request = request.header(AUTHORIZATION, credentials);
+        }
+        request.body(Body::from(r#"{"name": "mine"}"#)).unwrap()
+    };
+    let path = "/api/2.0/mlflow/experiments/create";
+    for credentials in [None, Some(basic("ada", "wrong horse battery"))] {
+        let (status, headers, body) = server.send(ask(path, credentials)).await;
+        assert_eq!(status, 401);
+        assert_eq!(headers[WWW_AUTHENTICATE], "Basic realm=\"mlops\"");
+        assert!(String::from_utf8_lossy(&body).contains("UNAUTHENTICATED"));
+    }
+    let (status, _, _) = server.send(ask(path, Some(basic("ada", PASSWORD)))).await;
+    assert_eq!(status, 200);
+    // Nobody learns what calls there are.
+    let (status, _, _) = server.send(ask("/api/2.0/mlflow/nothing", None)).await;
+    assert_eq!(status, 401);
+    for path in ["/health", "/version"] {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        assert_eq!(server.send(request).await.0, 200, "{path}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
+    #[test]
+    fn no_secret_shows(password in "[a-zA-Z0-9 !#%&]{12,40}", name in "[a-z]{3,10}") {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (store, folder) = store().await;
+            let log = Log::default();
+            let _listening = tracing::subscriber::set_default(log.subscriber());
+            store.add_user(&name, Role::Admin, Some(&password)).await.unwrap();
+            let token = store.create_token(&name, "a note").await.unwrap();
+            let door = authenticator(&store, UserConfig::default());
+            let (good, bearer) = (basic(&name, &password), format!("Bearer {}", token.expose()));
+            let bad = [
+                format!("{good}x"),
+                format!("{bearer}x"),
+                basic("nobody", &password),
+                format!("Digest {password}"),
+                password.clone(),
+            ];
+            let mut said = vec![format!("{door:?} {store:?} {token:?}")];
+            said.push(format!("{:?}", door.authenticate(Some(&good)).unwrap()));
+            said.push(format!("{:?}", door.authenticate(Some(&bearer)).unwrap()));
+            said.push(format!("{:?}", ServerConfig::default().with_authenticator(door.clone())));
+            for credentials in &bad {
+                let error = door.authenticate(Some(credentials)).unwrap_err();
+                said.push(format!("{error} {error:?}"));
+            }
+            store.change_user(&name, Some(Role::Read), Some(&format!("{password}!"))).await.unwrap();
+            let error = store.add_user(&name, Role::Read, Some(&password)).await.unwrap_err();
+            said.push(format!("{error} {error:?}"));
+            let short = &password[..SHORTEST_PASSWORD - 1];
+            let error = store.add_user("other", Role::Read, Some(short)).await.unwrap_err();
+            said.push(format!("{error} {error:?}"));
+            let mut events = store.follow(None, Vec::new());
+            for _ in 0..3 {
+                said.push(format!("{:?}", events.next().await.unwrap().unwrap()));
+            }
+            said.push(log.read());
+            drop((events, door, store));
+            // Nor does whoever reads the files find one.
+            for file in ["mlops.db", "mlops.db-wal"] {
+                let bytes = fs::read(folder.path().join(file)).unwrap_or_default();
+                said.push(String::from_utf8_lossy(&bytes).into_owned());
+            }
+            let encoded = good.trim_start_matches("Basic ");
+            for said in &said {
+                for secret in [short, token.expose(), encoded] {
+                    assert!(!said.contains(secret), "a secret shows");
+                }
+            }
+        });
+    }
+}
+
+/// What is said through `tracing`, at every level.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<std::sync::Mutex<String>>);
+
+impl Log {
+    fn read(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + 'static {
+        Listener(self.clone())
+    }
+}
+
+struct Listener(Log);
+
+impl tracing::field::Visit for Log {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0.lock().unwrap().push_str(&format!("{}={value:?} ", field.name()));
+    }
+}
+
+impl tracing::Subscriber for Listener {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        span.record(&mut self.0.clone());
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, values: &tracing::span::Record<'_>) {
+        values.record(&mut self.0.clone());
+    }
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut self.0.clone());
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}

@@ -1,0 +1,152 @@
+//! What MLflow's own client wrote and read back is what a record has after the import.
+//!
+//! `scripts/oracles/mlflow_import.py` made the data with MLflow 3.17.2.
+
+use crate::story::Home;
+use mlops_core::{
+    ErrorKind, Registry, RunId, Timestamp, Tracker,
+    artifact::ArtifactPath,
+    page::Search,
+    registry::ModelUri,
+    tracker::{MetricQuery, RunStatus},
+};
+use mlops_registry::{
+    SqliteStore,
+    store::{ImportOptions, ImportSource, Imported},
+};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+fn expected(name: &str) -> Value {
+    let text = fs::read_to_string(data(name).join("expected.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+async fn import(store: &SqliteStore, from: &ImportSource) -> Imported {
+    // Where the data lay when it was made.
+    let options = ImportOptions::default()
+        .with_moved("file:///tmp/keep/fix/s/artifacts", data("mlflow-3.17/artifacts"));
+    store.import(from, &options, |_| ()).await.unwrap()
+}
+
+/// Every file of a run.
+async fn files(store: &SqliteStore, run: RunId) -> Vec<String> {
+    let (mut found, mut open) = (Vec::new(), vec![ArtifactPath::new("").unwrap()]);
+    while let Some(folder) = open.pop() {
+        for entry in Tracker::artifacts(store, &run, &folder).await.unwrap().items {
+            match entry.size {
+                None => open.push(entry.path),
+                Some(_) => found.push(entry.path.to_string()),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+async fn check_run(store: &SqliteStore, wanted: &Value) {
+    let id: RunId = wanted["id"].as_str().unwrap().parse().unwrap();
+    let run = store.run(&id).await.unwrap();
+    assert_eq!(run.name.as_ref(), wanted["name"]);
+    let experiment = store.experiment(&run.experiment).await.unwrap();
+    assert_eq!(experiment.name.as_ref(), wanted["experiment"]);
+    assert_eq!(serde_json::to_value(run.status).unwrap(), wanted["status"]);
+    assert_eq!(serde_json::to_value(run.lifecycle).unwrap(), wanted["lifecycle"]);
+    assert_eq!(run.started.unix_millis(), wanted["start"]);
+    assert_eq!(run.ended.map(Timestamp::unix_millis), wanted["end"].as_i64());
+    assert_eq!(serde_json::to_value(&run.params).unwrap(), wanted["params"]);
+    let mut tags = run.tags.clone();
+    assert_eq!(tags.remove("mlops.imported").as_deref(), Some("true"));
+    assert_eq!(serde_json::to_value(&tags).unwrap(), wanted["tags"]);
+    for (metric, points) in wanted["history"].as_object().unwrap() {
+        let found = store.metric_history(MetricQuery::new(id, metric.as_str())).await.unwrap();
+        let points = points.as_array().unwrap();
+        assert_eq!(found.items.len(), points.len());
+        for (found, point) in found.items.iter().zip(points) {
+            let value: f64 = point[2].as_str().unwrap().parse().unwrap();
+            assert_eq!(
+                (found.step, found.time.unix_millis()),
+                (point[0].as_i64().unwrap(), point[1].as_i64().unwrap())
+            );
+            assert!(found.value.total_cmp(&value).is_eq(), "{metric}: {} {value}", found.value);
+        }
+    }
+    assert_eq!(serde_json::to_value(files(store, id).await).unwrap(), wanted["files"]);
+}
+
+#[tokio::test]
+async fn a_database_is_taken_as_its_client_reads_it() {
+    let (home, wanted) = (Home::new().await, expected("mlflow-3.17"));
+    let from = ImportSource::Database(data("mlflow-3.17/mlflow.db"));
+    let before = fs::read(data("mlflow-3.17/mlflow.db")).unwrap();
+    let done = import(&home.store, &from).await;
+    assert_eq!((done.experiments, done.runs, done.logged_models, done.versions), (2, 6, 1, 2));
+    assert_eq!(done.not_taken, []);
+    for run in wanted["runs"].as_array().unwrap() {
+        check_run(&home.store, run).await;
+    }
+    let model = &wanted["models"][0];
+    let versions = home.store.versions(Search::new()).await.unwrap().items;
+    assert_eq!(versions.len(), model["versions"].as_array().unwrap().len());
+    for version in &versions {
+        let target = home.folder.path().join(format!("fetched-{}", version.id.version));
+        home.store.fetch(&version.id, &target).await.unwrap();
+        assert!(target.join("MLmodel").is_file());
+    }
+    let uri: ModelUri = "models:/twice@champion".parse().unwrap();
+    assert_eq!(home.store.resolve(&uri).await.unwrap().id.version, model["aliases"]["champion"]);
+    let events = home.store.verify_events().await.unwrap();
+
+    // Again changes nothing, here and there.
+    let again = import(&home.store, &from).await;
+    assert_eq!((again.experiments, again.runs, again.points, again.artifacts), (0, 0, 0, 0));
+    assert_eq!(again.known, 9);
+    assert_eq!(home.store.verify_events().await.unwrap(), events);
+    assert_eq!(fs::read(data("mlflow-3.17/mlflow.db")).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_folder_is_taken_as_its_client_reads_it() {
+    let (home, wanted) = (Home::new().await, expected("mlruns-3.17"));
+    let from = ImportSource::Folder(data("mlruns-3.17/mlruns"));
+    let done = import(&home.store, &from).await;
+    assert_eq!((done.experiments, done.runs, done.not_taken.as_slice()), (2, 6, &[][..]));
+    for run in wanted["runs"].as_array().unwrap() {
+        check_run(&home.store, run).await;
+    }
+    let again = import(&home.store, &from).await;
+    assert_eq!((again.runs, again.known), (0, 6));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_reported_and_what_was_begun_goes_on() {
+    let home = Home::new().await;
+    let from = ImportSource::Database(data("mlflow-3.17/mlflow.db"));
+    let nowhere =
+        ImportOptions::default().with_moved("file:///tmp/keep/fix/s/artifacts", "/nowhere");
+    let done = home.store.import(&from, &nowhere, |_| ()).await.unwrap();
+    assert_eq!((done.runs, done.artifacts, done.versions), (6, 0, 0));
+    let left: Vec<_> = done.not_taken.iter().map(|left| left.what.as_str()).collect();
+    assert_eq!(left, ["version 1 of twice", "version 2 of twice"]);
+    for (path, kind) in [
+        (ImportSource::Database(data("nothing.db")), ErrorKind::NotFound),
+        (ImportSource::Database(home.folder.path().join("mlops.db")), ErrorKind::InvalidInput),
+        (ImportSource::Database(data("mlflow-3.17/expected.json")), ErrorKind::Corrupt),
+        (ImportSource::Folder(data("nothing")), ErrorKind::NotFound),
+    ] {
+        let error = home.store.import(&path, &nowhere, |_| ()).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+    let runs = home.store.runs(Search::new()).await.unwrap().items;
+    assert!(
+        runs.iter()
+            .all(|run| run.status != RunStatus::Running || run.tags.contains_key("mlops.imported"))
+    );
+}

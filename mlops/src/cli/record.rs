@@ -1,0 +1,97 @@
+//! The flags of commands that work on a record.
+
+use super::{home, source::DEFAULT_REGISTRY};
+use crate::{Error, Result};
+use clap::Args;
+use mlops_registry::{SqliteStore, StoreConfig};
+use std::{path::PathBuf, time::Duration};
+
+/// Which record.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Record {
+    /// The record
+    #[arg(long, value_name = "URI", default_value = DEFAULT_REGISTRY)]
+    pub(super) backend_store_uri: String,
+    /// The folder of its artifacts; `artifacts` beside it if absent
+    #[arg(long, value_name = "DIR")]
+    pub(super) artifacts_destination: Option<PathBuf>,
+}
+
+impl Record {
+    pub(super) fn config(&self) -> StoreConfig {
+        match &self.artifacts_destination {
+            Some(folder) => StoreConfig::default().with_artifacts(folder.clone()),
+            None => StoreConfig::default(),
+        }
+    }
+
+    /// Opens one that is there.
+    pub(super) async fn open(&self) -> Result<SqliteStore> {
+        let path = home::path(&self.backend_store_uri)?;
+        if !path.exists() {
+            return Err(Error::unavailable(format!("there is no record at {}", path.display())));
+        }
+        SqliteStore::open(path, self.config()).await
+    }
+}
+
+/// A span of time such as `30d`, `12h`, `1d12h30m` or `0s`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let (mut total, mut number) = (0_u64, String::new());
+    let mut parts = 0;
+    for c in text.chars() {
+        if c.is_ascii_digit() {
+            number.push(c);
+            continue;
+        }
+        let seconds = match c {
+            'd' => 86_400,
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return Err(format!("{c:?} is none of d, h, m and s")),
+        };
+        let count: u64 =
+            number.parse().map_err(|_| "each of d, h, m, s needs a number".to_owned())?;
+        let part = count.checked_mul(seconds).and_then(|part| total.checked_add(part));
+        total = part.ok_or("too long")?;
+        number.clear();
+        parts += 1;
+    }
+    if parts == 0 || !number.is_empty() {
+        return Err("a number and one of d, h, m, s, such as 30d".to_owned());
+    }
+    Ok(Duration::from_secs(total))
+}
+
+/// So many bytes as people read them.
+pub(super) fn bytes(count: u64) -> String {
+    let mut unit = ("bytes", 1);
+    for next in [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)] {
+        if count >= next.1 {
+            unit = next;
+        }
+    }
+    match unit {
+        (name, 1) => format!("{count} {name}"),
+        (name, size) => format!("{}.{} {name}", count / size, count % size * 10 / size),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_of_time_are_read_and_refused() {
+        for (text, seconds) in [("0s", 0), ("30d", 2_592_000), ("1d2h3m4s", 93_784), ("90m", 5400)]
+        {
+            assert_eq!(duration(text).unwrap().as_secs(), seconds, "{text}");
+        }
+        for text in ["", "30", "d", "1w", "-1d", "1d2", "99999999999999999999d", "300000000000000d"]
+        {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert_eq!((bytes(5), bytes(1536)), ("5 bytes".to_owned(), "1.5 KiB".to_owned()));
+    }
+}
