@@ -4,6 +4,9 @@
 
 #[path = "main/artifacts.rs"]
 mod artifacts;
+#[cfg(feature = "mlflow")]
+#[path = "main/client.rs"]
+mod client;
 #[cfg(feature = "sqlite")]
 #[path = "main/conformance.rs"]
 mod conformance;

@@ -1,0 +1,4 @@
+//! The client of MLflow's REST API, against a server that runs.
+
+#[path = "client/mlflow.rs"]
+mod mlflow;
