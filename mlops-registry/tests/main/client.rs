@@ -2,3 +2,5 @@
 
 #[path = "client/mlflow.rs"]
 mod mlflow;
+#[path = "client/doubtful.rs"]
+mod doubtful;

@@ -29,18 +29,12 @@ async fn moved(session: &Session, request: &MoveAlias) -> Result<AliasMove> {
     let model = models::get(session, &request.model).await?;
     let from = model.aliases.get(&request.alias).copied();
     expected(request, from)?;
-    let candidate = match request.to {
-        Some(number) => Some(found(session, request, number).await?),
-        None => None,
-    };
     let moved = AliasMove::Moved { from, to: request.to };
     if from == request.to {
         return Ok(moved);
     }
-    if let Some(candidate) = candidate
-        && !request.gates.is_empty()
-    {
-        let unmet = unmet(session, request, candidate, from).await?;
+    if let Some(to) = request.to {
+        let unmet = unmet(session, request, to, from).await?;
         if !unmet.is_empty() {
             refused(session, request, &unmet).await?;
             return Ok(AliasMove::Refused { unmet });
@@ -74,10 +68,14 @@ async fn found(session: &Session, request: &MoveAlias, number: u64) -> Result<Mo
 async fn unmet(
     session: &Session,
     request: &MoveAlias,
-    candidate: ModelVersion,
+    to: u64,
     from: Option<u64>,
 ) -> Result<Vec<Unmet>> {
-    let candidate = judged(session, candidate).await?;
+    if request.gates.is_empty() {
+        // The server says whether the version is there.
+        return versions::given(&VersionId::new(request.model.clone(), to)).map(|()| Vec::new());
+    }
+    let candidate = judged(session, found(session, request, to).await?).await?;
     let champion = match from {
         Some(from) => Some(judged(session, found(session, request, from).await?).await?),
         None => None,

@@ -187,12 +187,17 @@ pub(super) async fn get(session: &Session, id: &VersionId) -> Result<ModelVersio
     whole(session, wired(session, id).await?).await
 }
 
+/// Whether a server can have given the number: some fail on one that is larger than any.
+pub(super) fn given(id: &VersionId) -> Result<()> {
+    match i32::try_from(id.version) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::not_found(format!("version {id} does not exist"))),
+    }
+}
+
 /// A version as the server describes it.
 pub(super) async fn wired(session: &Session, id: &VersionId) -> Result<wire::ModelVersion> {
-    if i32::try_from(id.version).is_err() {
-        // A number that no server has given; some fail on it.
-        return Err(Error::not_found(format!("version {id} does not exist")));
-    }
+    given(id)?;
     let number = id.version.to_string();
     let request = models::of_version("model-versions/get", id.model.as_str(), &number);
     match session.ask::<wire::OneVersion>(&request).await {
