@@ -6,22 +6,18 @@ use crate::{
     table::{Table, count, say},
 };
 use mlops::{
-    Error, Registry, Result, VersionId,
+    Error, ErrorKind, Registry, Result, VersionId,
     data::{Dataset, Part, Train},
     evaluation::{
         Comparison, ComparisonRule, Evaluation, EvaluationOptions, Finding, Metric, Slice,
     },
-    event::EventKind,
     model::ModelPackage,
-    registry::{
-        AliasMove, AliasMoved, CreateVersion, Expected, HistoryQuery, ModelUri, ModelVersion,
-        MoveAlias,
-    },
+    registry::{AliasMove, CreateVersion, ModelUri, ModelVersion, RegistryExt},
     serve::{InferOptions, LoadOptions, Stop, engines::compiled_in, load_package},
     store::{ChampionGate, MetricGate},
     tracker::{RunOptions, TrackerExt},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A package, and where it comes from.
 #[derive(Debug)]
@@ -182,8 +178,7 @@ pub(crate) async fn promote(
 ) -> Result<bool> {
     say(format_args!("gate: {gate}"));
     let number = version.id.version;
-    let request = MoveAlias::new(home.model.clone(), home.champion.clone(), number, reason);
-    match home.store.move_alias(request.with_gate(gate)).await? {
+    match home.store.promote(&version.id, &home.champion, vec![Arc::new(gate)], reason).await? {
         AliasMove::Moved { from, .. } => {
             let from = from.map_or_else(|| "nothing".to_owned(), |from| format!("version {from}"));
             say(format_args!("promoted: {MODEL}@{CHAMPION} goes from {from} to version {number}"));
@@ -200,23 +195,13 @@ pub(crate) async fn promote(
     }
 }
 
-/// Puts the alias back to where it pointed before its last move; `None` if it never moved on. The
-/// story moves it a few times: a longer history comes in pages, and going back twice ends where it
-/// began.
+/// Takes the last move of the alias back; `None` if there is nothing to go back to.
 pub(crate) async fn roll_back(home: &Home, reason: &str) -> Result<Option<(u64, u64)>> {
-    let uri = ModelUri::alias(home.model.clone(), home.champion.clone());
-    let query = HistoryQuery::new(uri).with_kinds(vec![EventKind::ALIAS_MOVED]);
-    let moves = home.store.history(query).await?.items;
-    let Some(last) = moves.last() else { return Ok(None) };
-    let last: AliasMoved = serde_json::from_value(last.detail.clone())
-        .map_err(|cause| Error::corrupt("a move in the history").with_source(cause))?;
-    let (Some(before), Some(now)) = (last.from, last.to) else { return Ok(None) };
-    // Only if nobody has moved it meanwhile.
-    let back = MoveAlias::new(home.model.clone(), home.champion.clone(), before, reason)
-        .with_from(Expected::Version(now));
-    match home.store.move_alias(back).await? {
-        AliasMove::Moved { .. } => Ok(Some((now, before))),
+    match home.store.rollback(&home.model, &home.champion, reason).await {
+        Ok(AliasMove::Moved { from, to }) => Ok(from.zip(to)),
         // Being refused is an answer: whoever asks has to look.
-        other => Err(Error::conflict(format!("the champion does not go back: {other:?}"))),
+        Ok(other) => Err(Error::conflict(format!("the champion does not go back: {other:?}"))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -54,6 +54,12 @@ impl Digest {
     }
 }
 
+impl From<Digest> for std::sync::Arc<str> {
+    fn from(digest: Digest) -> Self {
+        digest.to_string().into()
+    }
+}
+
 /// A digest in the making.
 #[derive(Clone, Debug, Default)]
 pub struct Hasher(Sha256);

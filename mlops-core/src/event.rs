@@ -21,6 +21,8 @@ pub trait EventLog: Debug + Send + Sync {
     /// - all of them or none; the cursor returned is that of the last
     /// - an id already there is not added again, and is no error
     /// - no events return the cursor of the log's end
+    /// - only the host may say that another acted: else an event whose actor is not who acts through
+    ///   the handle is `PermissionDenied`, and nothing is added
     async fn append(&self, events: &[Event]) -> Result<Cursor>;
 
     /// Events after a cursor, then each new one as it comes; from the beginning if `None`.

@@ -23,7 +23,9 @@ create table experiments (
     name text not null unique,
     lifecycle text not null,
     created bigint not null,
-    updated bigint not null
+    updated bigint not null,
+    -- Where clients keep the artifacts of its runs; with the record if null.
+    artifact_location text
 );
 
 create table experiment_tags (
@@ -73,16 +75,102 @@ create table run_inputs (
     context text not null,
     dataset_rows bigint,
     source text,
+    source_type text,
+    columns text,
+    profile text,
+    tags text,
     primary key (run, name, digest, context)
 );
 
-create table run_artifacts (
-    run text not null references runs (id),
+-- Bytes under a path of whatever has them: `run/ID`, `model/ID`, `trace/ID`.
+create table artifact_paths (
+    owner text not null,
     path text not null,
     digest text not null,
     size bigint not null,
     written bigint not null,
-    primary key (run, path)
+    primary key (owner, path)
+);
+create index artifact_paths_by_digest on artifact_paths (digest);
+
+-- Models that runs made and that are not registered: what MLflow's clients log since version 3.
+create table logged_models (
+    id text primary key,
+    experiment bigint not null references experiments (id),
+    name text not null,
+    model_type text,
+    status text not null,
+    status_message text,
+    source_run text,
+    lifecycle text not null,
+    created bigint not null,
+    updated bigint not null
+);
+create index logged_models_by_experiment on logged_models (experiment, created, id);
+
+create table logged_model_tags (
+    model text not null references logged_models (id),
+    key text not null,
+    value text not null,
+    primary key (model, key)
+);
+
+create table logged_model_params (
+    model text not null references logged_models (id),
+    key text not null,
+    value text not null,
+    primary key (model, key)
+);
+
+-- Points that runs measured of logged models, each with the data that it was measured on.
+create table logged_model_metrics (
+    model text not null references logged_models (id),
+    metric text not null,
+    run text not null,
+    dataset_name text not null,
+    dataset_digest text not null,
+    step bigint not null,
+    time bigint not null,
+    value bigint not null,
+    number double precision,
+    primary key (model, metric, run, dataset_name, dataset_digest, step, time, value)
+);
+
+-- Which logged models a run read or made.
+create table run_models (
+    run text not null references runs (id),
+    model text not null,
+    role text not null,
+    step bigint not null,
+    position bigint not null,
+    primary key (run, role, model, step)
+);
+
+-- What traces are found by; `info` is the client's JSON.
+create table traces (
+    id text primary key,
+    experiment bigint not null references experiments (id),
+    started bigint not null,
+    duration bigint,
+    state text not null,
+    name text,
+    run text,
+    info text not null
+);
+create index traces_by_experiment on traces (experiment, started, id);
+
+create table trace_tags (
+    trace text not null references traces (id),
+    key text not null,
+    value text not null,
+    primary key (trace, key)
+);
+
+create table trace_metadata (
+    trace text not null references traces (id),
+    key text not null,
+    value text not null,
+    primary key (trace, key)
 );
 
 -- One metric of one run, with its latest point: the largest by (step, time, value).
@@ -139,6 +227,15 @@ create table versions (
     dataset text,
     created bigint not null,
     updated bigint not null,
+    actor text not null,
+    description text,
+    -- Where the bytes came from, as who registered it put it.
+    source text,
+    -- The logged model that it is, if it is one.
+    logged_model text,
+    -- For clients that know no aliases.
+    stage text not null,
+    run_link text,
     idempotency_key text,
     unique (model, number),
     unique (model, idempotency_key)
@@ -167,6 +264,14 @@ create table aliases (
     primary key (model, alias)
 );
 create index aliases_by_version on aliases (version);
+
+-- Who may call the server. `secret` is a hash that takes long to compute, never the secret itself.
+create table principals (
+    name text primary key,
+    role text not null,
+    secret text not null,
+    created bigint not null
+);
 
 -- Append-only. `hash` covers the row and the hash before it; the columns after it only help to find a row.
 create table events (

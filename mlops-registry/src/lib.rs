@@ -3,7 +3,7 @@
 pub mod artifacts;
 mod disk;
 mod gate;
-#[cfg(feature = "mlflow")]
+#[cfg(any(feature = "http", feature = "mlflow"))]
 pub mod mlflow;
 #[cfg(feature = "sqlite")]
 pub mod store;

@@ -27,6 +27,9 @@ mod processes;
 #[cfg(feature = "sqlite")]
 #[path = "main/search.rs"]
 mod search;
+#[cfg(feature = "http")]
+#[path = "main/server.rs"]
+mod server;
 #[cfg(feature = "sqlite")]
 #[path = "main/story.rs"]
 mod story;

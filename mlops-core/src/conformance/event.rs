@@ -5,14 +5,17 @@ use super::{
     waiting::{join, next_of, poll_once},
 };
 use crate::{
-    EventId, EventLog, Principal, Result, Timestamp,
+    ErrorKind, EventId, EventLog, Principal, Result, Timestamp,
     event::{BoxStream, Cursor, Event, EventKind},
 };
 use std::{any::Any, fmt};
 
+type Acting = dyn Fn(Principal) -> Box<dyn EventLog> + Send + Sync;
+
 /// A fresh log to check; what the host itself has written into it may be there already.
 pub struct Subject {
     log: Box<dyn EventLog>,
+    acting: Option<Box<Acting>>,
     kept: Vec<Box<dyn Any + Send>>,
 }
 
@@ -25,9 +28,19 @@ impl fmt::Debug for Subject {
 type Item = Result<(Cursor, Event)>;
 
 impl Subject {
-    /// A log in which no event of kind `test.…` is.
+    /// A log in which no event of kind `test.…` is, and whose handle acts as the host.
     pub fn new(log: impl EventLog + 'static) -> Self {
-        Self { log: Box::new(log), kept: Vec::new() }
+        Self { log: Box::new(log), acting: None, kept: Vec::new() }
+    }
+
+    /// Makes another handle of the same log: one through which somebody else acts.
+    #[must_use]
+    pub fn with_acting_as<L: EventLog + 'static>(
+        mut self,
+        acting: impl Fn(Principal) -> L + Send + Sync + 'static,
+    ) -> Self {
+        self.acting = Some(Box::new(move |principal| Box::new(acting(principal))));
+        self
     }
 
     /// Keeps something, such as a folder, for as long as the subject is there.
@@ -211,11 +224,32 @@ check! {
     }
 }
 
+check! {
+    "only the host may say that another acted: else it is `PermissionDenied`, and nothing is added";
+    async fn an_actor_speaks_for_nobody_else(subject: Subject) {
+        let acting = subject.acting.as_ref().expect("a handle of somebody else: `with_acting_as`");
+        let log = acting(Principal::new("ada"));
+        let own = |id| Event::new(EventId::from_u128(id), time(), KIND, "test/subject", &Principal::new("ada"));
+        let mixed = [own(1), event(2, KIND), own(3)];
+        let error = log.append(&mixed).await.expect_err("an event of somebody else");
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        for name in ["ada", "suite"] {
+            assert!(error.to_string().contains(name), "{error} does not name {name}");
+        }
+        assert_eq!(subject.ids().await, [0_u128; 0]);
+        log.append(&[own(1), own(3)]).await.expect("her own events are appended");
+        // Even a name that looks like the host's is not the host.
+        let posing = acting(Principal::host().with_role("write"));
+        posing.append(&events([4])).await.expect_err("an event of somebody else");
+        assert_eq!(subject.ids().await, [1, 3]);
+    }
+}
+
 super::suite! {
     /// One named test a promise of [`EventLog`](crate::EventLog), on a backend that an expression
     /// makes, which may await: a [`Subject`](crate::conformance::event::Subject).
     event_log_conformance, event: [
         an_append_is_all_or_none, an_id_is_added_once, nothing_appended_gives_the_end,
-        follow_gives_each_event_once_in_order, follow_gives_the_kinds_asked_for, follow_goes_on_from_a_cursor,
+        an_actor_speaks_for_nobody_else, follow_gives_each_event_once_in_order, follow_gives_the_kinds_asked_for, follow_goes_on_from_a_cursor,
     ]
 }

@@ -33,7 +33,7 @@ impl<P: Part> Stored for Dataset<P> {
             .map_err(|cause| Error::corrupt("a dataset's description").with_source(cause))?;
         let rows: Vec<u8> = Stored::load(&from.join(ROWS_FILE))?;
         let dataset = Dataset::from_parquet(Arc::clone(&about.name), rows)?;
-        if dataset.digest() != about.digest {
+        if dataset.digest().to_string() != *about.digest {
             let name = dataset.name();
             return Err(Error::corrupt(format!("dataset {name:?} is not what was saved")));
         }

@@ -1,8 +1,10 @@
 //! Which version of a model is which, who moved it there, and every byte of it.
 
+mod extension;
 mod types;
 mod uri;
 
+pub use extension::RegistryExt;
 pub use types::{
     AliasMove, AliasMoved, CreateModel, CreateVersion, Expected, Gate, HistoryQuery, ModelChange,
     ModelVersion, MoveAlias, RegisteredModel, Unmet, VersionChange,
@@ -51,6 +53,7 @@ pub trait Registry: Debug + Send + Sync {
     /// - numbers are 1, 2, 3 … and never come again, not after a deletion either
     /// - the model is created if it is not there
     /// - a version keeps what it is made of, whatever becomes of the folder
+    /// - beside the metrics given it keeps the latest of its run; what is logged later changes nothing
     /// - the same idempotency key again gives the same version
     /// - a folder that is no package is an error, and no number is spent
     async fn create_version(&self, new: CreateVersion) -> Result<ModelVersion>;
@@ -72,10 +75,14 @@ pub trait Registry: Debug + Send + Sync {
     /// # Behavior
     /// - compare-and-swap: another `from` than where it points is `Conflict` and names where it points
     /// - of two racing moves from the same place one wins
+    /// - a `Conflict` names who moved it to where it points
     /// - unmet gates are `Refused` with every unmet condition, and the alias stays
+    /// - a gate may call the registry: nothing waits for it
+    /// - gates judge what the alias points at when it moves, again if it moved meanwhile
     /// - a move is in the history with actor, reason, from and to; so is a refusal
     /// - an unknown model or version is `NotFound`
     /// - an alias that is removed points nowhere
+    /// - what a move undoes is a move of the same alias, else `InvalidInput`
     async fn move_alias(&self, request: MoveAlias) -> Result<AliasMove>;
 
     /// The version that a URI means now.

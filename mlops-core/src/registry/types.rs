@@ -99,7 +99,8 @@ pub struct ModelVersion {
     pub run: Option<RunId>,
     /// The data that it was trained on.
     pub dataset: Option<Digest>,
-    /// What it measured when it was made: what gates look at.
+    /// What it measured when it was made: what gates look at. What the registrar did not say is the
+    /// latest that its run had measured by then; what the run measures later is nothing to it.
     pub metrics: BTreeMap<String, f64>,
     /// Keys and values that may change.
     pub tags: Tags,
@@ -107,6 +108,13 @@ pub struct ModelVersion {
     pub created: Timestamp,
     /// Where aliases point here.
     pub aliases: Vec<Alias>,
+    /// For people.
+    #[serde(default)]
+    pub description: Option<Arc<str>>,
+    /// Where the bytes came from, as who registered it put it: `runs:/…`, `models:/m-…`, `s3://…`. Bytes
+    /// that lie outside of the record are not in the manifest.
+    #[serde(default)]
+    pub source: Option<Arc<str>>,
 }
 
 impl ModelVersion {
@@ -122,6 +130,8 @@ impl ModelVersion {
             tags: Tags::new(),
             created,
             aliases: Vec::new(),
+            description: None,
+            source: None,
         }
     }
 
@@ -185,11 +195,15 @@ setters!(CreateVersion {
 pub struct VersionChange {
     /// Tags to set; `None` removes one.
     pub tags: BTreeMap<String, Option<String>>,
+    /// A new description.
+    pub description: Option<Arc<str>>,
 }
 
 setters!(VersionChange {
     /// Sets and removes tags.
     with_tags => tags: BTreeMap<String, Option<String>>,
+    /// Describes it.
+    with_description => description: Arc<str>,
 });
 
 /// A request to point an alias somewhere.
@@ -208,6 +222,8 @@ pub struct MoveAlias {
     pub gates: Vec<Arc<dyn Gate>>,
     /// Why.
     pub reason: Arc<str>,
+    /// The move of this alias that this one takes back, if it does.
+    pub undoes: Option<EventId>,
 }
 
 impl PartialEq for dyn Gate {
@@ -220,7 +236,7 @@ impl MoveAlias {
     /// Points an alias at a version, wherever it points now, without gates.
     pub fn new(model: ModelName, alias: Alias, to: u64, reason: impl Into<Arc<str>>) -> Self {
         let (from, gates) = (Expected::Any, Vec::new());
-        Self { model, alias, to: Some(to), from, gates, reason: reason.into() }
+        Self { model, alias, to: Some(to), from, gates, reason: reason.into(), undoes: None }
     }
 
     /// Moves only if the alias points there now.
@@ -237,10 +253,24 @@ impl MoveAlias {
         self
     }
 
+    /// Adds conditions.
+    #[must_use]
+    pub fn with_gates(mut self, gates: impl IntoIterator<Item = Arc<dyn Gate>>) -> Self {
+        self.gates.extend(gates);
+        self
+    }
+
     /// Removes the alias.
     #[must_use]
     pub fn removing(mut self) -> Self {
         self.to = None;
+        self
+    }
+
+    /// Says which move of this alias it takes back.
+    #[must_use]
+    pub fn undoing(mut self, event: EventId) -> Self {
+        self.undoes = Some(event);
         self
     }
 }
@@ -259,6 +289,10 @@ pub enum Expected {
 }
 
 /// A condition of a promotion. `Display` says it in words: `roc_auc at least 0.82`.
+///
+/// It judges where the caller of [`move_alias`](super::Registry::move_alias) is, not inside of the
+/// record, which goes on meanwhile: a gate may take its time and may call the registry. If another moved
+/// the alias meanwhile, it is asked again about what is there then.
 pub trait Gate: fmt::Debug + fmt::Display + Send + Sync {
     /// Every way in which the candidate misses the condition; none if it meets it.
     ///
@@ -358,6 +392,7 @@ pub struct AliasMoved {
     /// Where it points.
     pub to: Option<u64>,
     /// The event that it undoes, if it is a rollback.
+    #[serde(default)]
     pub undoes: Option<EventId>,
 }
 
@@ -365,5 +400,12 @@ impl AliasMoved {
     /// A move that undoes nothing.
     pub fn new(alias: Alias, from: Option<u64>, to: Option<u64>) -> Self {
         Self { alias, from, to, undoes: None }
+    }
+
+    /// The same move, if it takes another back.
+    #[must_use]
+    pub fn with_undoes(mut self, event: Option<EventId>) -> Self {
+        self.undoes = event;
+        self
     }
 }

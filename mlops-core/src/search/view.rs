@@ -18,7 +18,7 @@ impl Searchable for Run {
             Key::Dataset(field) => {
                 let values = self.inputs.iter().map(|input| match field {
                     DatasetField::Name => Value::text(input.name.as_ref()),
-                    DatasetField::Digest => Value::text(input.digest.to_string()),
+                    DatasetField::Digest => Value::text(input.digest.as_ref()),
                     DatasetField::Context => Value::text(input.context.as_ref()),
                 });
                 values.collect()

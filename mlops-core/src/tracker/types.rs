@@ -1,6 +1,6 @@
 //! The nouns of tracking.
 
-use crate::{Digest, ExperimentId, RunId, Timestamp, artifact::ArtifactPath, setters::setters};
+use crate::{ExperimentId, RunId, Timestamp, artifact::ArtifactPath, setters::setters};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -35,13 +35,23 @@ pub struct Experiment {
     pub updated: Timestamp,
     /// Keys and values.
     pub tags: Tags,
+    /// Where clients keep the artifacts of its runs; with the record if `None`.
+    #[serde(default)]
+    pub artifact_location: Option<Arc<str>>,
 }
 
 impl Experiment {
     /// A live experiment, just created.
     pub fn new(id: ExperimentId, name: impl Into<Arc<str>>, created: Timestamp) -> Self {
-        let (lifecycle, tags) = (Lifecycle::Active, Tags::new());
-        Self { id, name: name.into(), lifecycle, created, updated: created, tags }
+        Self {
+            id,
+            name: name.into(),
+            lifecycle: Lifecycle::Active,
+            created,
+            updated: created,
+            tags: Tags::new(),
+            artifact_location: None,
+        }
     }
 }
 
@@ -53,14 +63,23 @@ pub struct CreateExperiment {
     pub name: Arc<str>,
     /// Keys and values.
     pub tags: Tags,
+    /// Where clients keep the artifacts of its runs; with the record if `None`.
+    pub artifact_location: Option<Arc<str>>,
 }
 
 impl CreateExperiment {
     /// An experiment of this name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), tags: Tags::new() }
+        Self { name: name.into(), tags: Tags::new(), artifact_location: None }
     }
 }
+
+setters!(CreateExperiment {
+    /// Sets its tags.
+    with_tags => tags: Tags,
+    /// Says where clients keep the artifacts of its runs.
+    with_artifact_location => artifact_location: Option<Arc<str>>,
+});
 
 /// What changes in an experiment; nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -208,6 +227,8 @@ pub struct RunChange {
     pub name: Option<Arc<str>>,
     /// Ends it, mostly.
     pub status: Option<RunStatus>,
+    /// Lets an ended run take another status: somebody goes on with it, or corrects how it ended.
+    pub reopen: bool,
     /// When it ended; now if it ends and this is `None`.
     pub ended: Option<Timestamp>,
     /// Deletes or restores it.
@@ -221,6 +242,8 @@ setters!(RunChange {
     with_name => name: Arc<str>,
     /// Ends it, mostly.
     with_status => status: RunStatus,
+    /// Lets an ended run take another status.
+    with_reopen => reopen: bool,
     /// Says when it ended.
     with_ended => ended: Timestamp,
     /// Deletes or restores it.
@@ -275,21 +298,48 @@ impl Metric {
 pub struct DatasetInput {
     /// A name for people.
     pub name: Arc<str>,
-    /// The digest of its content.
-    pub digest: Digest,
+    /// What names its content: a [`Digest`](crate::Digest) if it comes from here, else whatever the
+    /// client computed.
+    pub digest: Arc<str>,
     /// What it was used for: `training`, `validation` …
     pub context: Arc<str>,
     /// How many rows it has.
     pub rows: Option<u64>,
     /// Where it lies.
     pub source: Option<Arc<str>>,
+    /// What kind of place that is: `local`, `s3`, `code` …
+    #[serde(default)]
+    pub source_type: Option<Arc<str>>,
+    /// Its columns, as JSON in the client's form.
+    #[serde(default)]
+    pub schema: Option<Arc<str>>,
+    /// Figures about it, as JSON in the client's form.
+    #[serde(default)]
+    pub profile: Option<Arc<str>>,
+    /// Keys and values of this use of it.
+    #[serde(default)]
+    pub tags: Tags,
 }
 
 impl DatasetInput {
     /// Data of this content.
-    pub fn new(name: impl Into<Arc<str>>, digest: Digest, context: impl Into<Arc<str>>) -> Self {
-        let (name, context) = (name.into(), context.into());
-        Self { name, digest, context, rows: None, source: None }
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        digest: impl Into<Arc<str>>,
+        context: impl Into<Arc<str>>,
+    ) -> Self {
+        let (name, digest, context) = (name.into(), digest.into(), context.into());
+        Self {
+            name,
+            digest,
+            context,
+            rows: None,
+            source: None,
+            source_type: None,
+            schema: None,
+            profile: None,
+            tags: Tags::new(),
+        }
     }
 }
 
@@ -298,6 +348,14 @@ setters!(DatasetInput {
     with_rows => rows: u64,
     /// Says where it lies.
     with_source => source: Arc<str>,
+    /// Says what kind of place that is.
+    with_source_type => source_type: Arc<str>,
+    /// Describes its columns.
+    with_schema => schema: Arc<str>,
+    /// Gives figures about it.
+    with_profile => profile: Arc<str>,
+    /// Sets keys and values of this use of it.
+    with_tags => tags: Tags,
 });
 
 /// What is written into a run at once.

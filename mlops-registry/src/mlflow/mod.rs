@@ -2,6 +2,9 @@
 
 #[cfg(feature = "mlflow")]
 mod client;
+#[cfg(feature = "http")]
+pub mod server;
+#[cfg(feature = "mlflow")]
 pub(crate) mod wire;
 
 #[cfg(feature = "mlflow")]

@@ -5,7 +5,7 @@ use super::{
     runs::{self, point},
     session::Tx,
     tags, tokens,
-    words::{int, ordered_bits},
+    words::{int, json, ordered_bits},
 };
 use mlops_core::{
     Error, Result, RunId,
@@ -60,11 +60,24 @@ async fn set_param(db: &mut Connection, run: &Value, key: &str, value: &str) -> 
 
 async fn add_input(db: &mut Connection, run: &Value, input: &DatasetInput) -> Result<()> {
     let rows = input.rows.map(int).transpose()?;
-    let sql = "insert into run_inputs (run, position, name, digest, context, dataset_rows, source)
-        select $1, coalesce(max(position), 0) + 1, $2, $3, $4, $5, $6 from run_inputs where run = $1
+    let sql = "insert into run_inputs (run, position, name, digest, context, dataset_rows, source,
+            source_type, columns, profile, tags)
+        select $1, coalesce(max(position), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+        from run_inputs where run = $1
         on conflict (run, name, digest, context) do nothing";
-    let (digest, source) = (input.digest.to_string(), input.source.as_ref());
-    let row = values![run.clone(), &input.name, digest, &input.context, rows, source];
+    let tags = (!input.tags.is_empty()).then(|| json(&input.tags)).transpose()?;
+    let row = values![
+        run.clone(),
+        &input.name,
+        &input.digest,
+        &input.context,
+        rows,
+        input.source.as_ref(),
+        input.source_type.as_ref(),
+        input.schema.as_ref(),
+        input.profile.as_ref(),
+        tags,
+    ];
     db.execute(sql, &row).await.map(drop)
 }
 

@@ -10,6 +10,7 @@ use mlops_core::{
 #[async_trait]
 impl EventLog for SqliteStore {
     async fn append(&self, events: &[Event]) -> Result<Cursor> {
+        events::may_append(&self.actor, events)?;
         let own = events.to_vec();
         let append =
             async move |tx: &mut super::session::Tx<'_>| events::append_all(tx, &own).await;

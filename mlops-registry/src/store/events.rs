@@ -6,7 +6,7 @@ use super::{
     words::{int, json},
 };
 use mlops_core::{
-    Digest, Error, Result,
+    Digest, Error, ErrorKind, Principal, Result,
     event::{Cursor, Event, EventKind},
 };
 use std::sync::Arc;
@@ -27,6 +27,20 @@ pub(super) async fn end(db: &mut Connection) -> Result<Cursor> {
     let row = db.row("select value from counters where name = 'event'", &[]).await?;
     let row = row.ok_or_else(|| Error::corrupt("the record: no counter of events"))?;
     row.count(0).map(Cursor)
+}
+
+/// Refuses events that say that another acted than who does. The host speaks for all whom it serves.
+pub(super) fn may_append(actor: &Principal, events: &[Event]) -> Result<()> {
+    if *actor == Principal::host() {
+        return Ok(());
+    }
+    match events.iter().find(|event| event.actor != actor.name) {
+        None => Ok(()),
+        Some(event) => {
+            let text = format!("{actor} may not append an event of {}", event.actor);
+            Err(Error::new(ErrorKind::PermissionDenied, text))
+        }
+    }
 }
 
 /// Adds what a caller hands in; gives the position of the last.
@@ -168,7 +182,7 @@ pub(super) async fn page(
 
 fn event(row: &Row) -> Result<(Cursor, Event)> {
     let kind = EventKind::new(row.text(3)?);
-    let actor = mlops_core::Principal::new(row.text(5)?);
+    let actor = Principal::new(row.text(5)?);
     let subject = row.text(4)?;
     let mut event = Event::new(row.parsed(1)?, row.time(2)?, kind, subject, &actor);
     event.reason = row.optional_text(6)?.map(Arc::from);

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 /// How many experiments are read at once.
 const CHUNK: usize = 500;
-const COLUMNS: &str = "id, name, lifecycle, created, updated";
+const COLUMNS: &str = "id, name, lifecycle, created, updated, artifact_location";
 
 /// The number of an experiment as the database holds it.
 pub(super) fn number(id: &ExperimentId) -> Result<i64> {
@@ -26,9 +26,10 @@ pub(super) async fn create(tx: &mut Tx<'_>, new: CreateExperiment) -> Result<Exp
     named(&new.name)?;
     free(tx.db, &new.name, None).await?;
     let id = tx.number("experiment", 1).await?;
-    let sql = "insert into experiments (id, name, lifecycle, created, updated)
-        values ($1, $2, $3, $4, $4)";
-    tx.db.execute(sql, &values![id, &new.name, word(&Lifecycle::Active)?, tx.now]).await?;
+    let sql = "insert into experiments (id, name, lifecycle, created, updated, artifact_location)
+        values ($1, $2, $3, $4, $4, $5)";
+    let place = new.artifact_location.as_ref();
+    tx.db.execute(sql, &values![id, &new.name, word(&Lifecycle::Active)?, tx.now, place]).await?;
     tags::EXPERIMENT.set_all(tx.db, &id.into(), &new.tags).await?;
     get(tx.db, id).await
 }
@@ -105,5 +106,6 @@ fn experiment(row: &Row) -> Result<Experiment> {
     let mut experiment = Experiment::new(id, row.text(1)?, row.time(3)?);
     experiment.lifecycle = case(&row.text(2)?)?;
     experiment.updated = row.time(4)?;
+    experiment.artifact_location = row.optional_text(5)?.map(Into::into);
     Ok(experiment)
 }

@@ -55,7 +55,11 @@ impl Registry for SqliteStore {
         });
         // Bytes first: a version never refers to what is not on the disk.
         let package = stored.await?;
-        thread.write(&self.actor, async move |tx| versions::create(tx, new, package).await).await
+        thread
+            .write(&self.actor, async move |tx| {
+                versions::create(tx, new, versions::Content::from(&package)).await
+            })
+            .await
     }
 
     async fn update_version(&self, id: &VersionId, change: VersionChange) -> Result<ModelVersion> {
@@ -77,8 +81,7 @@ impl Registry for SqliteStore {
     }
 
     async fn move_alias(&self, request: MoveAlias) -> Result<AliasMove> {
-        let thread = &self.shared.thread;
-        thread.write(&self.actor, async move |tx| aliases::move_alias(tx, request).await).await
+        aliases::move_alias(self, request).await
     }
 
     async fn resolve(&self, uri: &ModelUri) -> Result<ModelVersion> {

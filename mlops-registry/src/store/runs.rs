@@ -67,7 +67,7 @@ pub(super) async fn update(tx: &mut Tx<'_>, id: RunId, change: RunChange) -> Res
     let run = get(tx.db, id).await?;
     let text = Value::from(id.to_string());
     if let Some(status) = change.status.filter(|&status| status != run.status) {
-        if run.status.is_final() {
+        if run.status.is_final() && !change.reopen {
             let ended = format!("run {id} ended as {}", word(&run.status)?);
             return Err(Error::conflict(ended));
         }
@@ -184,7 +184,8 @@ async fn with_parts(db: &mut Connection, keys: &[Value]) -> Result<HashMap<Strin
         found.entry(id).and_modify(|run| run.metrics.extend([(metric, point)]));
     }
     let sql = format!(
-        "select run, name, digest, context, dataset_rows, source from run_inputs
+        "select run, name, digest, context, dataset_rows, source, source_type, columns, profile, tags
+         from run_inputs
          where run in ({list}) order by run, position"
     );
     for row in db.rows(sql, keys).await? {
@@ -215,8 +216,14 @@ pub(super) fn point(row: &Row, first: usize) -> Result<MetricPoint> {
 }
 
 fn input(row: &Row) -> Result<DatasetInput> {
-    let mut input = DatasetInput::new(row.text(1)?, row.parsed(2)?, row.text(3)?);
+    let mut input = DatasetInput::new(row.text(1)?, row.text(2)?, row.text(3)?);
     input.rows = row.optional_int(4)?.map(i64::unsigned_abs);
     input.source = row.optional_text(5)?.map(Arc::from);
+    input.source_type = row.optional_text(6)?.map(Arc::from);
+    input.schema = row.optional_text(7)?.map(Arc::from);
+    input.profile = row.optional_text(8)?.map(Arc::from);
+    if row.optional_text(9)?.is_some() {
+        input.tags = row.json(9)?;
+    }
     Ok(input)
 }

@@ -1,6 +1,8 @@
 //! [`Tracker`] of the store.
 
-use super::{SqliteStore, batch, connection::Value, experiments, run_artifacts, runs, search};
+use super::{
+    SqliteStore, batch, connection::Value, experiments, paths, paths::Owner, runs, search,
+};
 use async_trait::async_trait;
 use mlops_core::{
     Error, ExperimentId, Result, RunId, Tracker,
@@ -82,17 +84,17 @@ impl Tracker for SqliteStore {
         path: &ArtifactPath,
         body: ByteStream,
     ) -> Result<ArtifactRef> {
-        run_artifacts::write(self, *id, path.clone(), body).await
+        paths::write(self, Owner::Run(*id), path.clone(), body).await
     }
 
     async fn read_artifact(&self, id: &RunId, path: &ArtifactPath) -> Result<ByteStream> {
-        run_artifacts::read(self, *id, path.clone()).await
+        paths::read(self, Owner::Run(*id), path.clone()).await.map(|(_, bytes)| bytes)
     }
 
     async fn artifacts(&self, id: &RunId, under: &ArtifactPath) -> Result<Page<ArtifactEntry>> {
-        let (id, under) = (*id, under.clone());
+        let (owner, under) = (Owner::Run(*id), under.clone());
         let thread = &self.shared.thread;
-        thread.read(async move |db| run_artifacts::list(db, id, &under).await).await
+        thread.read(async move |db| paths::list(db, &owner, &under).await).await
     }
 }
 

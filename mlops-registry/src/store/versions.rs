@@ -3,7 +3,7 @@
 use super::{
     connection::{Connection, Row, Value, placeholders, values},
     events::{self, About},
-    models,
+    models, runs,
     session::Tx,
     tags,
     words::{from_ordered_bits, int, json, ordered_bits},
@@ -14,11 +14,15 @@ use mlops_core::{
     event::EventKind,
     model::ModelPackage,
     registry::{CreateVersion, ModelUri, ModelVersion, VersionChange, Which},
+    signature::ModelSignature,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 const COLUMNS: &str = "item.id, model.name, item.number, item.manifest, item.digest,
-    item.signature, item.run, item.dataset, item.created";
+    item.signature, item.run, item.dataset, item.created, item.description, item.source";
 const FROM: &str = "versions item join models model on model.id = item.model";
 /// How many versions are read at once.
 const CHUNK: usize = 500;
@@ -39,11 +43,29 @@ pub(super) async fn of_key(
     }
 }
 
+/// What a version is made of, and what its registrar says about it.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) manifest: Manifest,
+    pub(super) signature: Option<ModelSignature>,
+    pub(super) description: Option<Arc<str>>,
+    pub(super) source: Option<Arc<str>>,
+    pub(super) logged_model: Option<Arc<str>>,
+    pub(super) run_link: Option<Arc<str>>,
+}
+
+impl From<&ModelPackage> for Content {
+    fn from(package: &ModelPackage) -> Self {
+        let (manifest, signature) = (package.manifest().clone(), package.signature().cloned());
+        Self { manifest, signature, ..Self::default() }
+    }
+}
+
 /// Adds a version whose bytes are stored.
 pub(super) async fn create(
     tx: &mut Tx<'_>,
     new: CreateVersion,
-    package: ModelPackage,
+    content: Content,
 ) -> Result<ModelVersion> {
     if let Some(there) = of_key(tx.db, &new).await? {
         return Ok(there);
@@ -54,24 +76,30 @@ pub(super) async fn create(
     };
     let number = next_number(tx.db, &new.model).await?;
     let id = tx.number("version", 1).await?;
-    let manifest = package.manifest();
+    let manifest = &content.manifest;
     let sql = "insert into versions (id, model, number, manifest, digest, signature, run, dataset,
-        created, updated, idempotency_key) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)";
+        created, updated, actor, description, source, logged_model, stage, run_link, idempotency_key)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, 'None', $14, $15)";
     let row = values![
         id,
         model,
         number,
         manifest.to_canonical_json(),
         manifest.digest().to_string(),
-        package.signature().map(json).transpose()?,
+        content.signature.as_ref().map(json).transpose()?,
         new.run.map(|run| run.to_string()),
         new.dataset.map(|dataset| dataset.to_string()),
         tx.now,
+        &tx.actor.name,
+        content.description.as_ref(),
+        content.source.as_ref(),
+        content.logged_model.as_ref(),
+        content.run_link.as_ref(),
         new.idempotency_key.as_ref(),
     ];
     tx.db.execute(sql, &row).await?;
     tags::VERSION.set_all(tx.db, &id.into(), &new.tags).await?;
-    for (metric, value) in &new.metrics {
+    for (metric, value) in &measured(tx.db, &new).await? {
         let sql = "insert into version_metrics (version, metric, value) values ($1, $2, $3)";
         tx.db.execute(sql, &values![id, metric, ordered_bits(*value)]).await?;
     }
@@ -84,6 +112,17 @@ pub(super) async fn create(
     let about = About { model: Some(model), alias: None, versions: vec![id] };
     events::append(tx, &event, &about).await?;
     get(tx.db, id).await
+}
+
+/// What the registrar says that it measured, and beside it the latest that its run measured by now. Kept
+/// with the version, so that nobody can make a gate see otherwise by logging more.
+async fn measured(db: &mut Connection, new: &CreateVersion) -> Result<BTreeMap<String, f64>> {
+    let run = runs::load(db, new.run.as_slice()).await?.pop();
+    let latest = run.into_iter().flat_map(|run| run.metrics);
+    let mut measured: BTreeMap<String, f64> =
+        latest.map(|(metric, point)| (metric, point.value)).collect();
+    measured.extend(new.metrics.iter().map(|(metric, value)| (metric.clone(), *value)));
+    Ok(measured)
 }
 
 /// A number that the name has never had.
@@ -101,8 +140,9 @@ pub(super) async fn update(
 ) -> Result<ModelVersion> {
     let own = find(tx.db, id).await?;
     tags::VERSION.change(tx.db, &own.into(), &change.tags).await?;
-    let sql = "update versions set updated = $2 where id = $1";
-    tx.db.execute(sql, &values![own, tx.now]).await?;
+    let sql =
+        "update versions set updated = $2, description = coalesce($3, description) where id = $1";
+    tx.db.execute(sql, &values![own, tx.now, change.description.as_ref()]).await?;
     get(tx.db, own).await
 }
 
@@ -220,5 +260,7 @@ fn version(row: &Row) -> Result<ModelVersion> {
     version.run = row.optional_parsed(6)?;
     version.dataset = row.optional_parsed(7)?;
     version.metrics = BTreeMap::new();
+    version.description = row.optional_text(9)?.map(Arc::from);
+    version.source = row.optional_text(10)?.map(Arc::from);
     Ok(version)
 }

@@ -38,14 +38,18 @@ async fn registry() -> registry::Subject {
     let store = open(folder.path()).await.unwrap();
     let (path, packages) = (folder.path().to_owned(), folder.path().join("packages"));
     fs::create_dir(&packages).unwrap();
-    registry::Subject::new(store, packages)
+    registry::Subject::new(store.clone(), packages)
+        .with_tracker(store)
         .with_damage(move |version, file| damage(&path, version.manifest.get(file).unwrap()))
         .keeping(folder)
 }
 
 async fn event_log() -> event::Subject {
     let folder = tempfile::tempdir().unwrap();
-    event::Subject::new(open(folder.path()).await.unwrap()).keeping(folder)
+    let store = open(folder.path()).await.unwrap();
+    event::Subject::new(store.clone())
+        .with_acting_as(move |principal| store.acting_as(principal))
+        .keeping(folder)
 }
 
 mlops_core::tracker_conformance!(sqlite_tracker, tracker().await);

@@ -3,13 +3,17 @@
 use crate::story::{Home, open};
 use futures_util::StreamExt;
 use mlops_core::{
-    Alias, ErrorKind, EventLog, Registry, Tracker,
+    Alias, ErrorKind, EventLog, Principal, Registry, Result, Tracker,
     event::EventKind,
     page::Search,
-    registry::{Expected, ModelUri, MoveAlias},
+    registry::{AliasMove, Expected, Gate, ModelUri, ModelVersion, MoveAlias, Unmet},
     tracker::{CreateExperiment, RunStatus},
 };
-use std::time::Duration;
+use std::{
+    fmt,
+    sync::{Mutex, mpsc},
+    time::Duration,
+};
 
 #[tokio::test]
 async fn one_sees_what_the_other_wrote() {
@@ -36,29 +40,73 @@ async fn one_sees_what_the_other_wrote() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_racing_moves_one_wins() {
     let home = Home::new().await;
-    let stores = [home.store.clone(), open(home.folder.path()).await.unwrap()];
+    let racers =
+        [("ada", home.store.clone(), 1), ("bob", open(home.folder.path()).await.unwrap(), 2)];
     for text in ["one", "two"] {
         home.store.create_version(home.version("risk", text)).await.unwrap();
     }
     let (model, alias) = (home.version("risk", "one").model, Alias::new("champion").unwrap());
     for _ in 0..20 {
-        let race = stores.iter().zip([1, 2]).map(|(store, to)| {
-            let request = MoveAlias::new(model.clone(), alias.clone(), to, "race");
-            let (store, request) = (store.clone(), request.with_from(Expected::Absent));
+        let race = racers.iter().map(|(name, store, to)| {
+            let request = MoveAlias::new(model.clone(), alias.clone(), *to, "race");
+            let request = request.with_from(Expected::Absent);
+            let store = store.acting_as(Principal::new(*name));
             tokio::spawn(async move { store.move_alias(request).await })
         });
-        let mut won = 0;
-        for outcome in race.collect::<Vec<_>>() {
+        let (mut won, mut lost) = (Vec::new(), Vec::new());
+        for ((name, _, to), outcome) in racers.iter().zip(race.collect::<Vec<_>>()) {
             match outcome.await.unwrap() {
-                Ok(_) => won += 1,
-                Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict),
+                Ok(_) => won.push(format!("points at version {to}: {name} moved it there")),
+                Err(error) => lost.push(error),
             }
         }
-        assert_eq!(won, 1);
+        assert_eq!((won.len(), lost.len()), (1, 1));
+        assert_eq!(lost[0].kind(), ErrorKind::Conflict);
+        assert!(lost[0].to_string().contains(&won[0]), "{} does not say: {}", lost[0], won[0]);
         let over = MoveAlias::new(model.clone(), alias.clone(), 1, "over").removing();
         home.store.move_alias(over).await.unwrap();
     }
     home.store.verify_events().await.unwrap();
+}
+
+/// Tells when it is asked, and waits until it may answer.
+#[derive(Debug)]
+struct Slow {
+    asked: mpsc::Sender<()>,
+    go_on: Mutex<mpsc::Receiver<()>>,
+}
+
+impl fmt::Display for Slow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("in good time")
+    }
+}
+
+impl Gate for Slow {
+    fn unmet(&self, _: &ModelVersion, _: Option<&ModelVersion>) -> Result<Vec<Unmet>> {
+        self.asked.send(()).unwrap();
+        let _ = self.go_on.lock().unwrap().recv_timeout(Duration::from_secs(30));
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_a_slow_gate() {
+    let home = Home::new().await;
+    let version = home.store.create_version(home.version("risk", "one")).await.unwrap();
+    let other = open(home.folder.path()).await.unwrap();
+    let ((asked, is_asked), (goes_on, go_on)) = (mpsc::channel(), mpsc::channel());
+    let gate = Slow { asked, go_on: Mutex::new(go_on) };
+    let request = MoveAlias::new(version.id.model, Alias::new("champion").unwrap(), 1, "slowly");
+    let (store, request) = (home.store.clone(), request.with_gate(gate));
+    let moving = tokio::spawn(async move { store.move_alias(request).await });
+    tokio::task::spawn_blocking(move || is_asked.recv().unwrap()).await.unwrap();
+    // The gate judges now; this process and others go on writing.
+    home.run("here").await;
+    other.create_experiment(CreateExperiment::new("there")).await.unwrap();
+    assert!(!moving.is_finished());
+    goes_on.send(()).unwrap();
+    assert_eq!(moving.await.unwrap().unwrap(), AliasMove::Moved { from: None, to: Some(1) });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

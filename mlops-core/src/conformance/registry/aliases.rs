@@ -1,15 +1,14 @@
 //! What a registry promises about aliases: who moves them, what keeps them, who sees it.
 
-use super::{Subject, alias, check, name, refused, to_champion, uri_of};
+use super::{Subject, alias, check, gates::gated, name, refused, to_champion, uri_of};
 use crate::{
-    ErrorKind, Result,
+    ErrorKind, EventId, Result,
     conformance::waiting::{join, next_of},
     event::{Event, EventKind},
     registry::{
-        AliasMove, AliasMoved, Expected, Gate, HistoryQuery, ModelVersion, MoveAlias, Unmet,
+        AliasMove, AliasMoved, Expected, HistoryQuery, ModelVersion, MoveAlias, RegistryExt,
     },
 };
-use std::fmt;
 
 check! {
     "compare-and-swap: another `from` than where it points is `Conflict` and names where it points";
@@ -63,67 +62,18 @@ check! {
     }
 }
 
-/// Misses in two ways, or not at all, and checks which versions it is asked about.
-#[derive(Debug)]
-struct Says {
-    words: &'static str,
-    candidate: u64,
-    champion: Option<u64>,
-    met: bool,
-}
-
-impl fmt::Display for Says {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.words)
-    }
-}
-
-impl Gate for Says {
-    fn unmet(
-        &self,
-        candidate: &ModelVersion,
-        champion: Option<&ModelVersion>,
-    ) -> Result<Vec<Unmet>> {
-        let asked = (candidate.id.version, champion.map(|champion| champion.id.version));
-        if asked != (self.candidate, self.champion) {
-            return Ok(vec![Unmet::new(self.words, format!("asked about {asked:?}"))]);
-        }
-        let found = ["found this", "found that"].map(|found| Unmet::new(self.words, found));
-        Ok(if self.met { Vec::new() } else { found.into() })
-    }
-}
-
-fn gated(to: u64, champion: Option<u64>, met: [bool; 2]) -> MoveAlias {
-    let says = |words, met| Says { words, candidate: to, champion, met };
-    to_champion(to).with_gate(says("the first", met[0])).with_gate(says("the second", met[1]))
-}
-
 check! {
-    "unmet gates are `Refused` with every unmet condition, and the alias stays";
-    async fn unmet_gates_refuse(subject: Subject) {
+    "a `Conflict` names who moved it to where it points";
+    async fn a_conflict_names_who_moved(subject: Subject) {
         for _ in 0..2 {
             subject.create("risk").await;
         }
-        for (champion, place) in [(None, None), (Some(1), Some(1))] {
-            if let Some(place) = place {
-                subject.move_to(place).await;
-            }
-            for (met, words) in [
-                ([false, true], vec!["the first"]),
-                ([true, false], vec!["the second"]),
-                ([false, false], vec!["the first", "the second"]),
-            ] {
-                let answer = subject.registry.move_alias(gated(2, champion, met)).await;
-                let answer = answer.expect("being refused is an answer");
-                let AliasMove::Refused { unmet } = answer else { panic!("{answer:?}") };
-                let both = |words| ["found this", "found that"].map(|found| Unmet::new(words, found));
-                let wanted: Vec<_> = words.into_iter().flat_map(both).collect();
-                assert_eq!(unmet, wanted);
-                assert_eq!(subject.resolve("models:/risk@champion").await.ok(), place);
-            }
-        }
-        let met = subject.registry.move_alias(gated(2, Some(1), [true, true])).await.expect("it is met");
-        assert_eq!(met, AliasMove::Moved { from: Some(1), to: Some(2) });
+        subject.move_to(2).await;
+        let late = subject.registry.move_alias(to_champion(1).with_from(Expected::Absent)).await;
+        refused(late, ErrorKind::Conflict, &["version 2", &subject.actor]);
+        subject.registry.move_alias(to_champion(2).removing()).await.expect("it is removed");
+        let late = subject.registry.move_alias(to_champion(1).with_from(Expected::Version(2))).await;
+        refused(late, ErrorKind::Conflict, &["does not exist", &subject.actor]);
     }
 }
 
@@ -198,6 +148,61 @@ check! {
         refused(subject.resolve("models:/risk@champion").await, ErrorKind::NotFound, &["champion"]);
         let back = subject.registry.move_alias(to_champion(1).with_from(Expected::Absent)).await;
         assert_eq!(back.expect("it is free"), AliasMove::Moved { from: None, to: Some(1) });
+    }
+}
+
+check! {
+    "what a move undoes is a move of the same alias, else `InvalidInput`";
+    async fn a_move_undoes_a_move(subject: Subject) {
+        for _ in 0..2 {
+            subject.create("risk").await;
+        }
+        subject.move_to(1).await;
+        subject.move_to(2).await;
+        let query = HistoryQuery::new(uri_of("models:/risk@champion"));
+        let last = history(&subject, query.clone()).await.pop().expect("a move").id;
+        let strange = EventId::from_u128(404);
+        let refusal = subject.registry.move_alias(to_champion(1).undoing(strange)).await;
+        refused(refusal, ErrorKind::InvalidInput, &[&strange.to_string()]);
+        let mut other = to_champion(1).undoing(last);
+        other.alias = alias("other");
+        refused(subject.registry.move_alias(other).await, ErrorKind::InvalidInput, &["other"]);
+        subject.registry.move_alias(to_champion(1).undoing(last)).await.expect("it is a move of it");
+        let told = history(&subject, query).await.pop().expect("a move").detail;
+        assert_eq!(told["undoes"], last.to_string(), "{told}");
+    }
+}
+
+check! {
+    "two rollbacks go two back; each move names the one that it undoes";
+    async fn rollbacks_go_back_one_by_one(subject: Subject) {
+        for _ in 0..4 {
+            subject.create("risk").await;
+        }
+        for to in [1, 2, 3] {
+            subject.move_to(to).await;
+        }
+        let (model, champion) = (name("risk"), alias("champion"));
+        let back = async || subject.registry.rollback(&model, &champion, "it was wrong").await;
+        let moved = |from, to| AliasMove::Moved { from, to };
+        assert_eq!(back().await.expect("a move"), moved(Some(3), Some(2)));
+        subject.move_to(4).await;
+        assert_eq!(back().await.expect("a move"), moved(Some(4), Some(2)));
+        assert_eq!(back().await.expect("a move"), moved(Some(2), Some(1)));
+        // Nobody is left without a model: it pointed nowhere before.
+        refused(back().await, ErrorKind::NotFound, &["champion"]);
+        assert_eq!(subject.resolve("models:/risk@champion").await.expect("it stays"), 1);
+        subject.registry.move_alias(to_champion(1).removing()).await.expect("it is removed");
+        assert_eq!(back().await.expect("a move"), moved(None, Some(1)));
+        let told = history(&subject, HistoryQuery::new(uri_of("models:/risk@champion"))).await;
+        let undone: Vec<_> = told
+            .iter()
+            .map(|event| {
+                let undoes = event.detail["undoes"].as_str()?.parse::<EventId>().ok();
+                told.iter().position(|other| Some(other.id) == undoes)
+            })
+            .collect();
+        assert_eq!(undone, [None, None, None, Some(2), None, Some(4), Some(1), None, Some(7)]);
     }
 }
 

@@ -2,17 +2,22 @@
 
 mod aliases;
 mod bytes;
+mod gates;
 mod models;
 mod versions;
 
 pub use aliases::{
-    a_move_is_compared_and_swapped, a_move_needs_model_and_version, a_watch_begins_with_what_is,
-    a_watch_sees_each_move, an_alias_is_removed, moves_and_refusals_are_in_the_history,
-    of_racing_moves_one_wins, unmet_gates_refuse,
+    a_conflict_names_who_moved, a_move_is_compared_and_swapped, a_move_needs_model_and_version,
+    a_move_undoes_a_move, a_watch_begins_with_what_is, a_watch_sees_each_move, an_alias_is_removed,
+    moves_and_refusals_are_in_the_history, of_racing_moves_one_wins, rollbacks_go_back_one_by_one,
 };
 pub use bytes::{
     a_folder_that_is_there_stays, an_abandoned_fetch_leaves_all_or_nothing,
     damaged_bytes_are_never_fetched, every_byte_is_fetched,
+};
+pub use gates::{
+    a_gate_may_call_the_registry, a_promotion_lists_every_unmet_condition,
+    gates_judge_what_is_there_at_last, metrics_logged_later_change_no_version, unmet_gates_refuse,
 };
 pub use models::{
     a_changed_model_is_given_back, a_deleted_model_is_gone, a_model_name_is_taken_once,
@@ -27,7 +32,7 @@ pub use versions::{
 
 use super::check;
 use crate::{
-    Alias, ErrorKind, ModelName, Registry, Result, VersionId,
+    Alias, ErrorKind, ModelName, Registry, Result, Tracker, VersionId,
     artifact::ArtifactPath,
     model::{ModelPackage, PackageBuilder},
     page::Search,
@@ -47,7 +52,8 @@ type Damage = dyn Fn(&ModelVersion, &ArtifactPath) + Send + Sync;
 
 /// A fresh registry to check, in which nothing is registered yet.
 pub struct Subject {
-    registry: Box<dyn Registry>,
+    registry: Arc<dyn Registry>,
+    tracker: Option<Arc<dyn Tracker>>,
     folder: PathBuf,
     folders: AtomicU32,
     actor: Arc<str>,
@@ -66,7 +72,8 @@ impl Subject {
     /// folder for the packages that the checks make and fetch.
     pub fn new(registry: impl Registry + 'static, folder: impl Into<PathBuf>) -> Self {
         Self {
-            registry: Box::new(registry),
+            registry: Arc::new(registry),
+            tracker: None,
             folder: folder.into(),
             folders: AtomicU32::new(0),
             actor: Arc::from("host"),
@@ -79,6 +86,13 @@ impl Subject {
     #[must_use]
     pub fn with_actor(mut self, actor: impl Into<Arc<str>>) -> Self {
         self.actor = actor.into();
+        self
+    }
+
+    /// The tracker of the same record: where the runs are that versions come from.
+    #[must_use]
+    pub fn with_tracker(mut self, tracker: impl Tracker + 'static) -> Self {
+        self.tracker = Some(Arc::new(tracker));
         self
     }
 
@@ -177,8 +191,11 @@ super::suite! {
         a_folder_that_is_no_package_spends_no_number, a_version_keeps_what_it_is_made_of,
         a_changed_version_is_given_back, a_version_under_an_alias_stays, versions_come_newest_first,
         a_uri_means_one_version, an_unknown_uri_is_named, a_move_is_compared_and_swapped,
-        of_racing_moves_one_wins, unmet_gates_refuse, moves_and_refusals_are_in_the_history,
-        a_move_needs_model_and_version, an_alias_is_removed, every_byte_is_fetched,
+        of_racing_moves_one_wins, a_conflict_names_who_moved, unmet_gates_refuse,
+        a_promotion_lists_every_unmet_condition, a_gate_may_call_the_registry,
+        gates_judge_what_is_there_at_last, metrics_logged_later_change_no_version,
+        moves_and_refusals_are_in_the_history, a_move_needs_model_and_version, an_alias_is_removed,
+        a_move_undoes_a_move, rollbacks_go_back_one_by_one, every_byte_is_fetched,
         damaged_bytes_are_never_fetched, a_folder_that_is_there_stays,
         an_abandoned_fetch_leaves_all_or_nothing, a_watch_begins_with_what_is, a_watch_sees_each_move,
     ]

@@ -3,10 +3,13 @@
 use super::{State, Tx, log::About, models, versions};
 use crate::{
     Error, Result, ResultExt, VersionId,
-    event::EventKind,
+    event::{Cursor, Event, EventKind},
     registry::{AliasMove, AliasMoved, Expected, ModelVersion, MoveAlias, Unmet},
 };
 use serde_json::json;
+
+/// How often gates are asked again because another moved the alias meanwhile.
+pub(super) const TRIES: usize = 16;
 
 /// What a request is about, as gates see it.
 pub(super) struct Judged {
@@ -18,24 +21,12 @@ pub(super) struct Judged {
 pub(super) fn judged(state: &State, request: &MoveAlias) -> Result<Judged> {
     let held = models::get(state, &request.model)?;
     let from = held.model.aliases.get(&request.alias).copied();
-    expected(request, from)?;
-    let version = |number: u64| {
-        versions::get(state, &VersionId::new(request.model.clone(), number))
-            .map(|version| with_run_metrics(state, version))
-    };
+    expected(state, request, from)?;
+    let version = |number| versions::get(state, &VersionId::new(request.model.clone(), number));
     Ok(Judged { from: from.map(version).transpose()?, to: request.to.map(version).transpose()? })
 }
 
-/// Beside what was measured when the version was made, the latest metrics of its run.
-fn with_run_metrics(state: &State, mut version: ModelVersion) -> ModelVersion {
-    let run = version.run.and_then(|run| state.runs.get(&run));
-    for (metric, point) in run.into_iter().flat_map(|held| &held.run.metrics) {
-        version.metrics.entry(metric.clone()).or_insert(point.value);
-    }
-    version
-}
-
-fn expected(request: &MoveAlias, found: Option<u64>) -> Result<()> {
+fn expected(state: &State, request: &MoveAlias, found: Option<u64>) -> Result<()> {
     let as_expected = match request.from {
         Expected::Any => true,
         Expected::Absent => found.is_none(),
@@ -44,11 +35,42 @@ fn expected(request: &MoveAlias, found: Option<u64>) -> Result<()> {
     if as_expected {
         return Ok(());
     }
+    let who = last_move(state, request, |_| true)?.map(|event| &event.actor);
     let alias = format!("{}@{}", request.model, request.alias);
-    Err(Error::conflict(match found {
-        Some(version) => format!("alias {alias} points at version {version}"),
-        None => format!("alias {alias} does not exist"),
+    Err(Error::conflict(match (found, who) {
+        (Some(version), Some(who)) => {
+            format!("alias {alias} points at version {version}: {who} moved it there")
+        }
+        (Some(version), None) => format!("alias {alias} points at version {version}"),
+        (None, Some(who)) => format!("alias {alias} does not exist: {who} removed it"),
+        (None, None) => format!("alias {alias} does not exist"),
     }))
+}
+
+/// The last of those moves of the alias that are wanted.
+fn last_move<'a>(
+    state: &'a State,
+    request: &MoveAlias,
+    wanted: impl Fn(&Event) -> bool,
+) -> Result<Option<&'a Event>> {
+    let model = Some(models::get(state, &request.model)?.number);
+    let own = |about: &About| about.model == model && about.alias.as_ref() == Some(&request.alias);
+    let moved = |event: &Event| event.kind == EventKind::ALIAS_MOVED && wanted(event);
+    let all = state.log.after(Cursor::default(), &[]);
+    let last = all.filter(|(_, event, about)| own(about) && moved(event)).last();
+    Ok(last.map(|(_, event, _)| event))
+}
+
+/// Refuses to undo what is no move of the alias.
+fn may_undo(state: &State, request: &MoveAlias) -> Result<()> {
+    let Some(undone) = request.undoes else { return Ok(()) };
+    match last_move(state, request, |event| event.id == undone)? {
+        Some(_) => Ok(()),
+        None => {
+            let text = format!("event {undone} is no move of alias {}", request.alias);
+            Err(Error::invalid(text))
+        }
+    }
 }
 
 impl Judged {
@@ -87,6 +109,9 @@ pub(super) fn settle(
     if from == to {
         return Ok(Some(AliasMove::Moved { from, to }));
     }
+    if unmet.is_empty() {
+        may_undo(tx.state, request)?;
+    }
     record(tx, request, (from, to), unmet)?;
     if !unmet.is_empty() {
         return Ok(Some(AliasMove::Refused { unmet: unmet.to_vec() }));
@@ -110,7 +135,7 @@ fn record(
 ) -> Result<()> {
     let moved = AliasMoved::new(request.alias.clone(), from, to);
     let (kind, detail) = if unmet.is_empty() {
-        (EventKind::ALIAS_MOVED, json!(moved))
+        (EventKind::ALIAS_MOVED, json!(moved.with_undoes(request.undoes)))
     } else {
         let detail = json!({ "alias": moved.alias, "from": from, "to": to, "unmet": unmet });
         (EventKind::ALIAS_REFUSED, detail)

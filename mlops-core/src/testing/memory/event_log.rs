@@ -5,7 +5,7 @@ use super::{
     log::{About, Following},
 };
 use crate::{
-    EventLog, ModelName, Result,
+    Error, ErrorKind, EventLog, ModelName, Principal, Result,
     event::{BoxStream, Cursor, Event, EventKind},
 };
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use async_trait::async_trait;
 #[async_trait]
 impl EventLog for MemoryStore {
     async fn append(&self, events: &[Event]) -> Result<Cursor> {
+        may_append(&self.actor, events)?;
         Ok(self.write(|tx| {
             let mut last = tx.state.log.end();
             for event in events {
@@ -29,6 +30,20 @@ impl EventLog for MemoryStore {
         kinds: Vec<EventKind>,
     ) -> BoxStream<'static, Result<(Cursor, Event)>> {
         Box::pin(Following::new(self, after, kinds))
+    }
+}
+
+/// Refuses events that say that another acted than who does. The host speaks for all whom it serves.
+fn may_append(actor: &Principal, events: &[Event]) -> Result<()> {
+    if *actor == Principal::host() {
+        return Ok(());
+    }
+    match events.iter().find(|event| event.actor != actor.name) {
+        None => Ok(()),
+        Some(event) => {
+            let text = format!("{actor} may not append an event of {}", event.actor);
+            Err(Error::new(ErrorKind::PermissionDenied, text))
+        }
     }
 }
 

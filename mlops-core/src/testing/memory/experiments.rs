@@ -34,7 +34,7 @@ pub(super) fn create(tx: &mut Tx<'_>, new: CreateExperiment) -> Result<Experimen
     free(tx.state, &new.name, None)?;
     let number = tx.state.experiments.keys().last().map_or(0, |last| last + 1);
     let mut experiment = Experiment::new(identity(number), new.name, tx.now);
-    experiment.tags = new.tags;
+    (experiment.tags, experiment.artifact_location) = (new.tags, new.artifact_location);
     tx.state.experiments.insert(number, experiment.clone());
     Ok(experiment)
 }

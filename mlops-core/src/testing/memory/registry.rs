@@ -2,7 +2,7 @@
 
 use super::{MemoryStore, aliases, log::Watching, models, pages, versions};
 use crate::{
-    ModelName, Registry, Result, VersionId,
+    Error, ModelName, Registry, Result, VersionId,
     event::{BoxStream, Event},
     model::ModelPackage,
     page::{Page, Search},
@@ -65,7 +65,7 @@ impl Registry for MemoryStore {
     async fn move_alias(&self, request: MoveAlias) -> Result<AliasMove> {
         // Gates are foreign code: they judge while nothing is locked, and again if meanwhile another
         // moved the alias.
-        loop {
+        for _ in 0..aliases::TRIES {
             let judged = self.read(|state| aliases::judged(state, &request))?;
             let unmet = judged.unmet(&request)?;
             let settled = self.write(|tx| aliases::settle(tx, &request, &judged, &unmet))?;
@@ -73,6 +73,8 @@ impl Registry for MemoryStore {
                 return Ok(answer);
             }
         }
+        let (alias, tries) = (format!("{}@{}", request.model, request.alias), aliases::TRIES);
+        Err(Error::conflict(format!("alias {alias} moved {tries} times while its gates judged")))
     }
 
     async fn resolve(&self, uri: &ModelUri) -> Result<ModelVersion> {

@@ -75,7 +75,7 @@ pub(super) fn update(tx: &mut Tx<'_>, id: RunId, change: RunChange) -> Result<Ru
     let now = tx.now;
     let held = get(tx.state, id)?;
     let status = change.status.filter(|&status| status != held.run.status);
-    if status.is_some() && held.run.status.is_final() {
+    if status.is_some() && held.run.status.is_final() && !change.reopen {
         return Err(ended(&held.run));
     }
     let event = status.filter(|status| status.is_final()).map(|status| ending(tx, id, status));

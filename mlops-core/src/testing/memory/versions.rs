@@ -25,7 +25,12 @@ pub(super) fn create(tx: &mut Tx<'_>, new: CreateVersion, package: &ModelPackage
     let mut version = ModelVersion::new(id.clone(), package.manifest().clone(), tx.now);
     version.signature = package.signature().cloned();
     (version.run, version.dataset) = (new.run, new.dataset);
-    (version.metrics, version.tags) = (new.metrics, new.tags);
+    // Beside what the registrar measured, the latest of its run: later points change nothing.
+    let run = new.run.and_then(|run| tx.state.runs.get(&run));
+    let latest = run.into_iter().flat_map(|held| &held.run.metrics);
+    version.metrics = latest.map(|(metric, point)| (metric.clone(), point.value)).collect();
+    version.metrics.extend(new.metrics);
+    version.tags = new.tags;
     let detail = json!({
         "version": id.version, "digest": version.digest(), "run": new.run, "dataset": new.dataset,
     });
@@ -50,6 +55,7 @@ pub(super) fn update(
     let held = models::get_mut(tx.state, &id.model)?;
     if let Some(version) = held.versions.get_mut(&id.version) {
         set(&mut version.tags, change.tags);
+        version.description = change.description.or(version.description.take());
     }
     get(tx.state, id)
 }

@@ -14,6 +14,7 @@ saboteurs!(suite, subject: {
     an_append_is_all_or_none: AppendsOneByOne,
     an_id_is_added_once: AddsAgain,
     nothing_appended_gives_the_end: ForgetsTheEnd,
+    an_actor_speaks_for_nobody_else: BelievesAnyActor,
     follow_gives_each_event_once_in_order: LeavesOneOut,
     follow_gives_the_kinds_asked_for: GivesEveryKind,
     follow_goes_on_from_a_cursor: BeginsAgain,
@@ -28,7 +29,13 @@ struct Saboteur {
 }
 
 fn subject(breaks: Breaks) -> Subject {
-    Subject::new(Saboteur { inner: MemoryStore::new(), breaks, seen: Mutex::default() })
+    let inner = MemoryStore::new();
+    let other = inner.clone();
+    let log = move |inner| Saboteur { inner, breaks, seen: Mutex::default() };
+    Subject::new(log(inner)).with_acting_as(move |principal| {
+        let believes = breaks == Breaks::BelievesAnyActor;
+        log(if believes { other.clone() } else { other.acting_as(principal) })
+    })
 }
 
 #[async_trait]

@@ -3,18 +3,22 @@
 use super::{Shortened, saboteurs};
 use async_trait::async_trait;
 use mlops_core::{
-    Error, ErrorKind, ModelName, Registry, Result, VersionId,
+    Error, ErrorKind, ModelName, Registry, Result, Tracker, VersionId,
     conformance::registry::{self as suite, Subject},
     event::{BoxStream, Event},
     model::ModelPackage,
     page::{Page, Search},
     registry::{
         AliasMove, CreateModel, CreateVersion, Expected, HistoryQuery, ModelChange, ModelUri,
-        ModelVersion, MoveAlias, RegisteredModel, VersionChange, Which,
+        ModelVersion, MoveAlias, RegisteredModel, Unmet, VersionChange, Which,
     },
     testing::MemoryStore,
 };
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 saboteurs!(suite, subject: {
     a_model_name_is_taken_once: GivesNamesTwice,
@@ -34,10 +38,17 @@ saboteurs!(suite, subject: {
     an_unknown_uri_is_named: NamesNothing,
     a_move_is_compared_and_swapped: Swaps,
     of_racing_moves_one_wins: ComparesThenSwaps,
+    a_conflict_names_who_moved: HidesWhoMoved,
     unmet_gates_refuse: AsksOneGate,
+    a_promotion_lists_every_unmet_condition: StopsAtTheFirst,
+    a_gate_may_call_the_registry: IsLockedForGates,
+    gates_judge_what_is_there_at_last: JudgesOnce,
+    metrics_logged_later_change_no_version: ShowsLaterMetrics,
     moves_and_refusals_are_in_the_history: KeepsNoReason,
     a_move_needs_model_and_version: ForgivesUnknownVersions,
     an_alias_is_removed: RemovesNoAlias,
+    a_move_undoes_a_move: UndoesAnything,
+    rollbacks_go_back_one_by_one: ForgetsWhatItUndoes,
     every_byte_is_fetched: FetchesNotAll,
     damaged_bytes_are_never_fetched: ShowsTheFolderFirst,
     a_folder_that_is_there_stays: ReplacesTheFolder,
@@ -51,12 +62,15 @@ saboteurs!(suite, subject: {
 struct Saboteur {
     inner: MemoryStore,
     breaks: Breaks,
+    /// Whether an alias is being moved.
+    moving: AtomicBool,
 }
 
 fn subject(breaks: Breaks) -> Subject {
     let (inner, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
-    let bytes = inner.clone();
-    Subject::new(Saboteur { inner, breaks }, folder.path())
+    let (bytes, tracker) = (inner.clone(), inner.clone());
+    Subject::new(Saboteur { inner, breaks, moving: AtomicBool::new(false) }, folder.path())
+        .with_tracker(tracker)
         .with_damage(move |version, path| bytes.bytes().damage(version.manifest.get(path).unwrap()))
         .keeping(folder)
 }
@@ -65,6 +79,27 @@ impl Saboteur {
     async fn place(&self, request: &MoveAlias) -> Option<u64> {
         let uri = ModelUri::alias(request.model.clone(), request.alias.clone());
         self.inner.resolve(&uri).await.ok().map(|version| version.id.version)
+    }
+
+    /// What the gates say of what is there now.
+    async fn judge(&self, request: &MoveAlias) -> Result<Vec<Unmet>> {
+        let Some(to) = request.to else { return Ok(Vec::new()) };
+        let candidate = self.inner.resolve(&ModelUri::version(request.model.clone(), to)).await?;
+        let uri = ModelUri::alias(request.model.clone(), request.alias.clone());
+        let champion = self.inner.resolve(&uri).await.ok();
+        let judged = request.gates.iter().map(|gate| gate.unmet(&candidate, champion.as_ref()));
+        Ok(judged.collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    async fn with_later_metrics(&self, mut version: ModelVersion) -> Result<ModelVersion> {
+        let Some(run) = version.run else { return Ok(version) };
+        let search = Search::new().with_filter(format!("run_id = '{run}'"));
+        for run in self.inner.runs(search).await?.items {
+            version
+                .metrics
+                .extend(run.metrics.into_iter().map(|(name, point)| (name, point.value)));
+        }
+        Ok(version)
     }
 
     async fn remove_aliases(&self, model: &RegisteredModel) -> Result<()> {
@@ -79,6 +114,9 @@ impl Saboteur {
 #[async_trait]
 impl Registry for Saboteur {
     async fn create_model(&self, new: CreateModel) -> Result<RegisteredModel> {
+        if self.moving.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("an alias is being moved"));
+        }
         let made = self.inner.create_model(new.clone()).await;
         if self.breaks == Breaks::GivesNamesTwice && made.is_err() {
             return self.inner.update_model(&new.name, ModelChange::default()).await;
@@ -169,14 +207,41 @@ impl Registry for Saboteur {
                 request.from = Expected::Any;
             }
             Breaks::AsksOneGate => request.gates.truncate(1),
+            Breaks::ForgetsWhatItUndoes => request.undoes = None,
+            Breaks::JudgesOnce => {
+                let unmet = self.judge(&request).await?;
+                if !unmet.is_empty() {
+                    return Ok(AliasMove::Refused { unmet });
+                }
+                request.gates.clear();
+            }
             Breaks::KeepsNoReason => request.reason = "".into(),
             Breaks::RemovesNoAlias if request.to.is_none() => {
                 return Ok(AliasMove::Moved { from, to: None });
             }
             _ => {}
         }
-        let to = request.to;
-        match self.inner.move_alias(request).await {
+        let (to, asked) = (request.to, request.clone());
+        self.moving.store(self.breaks == Breaks::IsLockedForGates, Ordering::SeqCst);
+        let answer = self.inner.move_alias(request).await;
+        self.moving.store(false, Ordering::SeqCst);
+        match answer {
+            Ok(AliasMove::Refused { mut unmet }) if self.breaks == Breaks::StopsAtTheFirst => {
+                unmet.truncate(1);
+                Ok(AliasMove::Refused { unmet })
+            }
+            Err(error)
+                if self.breaks == Breaks::UndoesAnything
+                    && error.kind() == ErrorKind::InvalidInput =>
+            {
+                let mut again = asked;
+                again.undoes = None;
+                self.inner.move_alias(again).await
+            }
+            Err(error) if self.breaks == Breaks::HidesWhoMoved => {
+                let text = error.message().split(": ").next().unwrap_or_default().to_owned();
+                Err(Error::new(error.kind(), text))
+            }
             Err(error)
                 if self.breaks == Breaks::ForgivesUnknownVersions
                     && error.kind() == ErrorKind::NotFound =>
@@ -195,6 +260,10 @@ impl Registry for Saboteur {
             Breaks::NamesNothing => {
                 let found = self.inner.resolve(uri).await;
                 found.map_err(|error| Error::new(error.kind(), "it does not exist"))
+            }
+            Breaks::ShowsLaterMetrics => {
+                let found = self.inner.resolve(uri).await?;
+                self.with_later_metrics(found).await
             }
             _ => self.inner.resolve(uri).await,
         }

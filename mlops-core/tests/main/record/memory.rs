@@ -22,14 +22,20 @@ fn tracker_subject() -> tracker::Subject {
 fn registry_subject() -> registry::Subject {
     let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
     let bytes = store.clone();
-    registry::Subject::new(store, folder.path())
+    registry::Subject::new(store.clone(), folder.path())
+        .with_tracker(store)
         .with_damage(move |version, path| bytes.bytes().damage(version.manifest.get(path).unwrap()))
         .keeping(folder)
 }
 
+fn event_log_subject() -> event::Subject {
+    let store = MemoryStore::new();
+    event::Subject::new(store.clone()).with_acting_as(move |principal| store.acting_as(principal))
+}
+
 mlops_core::tracker_conformance!(memory_tracker, tracker_subject());
 mlops_core::registry_conformance!(memory_registry, registry_subject());
-mlops_core::event_log_conformance!(memory_event_log, event::Subject::new(MemoryStore::new()));
+mlops_core::event_log_conformance!(memory_event_log, event_log_subject());
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_file_is_no_folder() {

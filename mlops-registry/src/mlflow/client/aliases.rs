@@ -1,6 +1,6 @@
 //! Aliases: compared, judged, set.
 
-use super::{http::Session, models, request::Request, runs, versions};
+use super::{RestStore, http::Session, models, request::Request, versions};
 use crate::mlflow::wire::{extension::Refused, models::SetAlias};
 use mlops_core::{
     Error, ErrorKind, Result, ResultExt, VersionId,
@@ -10,47 +10,93 @@ use reqwest::Method;
 use std::sync::Arc;
 
 const ALIAS: &str = "registered-models/alias";
-/// How often a move without an opinion about where the alias points is judged anew, because it moved.
-const ROUNDS: usize = 5;
+/// How often a move without an opinion about where the alias points is tried, because it moved meanwhile.
+const ROUNDS: usize = 10;
 
-pub(super) async fn move_alias(session: Arc<Session>, request: MoveAlias) -> Result<AliasMove> {
-    // Of two callers here one waits; two clients are told apart by our server only.
-    let _turn = session.aliases.lock().await;
+/// Gates judge where the caller is, not on the client's thread: they may take their time, and may call.
+pub(super) async fn move_alias(store: &RestStore, request: MoveAlias) -> Result<AliasMove> {
+    let session = &store.shared.session;
+    if request.undoes.is_some() && !session.is_ours() {
+        return Err(Error::unsupported("MLflow keeps no history of which a move could be undone"));
+    }
     for _ in 1..ROUNDS {
-        match moved(&session, &request).await {
+        match moved(store, &request).await {
             Err(error) if error.kind() == ErrorKind::Conflict && request.from == Expected::Any => {}
             outcome => return outcome,
         }
     }
-    moved(&session, &request).await
+    moved(store, &request).await
 }
 
-async fn moved(session: &Session, request: &MoveAlias) -> Result<AliasMove> {
-    let model = models::get(session, &request.model).await?;
-    let from = model.aliases.get(&request.alias).copied();
-    expected(request, from)?;
-    let moved = AliasMove::Moved { from, to: request.to };
-    if from == request.to {
-        return Ok(moved);
+async fn moved(store: &RestStore, request: &MoveAlias) -> Result<AliasMove> {
+    let own = request.clone();
+    let seen = store.call(|session| look(session, own)).await?;
+    if seen.from == request.to {
+        return Ok(AliasMove::Moved { from: seen.from, to: request.to });
     }
-    if let Some(to) = request.to {
-        let unmet = unmet(session, request, to, from).await?;
+    if let Some(candidate) = &seen.candidate {
+        let unmet = unmet(request, candidate, seen.champion.as_ref())?;
         if !unmet.is_empty() {
-            refused(session, request, &unmet).await?;
+            let (own, told) = (request.clone(), unmet.clone());
+            store.call(|session| refused(session, own, told)).await?;
             return Ok(AliasMove::Refused { unmet });
         }
     }
-    set(session, request, from).await.map(|()| moved)
+    let own = request.clone();
+    store.call(move |session| set(session, own, seen.from)).await?;
+    Ok(AliasMove::Moved { from: seen.from, to: request.to })
+}
+
+/// What gates are asked about.
+struct Seen {
+    /// Where the alias points.
+    from: Option<u64>,
+    /// The version that it shall point at, if any gate asks.
+    candidate: Option<ModelVersion>,
+    champion: Option<ModelVersion>,
+}
+
+async fn look(session: Arc<Session>, request: MoveAlias) -> Result<Seen> {
+    let from = pointed(&session, &request).await?;
+    let mut seen = Seen { from, candidate: None, champion: None };
+    if let Err(conflict) = expected(&request, from) {
+        // Our server says who moved it; it is asked, and may find that it moved back.
+        let known = !session.is_ours();
+        return if known { Err(conflict) } else { Ok(Seen { from: believed(&request, from), ..seen }) };
+    }
+    let Some(to) = request.to else { return Ok(seen) };
+    let id = VersionId::new(request.model.clone(), to);
+    versions::given(&id)?;
+    // Without gates the server says whether the version is there.
+    if !request.gates.is_empty() && from != request.to {
+        seen.candidate = Some(versions::get(&session, &id).await?);
+        if let Some(from) = from {
+            let id = VersionId::new(request.model, from);
+            seen.champion = Some(versions::get(&session, &id).await?);
+        }
+    }
+    Ok(seen)
+}
+
+async fn pointed(session: &Session, request: &MoveAlias) -> Result<Option<u64>> {
+    let model = models::get(session, &request.model).await?;
+    Ok(model.aliases.get(&request.alias).copied())
+}
+
+fn believed(request: &MoveAlias, found: Option<u64>) -> Option<u64> {
+    match request.from {
+        Expected::Version(version) => Some(version),
+        Expected::Absent => None,
+        _ => found,
+    }
 }
 
 fn expected(request: &MoveAlias, found: Option<u64>) -> Result<()> {
-    let as_expected = match request.from {
-        Expected::Any => true,
-        Expected::Absent => found.is_none(),
-        Expected::Version(version) => found == Some(version),
+    match request.from {
+        Expected::Any | Expected::Absent | Expected::Version(_) => {}
         _ => return Err(Error::unsupported("this client does not know the expectation")),
-    };
-    if as_expected {
+    }
+    if believed(request, found) == found {
         return Ok(());
     }
     let alias = format!("{}@{}", request.model, request.alias);
@@ -60,66 +106,45 @@ fn expected(request: &MoveAlias, found: Option<u64>) -> Result<()> {
     }))
 }
 
-async fn found(session: &Session, request: &MoveAlias, number: u64) -> Result<ModelVersion> {
-    versions::get(session, &VersionId::new(request.model.clone(), number)).await
-}
-
 /// Every condition that is not met. Removing an alias has none: gates judge a candidate.
-async fn unmet(
-    session: &Session,
+fn unmet(
     request: &MoveAlias,
-    to: u64,
-    from: Option<u64>,
+    candidate: &ModelVersion,
+    champion: Option<&ModelVersion>,
 ) -> Result<Vec<Unmet>> {
-    if request.gates.is_empty() {
-        // The server says whether the version is there.
-        return versions::given(&VersionId::new(request.model.clone(), to)).map(|()| Vec::new());
-    }
-    let candidate = judged(session, found(session, request, to).await?).await?;
-    let champion = match from {
-        Some(from) => Some(judged(session, found(session, request, from).await?).await?),
-        None => None,
-    };
     let mut unmet = Vec::new();
     for gate in &request.gates {
-        let found = gate.unmet(&candidate, champion.as_ref());
+        let found = gate.unmet(candidate, champion);
         unmet.extend(found.context(|| format!("gate \"{gate}\""))?);
     }
     Ok(unmet)
 }
 
-/// A version as gates see it: beside what was measured when it was made, the latest metrics of its run.
-async fn judged(session: &Session, mut version: ModelVersion) -> Result<ModelVersion> {
-    let Some(run) = version.run else { return Ok(version) };
-    match runs::get(session, run).await {
-        Ok(run) => {
-            for (metric, point) in run.metrics {
-                version.metrics.entry(metric).or_insert(point.value);
-            }
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+/// Sets or removes it, if it still points where it was seen. Ours compares and sets at once; MLflow is
+/// asked, then told, while other callers here wait.
+async fn set(session: Arc<Session>, request: MoveAlias, seen: Option<u64>) -> Result<()> {
+    let _turn = session.aliases.lock().await;
+    let ours = session.is_ours();
+    if !ours {
+        let found = pointed(&session, &request).await?;
+        let from = seen.map_or(Expected::Absent, Expected::Version);
+        expected(&MoveAlias { from, ..request.clone() }, found)?;
     }
-    Ok(version)
-}
-
-/// Sets or removes it. Ours does so only if it still points where it was seen; who was not sure and
-/// asked twice finds it there already.
-async fn set(session: &Session, request: &MoveAlias, from: Option<u64>) -> Result<()> {
-    let seen = from.map_or_else(|| "absent".to_owned(), |version| version.to_string());
+    let text = seen.map_or_else(|| "absent".to_owned(), |version| version.to_string());
     let body = SetAlias {
         name: request.model.to_string(),
         alias: request.alias.to_string(),
         version: request.to.map(|version| version.to_string()),
-        mlops_expected: session.is_ours().then_some(seen),
-        mlops_reason: session.is_ours().then(|| request.reason.to_string()),
+        mlops_expected: ours.then_some(text),
+        mlops_reason: ours.then(|| request.reason.to_string()),
+        mlops_undoes: request.undoes.map(|event| event.to_string()),
     };
     let method = if request.to.is_some() { Method::POST } else { Method::DELETE };
     session.tell(&Request::send(method, ALIAS, &body)?).await
 }
 
 /// Has our server note what kept the alias where it is; MLflow keeps no history.
-async fn refused(session: &Session, request: &MoveAlias, unmet: &[Unmet]) -> Result<()> {
+async fn refused(session: Arc<Session>, request: MoveAlias, unmet: Vec<Unmet>) -> Result<()> {
     if !session.is_ours() {
         return Ok(());
     }
@@ -128,7 +153,7 @@ async fn refused(session: &Session, request: &MoveAlias, unmet: &[Unmet]) -> Res
         alias: request.alias.to_string(),
         version: request.to.map(|version| version.to_string()).unwrap_or_default(),
         reason: request.reason.to_string(),
-        unmet: unmet.to_vec(),
+        unmet,
     };
     session.tell(&Request::send_at(Method::POST, "api/2.0/mlops/aliases/refused", &body)?).await
 }

@@ -20,8 +20,11 @@ const PAGE: usize = 1_000;
 const MOST: i64 = 50_000;
 
 pub(super) async fn create(session: Arc<Session>, new: CreateExperiment) -> Result<Experiment> {
-    let tags = pairs(&new.tags);
-    let body = wire::CreateExperiment { name: new.name.to_string(), tags, artifact_location: None };
+    let body = wire::CreateExperiment {
+        name: new.name.to_string(),
+        tags: pairs(&new.tags),
+        artifact_location: new.artifact_location.as_deref().map(str::to_owned),
+    };
     let made: wire::ExperimentId = session.ask(&Request::post("experiments/create", &body)?).await?;
     get(&session, &made.experiment_id).await
 }
@@ -109,6 +112,9 @@ fn experiment(wire: wire::Experiment) -> Result<Experiment> {
     experiment.updated = wire.last_update_time.map_or(created, |updated| time(Some(updated)));
     experiment.lifecycle = lifecycle(&wire.lifecycle_stage);
     experiment.tags = tags(wire.tags);
+    let with_the_record = format!("mlflow-artifacts:/{}", experiment.id);
+    let elsewhere = Some(wire.artifact_location).filter(|place| *place != with_the_record);
+    experiment.artifact_location = elsewhere.filter(|place| !place.is_empty()).map(Arc::from);
     Ok(experiment)
 }
 

@@ -53,7 +53,7 @@ impl Registry for RestStore {
     }
 
     async fn move_alias(&self, request: MoveAlias) -> Result<AliasMove> {
-        self.call(|session| aliases::move_alias(session, request)).await
+        aliases::move_alias(self, request).await
     }
 
     async fn resolve(&self, uri: &ModelUri) -> Result<ModelVersion> {

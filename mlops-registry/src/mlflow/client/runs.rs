@@ -73,7 +73,7 @@ pub(super) async fn update(session: Arc<Session>, id: RunId, change: RunChange) 
     let own = || wire::RunId { run_id: id.to_string() };
     let before = get(&session, id).await?;
     let status = change.status.filter(|&status| status != before.status);
-    if status.is_some() && before.status.is_final() {
+    if status.is_some() && before.status.is_final() && !change.reopen {
         return Err(Error::conflict(format!("run {id} ended as {}", word(before.status)?)));
     }
     if change.lifecycle == Some(Lifecycle::Active) && before.lifecycle != Lifecycle::Active {
@@ -162,8 +162,7 @@ fn run(wire: wire::Run) -> Result<Run> {
         wire.data.metrics.into_iter().map(|metric| (metric.key.clone(), point(&metric))).collect();
     tags.retain(|key, _| !reserved::of_run(key));
     run.tags = tags;
-    let inputs = wire.inputs.dataset_inputs.iter().map(datasets::from_wire);
-    run.inputs = inputs.collect::<Result<_>>()?;
+    run.inputs = wire.inputs.dataset_inputs.iter().map(datasets::from_wire).collect();
     Ok(run)
 }
 

@@ -3,7 +3,7 @@
 use super::http::Session;
 use crate::mlflow::wire::datasets;
 use mlops_core::{
-    Digest, Error, Result,
+    Error, Result,
     page::{Search, View},
     search::{Attribute, Condition, DatasetField, Filter, Key, List, Order, OrderKey, Test},
 };
@@ -65,11 +65,9 @@ impl Writer {
 
     fn condition(&self, condition: &Condition) -> Result<String> {
         let key = self.key(&condition.key)?;
-        let text = |text: &str| match (&condition.key, text.parse::<Digest>()) {
+        let text = |text: &str| match &condition.key {
             // MLflow keeps the beginning of a digest.
-            (Key::Dataset(DatasetField::Digest), Ok(digest)) if self.plain => {
-                quoted(&datasets::short(&digest))
-            }
+            Key::Dataset(DatasetField::Digest) if self.plain => quoted(&datasets::short(text)),
             _ => quoted(text),
         };
         Ok(match &condition.test {

@@ -6,6 +6,7 @@ use super::{
     http::Session,
     models::{self, foreign, number},
     request::Request,
+    runs,
     search::{Wanted, equals, next},
 };
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     mlflow::wire::{Pair, described::Described, models as wire, reserved},
 };
 use mlops_core::{
-    Alias, Error, ErrorKind, ModelName, Result, ResultExt, VersionId,
+    Alias, Error, ErrorKind, ModelName, Result, ResultExt, RunId, VersionId,
     artifact::Manifest,
     model::ModelPackage,
     page::{Page, Search},
@@ -40,7 +41,7 @@ pub(super) async fn create(session: Arc<Session>, new: CreateVersion) -> Result<
         manifest: package.manifest().clone(),
         signature: package.signature().cloned(),
         dataset: new.dataset,
-        metrics: new.metrics,
+        metrics: measured(&session, new.run, new.metrics).await?,
     };
     let mut tags = pairs(&new.tags);
     tags.extend(described.to_tags()?);
@@ -57,6 +58,24 @@ pub(super) async fn create(session: Arc<Session>, new: CreateVersion) -> Result<
     let request = Request::post("model-versions/create", &body)?.with_key(key);
     let made: wire::OneVersion = session.ask(&request).await?;
     get(&session, &VersionId::new(new.model, number(&made.model_version.version)?)).await
+}
+
+/// What the registrar says that it measured, and beside it the latest that its run measured by now.
+async fn measured(
+    session: &Session,
+    run: Option<RunId>,
+    given: BTreeMap<String, f64>,
+) -> Result<BTreeMap<String, f64>> {
+    let Some(run) = run else { return Ok(given) };
+    match runs::get(session, run).await {
+        Ok(run) => {
+            let latest = run.metrics.into_iter().map(|(metric, point)| (metric, point.value));
+            Ok(latest.chain(given).collect())
+        }
+        // Another record may have it.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(given),
+        Err(error) => Err(error),
+    }
 }
 
 /// The version that a key has made on a server that knows no keys.
@@ -99,6 +118,12 @@ pub(super) async fn update(
         };
         session.tell(&request.repeatable()).await?;
     }
+    if let Some(text) = change.description {
+        let (name, version) = (id.model.to_string(), id.version.to_string());
+        let body = wire::NamedVersion { name, version, description: Some(text.to_string()) };
+        let request = Request::send(Method::PATCH, "model-versions/update", &body)?;
+        session.tell(&request.repeatable()).await?;
+    }
     get(&session, &id).await
 }
 
@@ -109,7 +134,7 @@ pub(super) async fn delete(session: Arc<Session>, id: VersionId) -> Result<()> {
         return Err(Error::conflict(text));
     }
     let (name, version) = (id.model.to_string(), id.version.to_string());
-    let body = wire::NamedVersion { name, version };
+    let body = wire::NamedVersion { name, version, description: None };
     session.tell(&Request::send(Method::DELETE, "model-versions/delete", &body)?).await
 }
 
@@ -238,6 +263,8 @@ fn version(
     }
     // The run of another program may have an identity that is none of ours.
     version.run = wire.run_id.and_then(|run| run.parse().ok());
+    version.description = wire.description.filter(|text| !text.is_empty()).map(Arc::from);
+    version.source = wire.source.filter(|text| !text.is_empty()).map(Arc::from);
     version.tags = tags(wire.tags);
     version.tags.retain(|key, _| !reserved::of_version(key));
     version.aliases = aliases;

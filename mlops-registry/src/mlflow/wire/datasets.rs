@@ -1,15 +1,15 @@
 //! Data that a run read, on its way over the wire.
 
 use super::{Pair, messages, reserved};
-use mlops_core::{Digest, Error, Result, tracker::DatasetInput as Input};
+use mlops_core::{Digest, tracker::DatasetInput as Input};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The tag of an input that says what the data was used for.
 const CONTEXT: &str = "mlflow.data.context";
-/// How a dataset says that `source` is a URI in an object of JSON.
-const SOURCE_TYPE: &str = "mlops";
-/// The longest digest that MLflow takes is 36 characters.
+/// The longest digest that MLflow takes, in characters.
+const LONGEST: usize = 36;
+/// How much of a digest that is longer is shown in its place.
 const SHORT: usize = 32;
 
 messages! {
@@ -30,63 +30,70 @@ messages! {
     }
 }
 
-/// The digest of data as MLflow has room for it.
-pub(crate) fn short(digest: &Digest) -> String {
-    let mut hex = digest.to_hex();
-    hex.truncate(SHORT);
-    hex
+/// A digest as MLflow has room for it: the first 32 digits of one of ours, any other as far as it goes.
+pub(crate) fn short(digest: &str) -> String {
+    match digest.parse::<Digest>() {
+        Ok(own) => own.to_hex().chars().take(SHORT).collect(),
+        Err(_) => digest.chars().take(LONGEST).collect(),
+    }
 }
 
-/// An input as it travels: MLflow's digest holds the first 32 digits, the tag `mlops.digest` all of it.
+/// An input as it travels. What MLflow has no room for is a tag: the whole digest, the number of rows.
 pub(crate) fn to_wire(input: &Input) -> DatasetInput {
-    let source = input.source.as_ref().map_or_else(|| json!({}), |uri| json!({ "uri": &**uri }));
+    let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+    let digest = short(&input.digest);
+    let mut tags = vec![Pair::new(CONTEXT, &*input.context)];
+    tags.extend(input.tags.iter().map(|(key, value)| Pair::new(key, value)));
+    if *digest != *input.digest {
+        tags.push(Pair::new(reserved::DIGEST, &*input.digest));
+    }
+    tags.extend(input.rows.map(|rows| Pair::new(reserved::ROWS, rows.to_string())));
     DatasetInput {
-        tags: vec![
-            Pair::new(CONTEXT, &*input.context),
-            Pair::new(reserved::DIGEST, input.digest.to_string()),
-        ],
+        tags,
         dataset: Dataset {
             name: input.name.to_string(),
-            digest: short(&input.digest),
-            source_type: SOURCE_TYPE.to_owned(),
-            source: source.to_string(),
-            schema: None,
-            profile: input.rows.map(|rows| json!({ "num_rows": rows }).to_string()),
+            digest,
+            source_type: text(&input.source_type).unwrap_or_default(),
+            source: text(&input.source).unwrap_or_default(),
+            schema: text(&input.schema),
+            // For people, if nobody said anything else.
+            profile: text(&input.profile).or_else(|| input.rows.map(profile_of)),
         },
     }
 }
 
-/// An input as it was logged. The digest of another program, which is no SHA-256, stands as the digest
-/// of its text: the same data has the same one.
-pub(crate) fn from_wire(wire: &DatasetInput) -> Result<Input> {
-    let tag = |key| wire.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.as_str());
+fn profile_of(rows: u64) -> String {
+    json!({ "num_rows": rows }).to_string()
+}
+
+/// An input as it was logged.
+pub(crate) fn from_wire(wire: &DatasetInput) -> Input {
     let data = &wire.dataset;
-    let digest = match tag(reserved::DIGEST) {
-        Some(text) => text.parse::<Digest>().map_err(|cause| {
-            Error::corrupt(format!("the digest of dataset {:?} is none", data.name)).with_source(cause)
-        })?,
-        None => Digest::of(&data.digest),
-    };
-    let mut input = Input::new(data.name.as_str(), digest, tag(CONTEXT).unwrap_or_default());
-    input.rows = rows(data);
-    input.source = source(data);
-    Ok(input)
-}
-
-fn rows(data: &Dataset) -> Option<u64> {
-    let profile: Value = serde_json::from_str(data.profile.as_deref()?).ok()?;
-    profile.get("num_rows")?.as_u64()
-}
-
-fn source(data: &Dataset) -> Option<Arc<str>> {
-    // Other kinds of source are told apart by their fields; each of these is where the data lies.
-    match serde_json::from_str::<Value>(&data.source) {
-        Ok(Value::Object(fields)) => {
-            let place = ["uri", "url", "path"].into_iter().find_map(|key| fields.get(key)?.as_str());
-            place.map(Arc::from)
+    let optional = |text: &str| Some(text).filter(|text| !text.is_empty()).map(Arc::from);
+    let mut input = Input::new(data.name.as_str(), data.digest.as_str(), "");
+    input.source = optional(&data.source);
+    input.source_type = optional(&data.source_type);
+    input.schema = data.schema.as_deref().and_then(optional);
+    input.profile = data.profile.as_deref().and_then(optional);
+    for Pair { key, value } in &wire.tags {
+        match key.as_str() {
+            CONTEXT => input.context = value.as_str().into(),
+            reserved::DIGEST => input.digest = value.as_str().into(),
+            reserved::ROWS => input.rows = value.parse().ok(),
+            _ => drop(input.tags.insert(key.clone(), value.clone())),
         }
-        _ => Some(data.source.as_str()).filter(|source| !source.is_empty()).map(Arc::from),
     }
+    match input.rows {
+        Some(rows) if input.profile.as_deref() == Some(&profile_of(rows)) => input.profile = None,
+        Some(_) => {}
+        None => input.rows = input.profile.as_deref().and_then(rows),
+    }
+    input
+}
+
+/// How many rows a profile of MLflow's own clients speaks of.
+fn rows(profile: &str) -> Option<u64> {
+    serde_json::from_str::<Value>(profile).ok()?.get("num_rows")?.as_u64()
 }
 
 #[cfg(test)]
@@ -97,12 +104,25 @@ mod tests {
     proptest! {
         #[test]
         fn an_input_comes_back_as_it_went(
-            name in ".{1,20}", content: u64, context in "[a-z]{0,8}", rows: Option<u64>,
-            source in proptest::option::of(".{0,20}"),
+            name in ".{1,20}", content: u64, own: bool, context in "[a-z]{0,8}", rows: Option<u64>,
+            source in proptest::option::of(".{1,20}"),
         ) {
-            let mut input = Input::new(name.as_str(), Digest::of(content.to_le_bytes()), context.as_str());
+            let digest = Digest::of(content.to_le_bytes()).to_string();
+            let digest = if own { digest } else { content.to_string() };
+            let mut input = Input::new(name.as_str(), digest, context.as_str());
             (input.rows, input.source) = (rows, source.map(Arc::from));
-            prop_assert_eq!(from_wire(&to_wire(&input)).unwrap(), input);
+            let wire = to_wire(&input);
+            prop_assert!(wire.dataset.digest.len() <= LONGEST);
+            prop_assert_eq!(from_wire(&wire), input);
         }
+    }
+
+    #[test]
+    fn a_profile_says_how_many_rows() {
+        let mut wire = DatasetInput::default();
+        wire.dataset.profile = Some(r#"{"num_rows": 9, "num_elements": 18}"#.to_owned());
+        let input = from_wire(&wire);
+        assert_eq!(input.rows, Some(9));
+        assert!(input.profile.is_some());
     }
 }

@@ -9,7 +9,7 @@
 //! | datasets | an input's tag `mlops.digest` holds the whole digest (MLflow's `digest` its first 32 digits), both ways |
 //! | `GET metrics/get-history` | `mlops_order=step`: by (step, time) instead of (time, step, value) |
 //! | `GET mlflow-artifacts/artifacts/…` | answer's header `Repr-Digest: sha-256=:BASE64:` (RFC 9530), verified by the client |
-//! | `POST`, `DELETE registered-models/alias` | `mlops_expected` (`absent` or a version's number) makes it a compare-and-swap: else 409 `RESOURCE_CONFLICT`, whose message names where it points; `mlops_reason` says why |
+//! | `POST`, `DELETE registered-models/alias` | `mlops_expected` (`absent` or a version's number) makes it a compare-and-swap: else 409 `RESOURCE_CONFLICT`, whose message names where it points; `mlops_reason` says why, `mlops_undoes` which move it takes back |
 //! | versions | tags `mlops.digest`, `mlops.manifest`, `mlops.signature`, `mlops.dataset`, `mlops.metrics` describe a version (see [`described`](super::described)): set by the client when it creates one, carried by every answer, also for versions that were made otherwise |
 //! | `POST /api/2.0/mlops/runs/renew-lease` | [`RenewLease`]; answers `{}` |
 //! | `POST /api/2.0/mlops/aliases/refused` | [`Refused`]: notes in the history what kept an alias where it is; answers `{}` |

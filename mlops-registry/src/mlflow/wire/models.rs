@@ -79,10 +79,11 @@ messages! {
         value: Option<String>,
     }
 
-    /// `DELETE model-versions/delete`.
+    /// `DELETE model-versions/delete`; `PATCH model-versions/update` with a description.
     NamedVersion {
         name: String,
         version: String,
+        description: Option<String>,
     }
 
     /// `POST model-versions/create`.
@@ -107,7 +108,7 @@ messages! {
         next_page_token: Option<String>,
     }
 
-    /// `POST registered-models/alias`; `DELETE` without a version. The last two fields are ours
+    /// `POST registered-models/alias`; `DELETE` without a version. The last three fields are ours
     /// (see [`extension`](super::extension)).
     SetAlias {
         name: String,
@@ -115,6 +116,7 @@ messages! {
         version: Option<String>,
         mlops_expected: Option<String>,
         mlops_reason: Option<String>,
+        mlops_undoes: Option<String>,
     }
 
     /// What `GET model-versions/get-download-uri` answers.

@@ -5,6 +5,8 @@
 pub(crate) const KEY: &str = "mlops.idempotency_key";
 /// SHA-256 of a dataset, or of a version's manifest: `sha256:` and 64 digits.
 pub(crate) const DIGEST: &str = "mlops.digest";
+/// How many rows a dataset has.
+pub(crate) const ROWS: &str = "mlops.rows";
 /// Canonical JSON of a version's manifest, in pieces.
 pub(crate) const MANIFEST: &str = "mlops.manifest";
 /// JSON of a version's signature, in pieces.

@@ -1,0 +1,7 @@
+//! Models that runs made.
+
+use super::routes::Route;
+
+pub(super) fn routes() -> Vec<Route> {
+    Vec::new()
+}

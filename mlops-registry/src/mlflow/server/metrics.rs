@@ -1,0 +1,7 @@
+//! Histories of metrics.
+
+use super::routes::Route;
+
+pub(super) fn routes() -> Vec<Route> {
+    Vec::new()
+}

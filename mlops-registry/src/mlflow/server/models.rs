@@ -1,0 +1,7 @@
+//! Registered models.
+
+use super::routes::Route;
+
+pub(super) fn routes() -> Vec<Route> {
+    Vec::new()
+}

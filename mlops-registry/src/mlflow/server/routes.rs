@@ -1,0 +1,102 @@
+//! Which call is answered by what.
+
+use super::{
+    Shared, artifacts,
+    call::{Answer, Call, Right, json},
+    experiments, info, inputs, logged_models, metrics, models,
+    refusal::Refusal,
+    runs, traces, versions,
+};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{RawPathParams, RawQuery, State},
+    http::{HeaderMap, Method, Uri},
+    response::{IntoResponse, Response},
+    routing::{MethodFilter, MethodRouter, on},
+};
+use mlops_core::{Error, ErrorKind};
+use std::sync::Arc;
+
+/// Where MLflow's clients and pages look for every call.
+const PREFIXES: [&str; 4] = ["/api/2.0", "/api/3.0", "/ajax-api/2.0", "/ajax-api/3.0"];
+
+/// A call of MLflow's with arguments and an answer in JSON.
+pub(super) struct Route {
+    pub(super) method: Method,
+    /// Below the prefix: `/mlflow/runs/create`.
+    pub(super) path: &'static str,
+    pub(super) needs: Right,
+    pub(super) answer: fn(Call) -> Answer,
+}
+
+/// `route!(POST "/mlflow/runs/create" Write create)`: the function takes a [`Call`].
+macro_rules! route {
+    ($method:ident $path:literal $needs:ident $answer:path) => {
+        $crate::mlflow::server::routes::Route {
+            method: axum::http::Method::$method,
+            path: $path,
+            needs: $crate::mlflow::server::call::Right::$needs,
+            answer: |call| Box::pin($answer(call)),
+        }
+    };
+}
+pub(super) use route;
+
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let all = [
+        experiments::routes(),
+        runs::routes(),
+        inputs::routes(),
+        metrics::routes(),
+        models::routes(),
+        versions::routes(),
+        logged_models::routes(),
+        traces::routes(),
+    ];
+    let calls = all.into_iter().flatten().fold(Router::new(), |router, route| {
+        PREFIXES.iter().fold(router, |router, prefix| {
+            router.route(&format!("{prefix}{}", route.path), served(&route))
+        })
+    });
+    calls.merge(info::router()).merge(artifacts::router()).fallback(unknown).with_state(shared)
+}
+
+fn served(route: &Route) -> MethodRouter<Arc<Shared>> {
+    let (needs, answer) = (route.needs, route.answer);
+    let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
+    let serve = async move |State(shared): State<Arc<Shared>>,
+                            method: Method,
+                            headers: HeaderMap,
+                            path: RawPathParams,
+                            RawQuery(query): RawQuery,
+                            body: Body|
+                -> Response {
+        let body = match read(body, shared.config.max_body_bytes).await {
+            Ok(body) => body,
+            Err(error) => return Refusal(error).into_response(),
+        };
+        let query = query.unwrap_or_default();
+        match Call::new(&shared, needs, &method, &headers, &path, &query, &body) {
+            Ok(call) => json(answer(call).await),
+            Err(error) => Refusal(error).into_response(),
+        }
+    };
+    on(filter, serve)
+}
+
+async fn read(body: Body, most: usize) -> Result<Bytes, Error> {
+    let too_long = |cause: axum::Error| {
+        let text = format!("a body that is cut off, or longer than {most} bytes");
+        Error::new(ErrorKind::TooLarge, text).with_source(cause)
+    };
+    axum::body::to_bytes(body, most).await.map_err(too_long)
+}
+
+/// What MLflow has and this server has not, and what nobody has.
+async fn unknown(method: Method, uri: Uri) -> Refusal {
+    let path = uri.path();
+    let known = PREFIXES.iter().any(|prefix| path.starts_with(prefix));
+    let kind = if known { ErrorKind::Unsupported } else { ErrorKind::NotFound };
+    Refusal(Error::new(kind, format!("{method} {path}: this server has no such call")))
+}

@@ -1,0 +1,7 @@
+//! Runs.
+
+use super::routes::Route;
+
+pub(super) fn routes() -> Vec<Route> {
+    Vec::new()
+}

@@ -1,0 +1,7 @@
+//! Versions of registered models.
+
+use super::routes::Route;
+
+pub(super) fn routes() -> Vec<Route> {
+    Vec::new()
+}

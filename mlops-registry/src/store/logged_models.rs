@@ -1,0 +1,17 @@
+//! Models that runs made and that are not registered: what MLflow's clients log since version 3.
+
+use super::{
+    connection::{Connection, values},
+    words::case,
+};
+use mlops_core::{Error, Result, tracker::Lifecycle};
+
+/// Whether a logged model is deleted; an unknown one is `NotFound`.
+pub(super) async fn lifecycle(db: &mut Connection, id: &str) -> Result<Lifecycle> {
+    let row = db.row("select lifecycle from logged_models where id = $1", &values![id]).await?;
+    case(&row.ok_or_else(|| unknown(id))?.text(0)?)
+}
+
+pub(super) fn unknown(id: &str) -> Error {
+    Error::not_found(format!("logged model {id:?} does not exist"))
+}
