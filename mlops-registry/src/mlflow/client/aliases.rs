@@ -128,7 +128,7 @@ async fn set(session: Arc<Session>, request: MoveAlias, seen: Option<u64>) -> Re
     if !ours {
         let found = pointed(&session, &request).await?;
         let from = seen.map_or(Expected::Absent, Expected::Version);
-        expected(&MoveAlias { from, ..request.clone() }, found)?;
+        expected(&request.clone().with_from(from), found)?;
     }
     let text = seen.map_or_else(|| "absent".to_owned(), |version| version.to_string());
     let body = SetAlias {
