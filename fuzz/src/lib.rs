@@ -17,6 +17,7 @@ use mlops_core::{
     search::{Filter, List, Order},
 };
 use mlops_drift::Profile;
+use mlops_registry::store::segment;
 
 /// A parser of foreign bytes.
 pub type Target = fn(&[u8]);
@@ -28,17 +29,43 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("oip_json", oip_json),
     ("oip_binary", oip_binary),
     ("inference_log", inference_log),
+    ("artifact_path", artifact_path),
     ("filter", filter),
     ("csv", csv),
     ("parquet", parquet),
     ("profile", profile),
     ("safetensors", safetensors),
+    ("metric_segment", metric_segment),
 ];
+
+/// A path in a URL of MLflow's artifact proxy: what is taken stays below its root, also below a folder
+/// of this machine and also if somebody decodes it again.
+pub fn artifact_path(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(path) = mlops_registry::mlflow::server::artifact_path(text) else { return };
+    let root = std::path::Path::new("/root/artifacts");
+    assert!(path.under(root).starts_with(root), "{path}");
+    let mut seen = path.as_str().to_owned();
+    for _ in 0..10 {
+        assert!(!seen.starts_with('/') && !seen.contains(['\\', '\0']), "{seen:?}");
+        assert!(seen.split('/').all(|part| part != ".."), "{seen:?}");
+        for (code, sign) in [("%2e", "."), ("%2E", "."), ("%2f", "/"), ("%2F", "/"), ("%5c", "\\"), ("%25", "%")] {
+            seen = seen.replace(code, sign);
+        }
+    }
+}
 
 /// MLflow's filter and order grammar: what is read is printed so that it is read as the same.
 pub fn filter(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    for list in [List::Runs, List::Experiments, List::Models, List::Versions] {
+    for list in [
+        List::Runs,
+        List::Experiments,
+        List::Models,
+        List::Versions,
+        List::LoggedModels,
+        List::Traces,
+    ] {
         if let Ok(filter) = Filter::parse(list, text) {
             let printed = filter.to_string();
             assert_eq!(Filter::parse(list, &printed).expect(&printed), filter, "{printed}");
@@ -84,4 +111,18 @@ pub fn profile(bytes: &[u8]) {
     let digest = Digest::of(format!("mlops-profile 1\n{body}"));
     let head = format!(r#"{{"format":"mlops-profile","version":1,"digest":"{digest}""#);
     read(format!(r#"{head},"profile":{body}}}"#).as_bytes());
+}
+
+/// Points of a metric: as a segment, and as what stands before its checksum. What is read is in order.
+pub fn metric_segment(bytes: &[u8]) {
+    let read = |bytes: &[u8]| {
+        if let Ok(points) = segment::decode(bytes) {
+            assert!(points.is_sorted_by(|left, right| left.order(right).is_lt()));
+            let again = segment::decode(&segment::encode(&points)).expect("it was written here");
+            assert_eq!(again.len(), points.len());
+            assert!(again.iter().zip(&points).all(|(again, point)| again.same(point)));
+        }
+    };
+    read(bytes);
+    read(&[bytes, &crc32fast::hash(bytes).to_le_bytes()].concat());
 }

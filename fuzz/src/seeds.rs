@@ -26,13 +26,27 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "oip_json" => requests().into_iter().filter(|r| r.1.is_none()).map(|r| r.0).collect(),
         "oip_binary" => requests().into_iter().filter_map(binary).collect(),
         "inference_log" => log(),
+        "artifact_path" => paths(),
         "filter" => filters(),
         "csv" => vec![b"age,name,at\n1,\"a, b\",2018-01-01\n,x,\n-3.5,\"\"\"\",1e9\n".to_vec()],
         "parquet" => parquet(),
         "profile" => profile(),
         "safetensors" => weights(),
+        "metric_segment" => segments(),
         _ => Vec::new(),
     }
+}
+
+fn paths() -> Vec<Vec<u8>> {
+    let all = [
+        "1/0123456789abcdef0123456789abcdef/artifacts/model/MLmodel",
+        "1/models/m-0123456789abcdef0123456789abcdef/artifacts/data/a b é%.csv",
+        "../../etc/passwd",
+        "a/%2e%2e/%252e%252e%252fb",
+        "a%5c..%5cb%00",
+        "./a//b/",
+    ];
+    all.iter().map(|path| path.as_bytes().to_vec()).collect()
 }
 
 const MLMODEL: &str = "artifact_path: model\nflavors:\n  onnx:\n    data: model.onnx\n    \
@@ -81,6 +95,18 @@ fn filters() -> Vec<Vec<u8>> {
     let stored = json("mlops-core/tests/data/search/mlflow.json");
     let texts = stored["filters"].as_array().into_iter().flatten();
     texts.filter_map(|filter| Some(filter["text"].as_str()?.into())).collect()
+}
+
+/// Segments, and what stands before their checksums.
+fn segments() -> Vec<Vec<u8>> {
+    let stored = json("mlops-registry/tests/data/segments_v1.json");
+    let hex = stored["cases"].as_array().into_iter().flatten().filter_map(|case| case["hex"].as_str());
+    let whole = hex.filter_map(|hex| {
+        let byte = |at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
+        (0..hex.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>()
+    });
+    let both = |whole: Vec<u8>| [whole[..whole.len().saturating_sub(4)].to_vec(), whole];
+    whole.flat_map(both).collect()
 }
 
 fn columns() -> [(&'static str, ArrayRef); 2] {

@@ -146,7 +146,7 @@ create table run_models (
     primary key (run, role, model, step)
 );
 
--- What traces are found by; `info` is the client's JSON.
+-- What traces are found by; times and durations in microseconds.
 create table traces (
     id text primary key,
     experiment bigint not null references experiments (id),
@@ -154,10 +154,28 @@ create table traces (
     duration bigint,
     state text not null,
     name text,
-    run text,
-    info text not null
+    client_request text,
+    request_preview text,
+    response_preview text
 );
 create index traces_by_experiment on traces (experiment, started, id);
+
+-- The parts of traces; `content` is a span as clients read it, `started` in nanoseconds.
+create table spans (
+    trace text not null references traces (id),
+    id text not null,
+    parent text,
+    started bigint not null,
+    content text not null,
+    primary key (trace, id)
+);
+
+-- Which runs a client says that a trace belongs to, beside the one that its metadata names.
+create table trace_runs (
+    trace text not null references traces (id),
+    run text not null,
+    primary key (trace, run)
+);
 
 create table trace_tags (
     trace text not null references traces (id),
@@ -175,6 +193,8 @@ create table trace_metadata (
 
 -- One metric of one run, with its latest point: the largest by (step, time, value).
 -- `number` is the value as a number, for searches; null where it is NaN.
+-- `tail` holds points that wait to be enough for a segment. `segments` is the number of the next segment;
+-- those from `loose` on may still be put together with their neighbours.
 create table metric_series (
     id bigint primary key,
     run text not null references runs (id),
@@ -183,16 +203,23 @@ create table metric_series (
     time bigint not null,
     value bigint not null,
     number double precision,
+    segments bigint not null,
+    loose bigint not null,
+    tail bytea not null,
     unique (run, metric)
 );
-create index metric_series_by_number on metric_series (metric, number);
+create index metric_series_by_number on metric_series (metric, number, run);
 
-create table metric_points (
-    series bigint not null references metric_series (id),
-    step bigint not null,
-    time bigint not null,
-    value bigint not null,
-    primary key (series, step, time, value)
+-- Points of one series in columns; `id` is the series' number times 2^24 and the segment's, so that
+-- those of a series lie together. A point may be in several: readers take it once.
+create table metric_segments (
+    id bigint primary key,
+    first_step bigint not null,
+    first_time bigint not null,
+    last_step bigint not null,
+    last_time bigint not null,
+    points bigint not null,
+    data bytea not null
 );
 
 create table models (

@@ -5,14 +5,14 @@ mod disk;
 mod gate;
 #[cfg(any(feature = "http", feature = "mlflow"))]
 pub mod mlflow;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod store;
-#[cfg(any(feature = "mlflow", feature = "sqlite"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mlflow"))]
 mod thread;
 
 pub use artifacts::ArtifactStore;
 pub use gate::{ChampionGate, MetricGate};
 #[cfg(feature = "mlflow")]
 pub use mlflow::{RestConfig, RestStore};
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use store::{SqliteStore, StoreConfig};

@@ -19,8 +19,17 @@ mod events;
 #[path = "main/gates.rs"]
 mod gates;
 #[cfg(feature = "sqlite")]
+#[path = "main/hostile.rs"]
+mod hostile;
+#[cfg(feature = "sqlite")]
 #[path = "main/hosts.rs"]
 mod hosts;
+#[cfg(feature = "sqlite")]
+#[path = "main/metrics.rs"]
+mod metrics;
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+#[path = "main/postgres.rs"]
+mod postgres;
 #[cfg(feature = "sqlite")]
 #[path = "main/processes.rs"]
 mod processes;
@@ -33,3 +42,9 @@ mod server;
 #[cfg(feature = "sqlite")]
 #[path = "main/story.rs"]
 mod story;
+#[cfg(feature = "sqlite")]
+#[path = "main/transfers.rs"]
+mod transfers;
+#[cfg(feature = "sqlite")]
+#[path = "main/writers.rs"]
+mod writers;

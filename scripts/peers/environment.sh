@@ -1,12 +1,22 @@
-# Sourced by scripts/interop and scripts/bench from the repository's root: a Python of the peers' own.
+# Sourced by scripts/interop and scripts/bench from the repository's root: Pythons of the peers' own.
+#   MLOPS_PEERS=FOLDER   keeps them there instead of in target/interop, so that checkouts share them
 
-# Makes target/interop/python from requirements.txt, once for each text of it, and says where its
-# interpreter is in $python. Needs python3 with venv, and PyPI the first time.
-peers_python() {
-    local folder="$PWD/target/interop/python" wanted=scripts/peers/requirements.txt
+# The MLflow clients that we promise to answer; the last of them is also the server beside us.
+mlflow_clients=(2.22 3.5 3.10 3.17)
+
+# Other people's programs but MLflow; says where the interpreter is in $python.
+peers_python() { python_with python scripts/peers/requirements.txt; }
+
+# One of $mlflow_clients, as its users install it; says where the interpreter is in $python.
+mlflow_python() { python_with "mlflow-$1" "scripts/peers/mlflow-$1.txt"; }
+
+# Makes the environment NAME from a file of requirements, once for each text of it. Needs python3.11
+# or newer with venv, and PyPI the first time.
+python_with() {
+    local folder="${MLOPS_PEERS:-$PWD/target/interop}/$1" wanted=$2
     python="$folder/bin/python"
     if ! cmp --silent "$wanted" "$folder/made-from.txt"; then
-        echo "installing $wanted into target/interop/python" >&2
+        echo "installing $wanted into $folder" >&2
         rm -rf "$folder"
         python3 -m venv "$folder"
         "$python" -m pip install --quiet --disable-pip-version-check --requirement "$wanted" >&2

@@ -78,7 +78,7 @@ mod tests {
         assert_eq!((again.name(), again.digest()), (train.name(), train.digest()));
         assert_eq!(<Dataset<Train> as Stored>::TYPE, "dataset.train");
         let input = again.input("training");
-        assert_eq!((input.rows, input.digest), (Some(3), train.digest()));
+        assert_eq!((input.rows, input.digest), (Some(3), train.digest().into()));
 
         let spec = TransformSpec::new().with_column("age", Rule::standardise());
         let fitted = spec.fit(&train).unwrap();

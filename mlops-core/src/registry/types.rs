@@ -26,7 +26,7 @@ pub struct RegisteredModel {
     pub aliases: BTreeMap<Alias, u64>,
     /// When it was created.
     pub created: Timestamp,
-    /// When it last changed.
+    /// When its name or description, or one of its versions, last changed.
     pub updated: Timestamp,
 }
 
@@ -106,6 +106,9 @@ pub struct ModelVersion {
     pub tags: Tags,
     /// When it was registered.
     pub created: Timestamp,
+    /// When its description, stage or model's name last changed.
+    #[serde(default)]
+    pub updated: Timestamp,
     /// Where aliases point here.
     pub aliases: Vec<Alias>,
     /// For people.
@@ -129,6 +132,7 @@ impl ModelVersion {
             metrics: BTreeMap::new(),
             tags: Tags::new(),
             created,
+            updated: created,
             aliases: Vec::new(),
             description: None,
             source: None,

@@ -15,6 +15,10 @@ pub enum List {
     Models,
     /// Versions of models.
     Versions,
+    /// Models that runs made, which need not be registered.
+    LoggedModels,
+    /// Traces of single calls.
+    Traces,
 }
 
 /// What a condition looks at, or what a list is ordered by.
@@ -31,6 +35,8 @@ pub enum Key {
     Tag(Arc<str>),
     /// A fact of the data that a run read; it may have read several.
     Dataset(DatasetField),
+    /// What a client notes of a trace: a text.
+    Metadata(Arc<str>),
 }
 
 /// A fact that every item of a list has.
@@ -63,6 +69,18 @@ pub enum Attribute {
     VersionNumber,
     /// `source_path`: where a server says that a version's bytes lie.
     SourcePath,
+    /// `model_id` of a logged model.
+    ModelId,
+    /// `model_type` of a logged model, as who logged it says.
+    ModelType,
+    /// `source_run_id`: the run that logged a model.
+    SourceRunId,
+    /// `request_id` of a trace.
+    TraceId,
+    /// `client_request_id`: what a client calls the request of a trace.
+    ClientRequestId,
+    /// `execution_time_ms` of a trace, a number.
+    Duration,
 }
 
 /// A fact of the data that a run read.
@@ -94,12 +112,18 @@ impl Attribute {
             Self::Updated => "last_update_time",
             Self::VersionNumber => "version_number",
             Self::SourcePath => "source_path",
+            Self::ModelId => "model_id",
+            Self::ModelType => "model_type",
+            Self::SourceRunId => "source_run_id",
+            Self::TraceId => "request_id",
+            Self::ClientRequestId => "client_request_id",
+            Self::Duration => "execution_time_ms",
         }
     }
 
     fn is_number(self) -> bool {
         let times = matches!(self, Self::StartTime | Self::EndTime | Self::Created | Self::Updated);
-        times || self == Self::VersionNumber
+        times || matches!(self, Self::VersionNumber | Self::Duration)
     }
 }
 
@@ -120,22 +144,40 @@ impl Key {
         match self {
             Self::Metric(_) => true,
             Self::Attribute(attribute) => attribute.is_number(),
-            Self::Param(_) | Self::Tag(_) | Self::Dataset(_) => false,
+            Self::Param(_) | Self::Tag(_) | Self::Dataset(_) | Self::Metadata(_) => false,
         }
     }
 
     /// Whether `IS NULL` may be asked: of what a thing need not have.
-    pub(super) fn may_be_null(&self) -> bool {
-        matches!(self, Self::Param(_) | Self::Tag(_))
+    pub(super) fn may_be_null(&self, list: List) -> bool {
+        let optional = matches!(self, Self::Param(_) | Self::Tag(_) | Self::Metadata(_));
+        optional && list != List::LoggedModels
     }
 
     /// Whether `IN` may be asked.
     pub(super) fn may_be_listed(&self, list: List) -> bool {
         use Attribute as A;
         match self {
+            _ if list == List::LoggedModels => true,
+            Self::Attribute(_) if list == List::Traces => true,
             Self::Attribute(A::RunId | A::ExperimentId) | Self::Dataset(_) => true,
             Self::Attribute(A::Name) => list != List::Experiments,
             _ => false,
+        }
+    }
+}
+
+/// The tag that is also a run's name, for MLflow's clients.
+const RUN_NAME_TAG: &str = "mlflow.runName";
+
+impl Key {
+    /// The key that a list keeps it under: a run's name is a tag only by name.
+    pub(super) fn kept(self, list: List) -> Self {
+        match &self {
+            Self::Tag(name) if list == List::Runs && **name == *RUN_NAME_TAG => {
+                Self::Attribute(Attribute::RunName)
+            }
+            _ => self,
         }
     }
 }
@@ -170,7 +212,6 @@ const MODELS: Words = &[
     ("last_updated_timestamp", Attribute::Updated),
     ("timestamp", Attribute::Updated),
 ];
-/// A version never changes, so its last update is its creation.
 const VERSIONS: Words = &[
     ("name", Attribute::Name),
     ("version_number", Attribute::VersionNumber),
@@ -178,7 +219,39 @@ const VERSIONS: Words = &[
     ("source_path", Attribute::SourcePath),
     ("creation_time", Attribute::Created),
     ("creation_timestamp", Attribute::Created),
-    ("last_updated_timestamp", Attribute::Created),
+    ("last_updated_timestamp", Attribute::Updated),
+];
+
+const LOGGED_MODELS: Words = &[
+    ("name", Attribute::Name),
+    ("model_id", Attribute::ModelId),
+    ("model_type", Attribute::ModelType),
+    ("status", Attribute::Status),
+    ("source_run_id", Attribute::SourceRunId),
+    ("experiment_id", Attribute::ExperimentId),
+    ("creation_time", Attribute::Created),
+    ("creation_timestamp", Attribute::Created),
+    ("creation_timestamp_ms", Attribute::Created),
+    ("last_update_time", Attribute::Updated),
+    ("last_updated_timestamp", Attribute::Updated),
+    ("last_updated_timestamp_ms", Attribute::Updated),
+];
+const TRACES: Words = &[
+    ("request_id", Attribute::TraceId),
+    ("trace_id", Attribute::TraceId),
+    ("client_request_id", Attribute::ClientRequestId),
+    ("name", Attribute::Name),
+    ("status", Attribute::Status),
+    ("state", Attribute::Status),
+    ("run_id", Attribute::RunId),
+    ("experiment_id", Attribute::ExperimentId),
+    ("start_time", Attribute::StartTime),
+    ("timestamp", Attribute::StartTime),
+    ("timestamp_ms", Attribute::StartTime),
+    ("end_time", Attribute::EndTime),
+    ("end_time_ms", Attribute::EndTime),
+    ("execution_time_ms", Attribute::Duration),
+    ("execution_time", Attribute::Duration),
 ];
 
 impl List {
@@ -188,6 +261,8 @@ impl List {
             Self::Experiments => EXPERIMENTS,
             Self::Models => MODELS,
             Self::Versions => VERSIONS,
+            Self::LoggedModels => LOGGED_MODELS,
+            Self::Traces => TRACES,
         }
     }
 
@@ -198,13 +273,15 @@ impl List {
             Self::Experiments => "an experiment",
             Self::Models => "a model",
             Self::Versions => "a version",
+            Self::LoggedModels => "a logged model",
+            Self::Traces => "a trace",
         }
     }
 
     /// The key of a family and a name; the text says what is wrong.
     pub(super) fn key(self, family: Option<&str>, name: &str) -> Result<Key, String> {
-        let runs_only = |key: Key, what: &str| match self {
-            Self::Runs => Ok(key),
+        let runs_only = |key: Key, what: &str| match (self, &key) {
+            (Self::Runs, _) | (Self::LoggedModels, Key::Metric(_) | Key::Param(_)) => Ok(key),
             _ => Err(format!("{} has no {what}", self.item())),
         };
         if name.is_empty() {
@@ -212,6 +289,10 @@ impl List {
         }
         match family {
             None | Some("attribute" | "attributes" | "attr" | "run") => self.attribute(name),
+            Some("trace") if self == Self::Traces => self.attribute(name),
+            Some("metadata" | "request_metadata") if self == Self::Traces => {
+                Ok(Key::Metadata(name.into()))
+            }
             Some("tag" | "tags") => Ok(Key::Tag(name.into())),
             Some("metric" | "metrics") => runs_only(Key::Metric(name.into()), "metrics"),
             Some("param" | "params" | "parameter" | "parameters") => {

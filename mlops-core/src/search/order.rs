@@ -35,7 +35,7 @@ impl Order {
             }
             keys.push(key);
         }
-        for (attribute, descending) in last_keys(list) {
+        for (attribute, descending) in last_keys(list, keys.is_empty()) {
             let key = Key::Attribute(*attribute);
             if !keys.iter().any(|own| own.key == key) {
                 keys.push(OrderKey { key, descending: *descending });
@@ -57,11 +57,14 @@ impl Order {
 }
 
 /// MLflow's: runs by start, the others as their pages show them.
-fn last_keys(list: List) -> &'static [(Attribute, bool)] {
+fn last_keys(list: List, alone: bool) -> &'static [(Attribute, bool)] {
     match list {
+        List::Experiments if !alone => &[(Attribute::ExperimentId, true)],
         List::Runs => &[(Attribute::StartTime, true), (Attribute::RunId, false)],
         List::Experiments => &[(Attribute::Created, true), (Attribute::ExperimentId, false)],
         List::Models => &[(Attribute::Name, false)],
+        List::LoggedModels => &[(Attribute::Created, true), (Attribute::ModelId, false)],
+        List::Traces => &[(Attribute::StartTime, true), (Attribute::TraceId, false)],
         List::Versions => &[
             (Attribute::Created, true),
             (Attribute::Name, false),
@@ -75,7 +78,7 @@ fn order_key(list: List, text: &str) -> Result<OrderKey> {
     // Nothing but a direction can follow a key, so it needs no quotes around signs.
     let bare = |c: char| !c.is_whitespace() && !matches!(c, '.' | '`' | '"' | '\'' | ',');
     let at = scanner.space().at();
-    let key = scanner.key(list, bare)?;
+    let key = scanner.key(list, bare)?.kept(list);
     if matches!(key, Key::Dataset(_)) {
         return Err(scanner.error(at, "runs cannot be ordered by their datasets"));
     }

@@ -60,17 +60,17 @@ fn condition(scanner: &mut Scanner<'_>, list: List) -> Result<Condition> {
         if !scanner.space().keyword("NULL") {
             return Err(scanner.error(scanner.at(), "NULL or NOT NULL is expected after IS"));
         }
-        if !key.may_be_null() {
+        if !key.may_be_null(list) {
             return Err(scanner.error(operator, format!("`{named}` cannot be NULL")));
         }
-        return Ok(Condition { key, test: Test::Null { not } });
+        return Ok(Condition { key: key.kept(list), test: Test::Null { not } });
     }
     let test = if key.is_number() {
         number(scanner, start, &named)?
     } else {
         text(scanner, list, &key, start, &named)?
     };
-    Ok(Condition { key, test })
+    Ok(Condition { key: key.kept(list), test })
 }
 
 fn number(scanner: &mut Scanner<'_>, start: usize, named: &str) -> Result<Test> {
@@ -115,7 +115,7 @@ fn text(
         Some(Comparison::NotEqual) => Ok(Test::Equals { text: quoted(scanner, start)?, not: true }),
         _ => {
             let listed = if key.may_be_listed(list) { ", IN, NOT IN" } else { "" };
-            let null = if key.may_be_null() { ", IS NULL, IS NOT NULL" } else { "" };
+            let null = if key.may_be_null(list) { ", IS NULL, IS NOT NULL" } else { "" };
             let why = format!("=, !=, LIKE, ILIKE{listed}{null} is expected after `{named}`");
             Err(scanner.error(operator, why))
         }

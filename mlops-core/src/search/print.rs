@@ -27,6 +27,7 @@ impl fmt::Display for Key {
             Self::Param(name) => write!(f, "params.{}", Quoted(name, '`')),
             Self::Tag(name) => write!(f, "tags.{}", Quoted(name, '`')),
             Self::Dataset(field) => write!(f, "dataset.{}", field.as_str()),
+            Self::Metadata(name) => write!(f, "metadata.{}", Quoted(name, '`')),
         }
     }
 }

@@ -24,6 +24,7 @@ impl Searchable for Run {
                 values.collect()
             }
             Key::Attribute(attribute) => run_attribute(self, *attribute).into_iter().collect(),
+            Key::Metadata(_) => Vec::new(),
         }
     }
 }
@@ -85,7 +86,11 @@ impl Searchable for ModelVersion {
             Key::Attribute(Attribute::RunId) => {
                 self.run.map(|run| Value::text(run.to_string())).into_iter().collect()
             }
+            Key::Attribute(Attribute::SourcePath) => {
+                self.source.as_deref().map(Value::text).into_iter().collect()
+            }
             Key::Attribute(Attribute::Created) => vec![Value::Time(self.created)],
+            Key::Attribute(Attribute::Updated) => vec![Value::Time(self.updated)],
             _ => Vec::new(),
         }
     }

@@ -5,8 +5,10 @@ mod active;
 mod input;
 mod types;
 
+#[cfg(feature = "tracing")]
+pub use active::MetricsLayer;
 #[cfg(feature = "tracking")]
-pub use active::{ActiveRun, ParamValue, RunOptions, TrackerExt, WhenFull};
+pub use active::{ActiveRun, MetricSender, ParamValue, RunOptions, TrackerExt, WhenFull};
 #[cfg(feature = "pipeline")]
 pub(crate) use active::{begin, create};
 pub use input::InputData;

@@ -2,6 +2,9 @@
 
 #[path = "active_run/book.rs"]
 pub(crate) mod book;
+#[cfg(all(feature = "tracing", feature = "system-metrics"))]
+#[path = "active_run/measured.rs"]
+mod measured;
 #[cfg(all(feature = "pipeline", feature = "testing"))]
 #[path = "active_run/memory.rs"]
 mod memory;

@@ -209,7 +209,7 @@ fn an_execution_is_a_run_that_says_what_it_was_made_of() {
     assert_eq!((run.id, run.status, run.name.as_ref()), (id, RunStatus::Finished, "income"));
     assert_eq!(run.tags["mlops.pipeline.graph"], pipeline.graph().digest().to_string());
     let data = &run.inputs[0];
-    assert_eq!((data.name.as_ref(), data.digest), ("rows", Digest::of([1, 2, 3])));
+    assert_eq!((data.name.as_ref(), data.digest.clone()), ("rows", Digest::of([1, 2, 3]).into()));
     assert_eq!(book.points(id, "steps/fit/duration_s").len(), 1);
 
     let clean = manifest(&book, id);

@@ -60,6 +60,17 @@ pub(super) async fn move_alias(store: &SqliteStore, request: MoveAlias) -> Resul
     Err(Error::conflict(format!("alias {alias} moved {TRIES} times while its gates judged")))
 }
 
+/// Writes down what kept an alias where it is, for a client that has asked the gates itself.
+#[cfg(feature = "http")]
+pub(super) async fn note_refusal(
+    tx: &mut Tx<'_>,
+    request: &MoveAlias,
+    unmet: &[Unmet],
+) -> Result<()> {
+    let step = step(tx.db, request).await?;
+    record(tx, request, step, Some(unmet)).await
+}
+
 /// What gates look at.
 struct Seen {
     step: Step,
@@ -122,7 +133,6 @@ async fn settle(
     }
     point(tx, step.model, &request.alias, step.to).await?;
     record(tx, request, step, None).await?;
-    models::touch(tx, step.model).await?;
     Ok(Some(moved))
 }
 
@@ -207,6 +217,22 @@ async fn point(tx: &mut Tx<'_>, model: i64, alias: &Alias, to: Option<Place>) ->
         on conflict (model, alias) do update
         set version = excluded.version, moved = excluded.moved";
     tx.db.execute(sql, &values![model, alias.as_str(), to.version, tx.now]).await.map(drop)
+}
+
+/// Removes every alias of a version that goes.
+#[cfg(feature = "http")]
+pub(super) async fn remove_all(tx: &mut Tx<'_>, id: &VersionId, reason: &str) -> Result<()> {
+    let model = models::id(tx.db, &id.model).await?;
+    let version = versions::find(tx.db, id).await?;
+    let sql = "select alias from aliases where model = $1 and version = $2 order by alias";
+    for row in tx.db.rows(sql, &values![model, version]).await? {
+        let alias = row.parsed(0)?;
+        let request = MoveAlias::new(id.model.clone(), alias, id.version, reason).removing();
+        let from = Some(Place { version, number: id.version });
+        point(tx, model, &request.alias, None).await?;
+        record(tx, &request, Step { model, from, to: None }, None).await?;
+    }
+    Ok(())
 }
 
 /// Writes down who moved what and why, or what kept it where it is.

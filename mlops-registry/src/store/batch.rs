@@ -1,64 +1,105 @@
-//! What is written into a run at once, and the history of its metrics.
+//! What is written into a run at once.
 
 use super::{
-    connection::{Connection, Value, values},
-    runs::{self, point},
+    connection::{Connection, Value, placeholders, values},
+    many,
+    metrics::{self, NamedPoints},
+    runs,
     session::Tx,
-    tags, tokens,
-    words::{int, json, ordered_bits},
+    words::{int, json},
 };
 use mlops_core::{
     Error, Result, RunId,
-    page::Page,
-    tracker::{Batch, DatasetInput, Lifecycle, Metric, MetricPoint, MetricQuery},
+    tracker::{Batch, DatasetInput, Lifecycle},
 };
 use std::collections::BTreeMap;
 
-/// How many rows one statement adds.
-const CHUNK: usize = 100;
-/// How many points a page has if nobody says, and at most.
-const POINTS: usize = 25_000;
+/// A batch, taken apart before its turn has come.
+#[derive(Debug)]
+pub(super) struct Parts {
+    metrics: NamedPoints,
+    params: Vec<(String, String)>,
+    /// The last value of each.
+    tags: BTreeMap<String, String>,
+    inputs: Vec<DatasetInput>,
+}
 
-/// All of it, or an error and nothing.
-pub(super) async fn log(tx: &mut Tx<'_>, id: RunId, batch: Batch) -> Result<()> {
-    runs::expire(tx).await?;
-    let run = Value::from(id.to_string());
-    let sql = "select lifecycle from runs where id = $1";
-    let row = tx.db.row(sql, std::slice::from_ref(&run)).await?;
-    let lifecycle = row.ok_or_else(|| runs::unknown(id))?.text(0)?;
-    if super::words::case::<Lifecycle>(&lifecycle)? == Lifecycle::Deleted {
-        return Err(Error::conflict(format!("run {id} is deleted")));
+impl Parts {
+    pub(super) fn new(batch: Batch) -> Result<Self> {
+        let Batch { metrics, params, tags, inputs, .. } = batch;
+        params.iter().try_for_each(|(key, _)| named("parameter", key))?;
+        tags.iter().try_for_each(|(key, _)| named("tag", key))?;
+        let metrics = metrics::by_name(metrics)?;
+        Ok(Self { metrics, params, tags: tags.into_iter().collect(), inputs })
     }
-    for (key, value) in &batch.params {
-        set_param(tx.db, &run, key, value).await?;
-    }
-    for (key, value) in &batch.tags {
-        named("tag", key)?;
-        tags::RUN.set(tx.db, &run, key, value).await?;
-    }
-    for input in &batch.inputs {
-        add_input(tx.db, &run, input).await?;
-    }
-    add_metrics(tx, &run, &batch.metrics).await
 }
 
 fn named(kind: &str, name: &str) -> Result<()> {
     if name.is_empty() { Err(Error::invalid(format!("a {kind} needs a name"))) } else { Ok(()) }
 }
 
-/// A parameter is written once.
-async fn set_param(db: &mut Connection, run: &Value, key: &str, value: &str) -> Result<()> {
-    named("parameter", key)?;
-    match tags::PARAM.get(db, run, key).await? {
-        Some(first) if first == value => Ok(()),
-        Some(first) => Err(Error::conflict(format!(
-            "parameter {key:?} is {first:?} already and keeps its first value"
-        ))),
-        None => tags::PARAM.set(db, run, key, value).await,
+/// All of it, or an error and nothing.
+pub(super) async fn log(tx: &mut Tx<'_>, id: RunId, batch: Parts) -> Result<()> {
+    let run = Value::from(id.to_string());
+    let names: Vec<_> = batch.metrics.iter().map(|(name, _)| name).collect();
+    let found = metrics::find(tx.db, &run, tx.now, &names).await?;
+    let found = found.ok_or_else(|| runs::unknown(id))?;
+    if found.due {
+        runs::expire(tx).await?;
     }
+    if found.lifecycle == Lifecycle::Deleted {
+        return Err(Error::conflict(format!("run {id} is deleted")));
+    }
+    set_params(tx.db, &run, batch.params).await?;
+    set_tags(tx.db, &run, batch.tags);
+    for input in &batch.inputs {
+        add_input(tx.db, &run, input)?;
+    }
+    metrics::add(tx, &run, found, batch.metrics).await
 }
 
-async fn add_input(db: &mut Connection, run: &Value, input: &DatasetInput) -> Result<()> {
+/// A parameter is written once.
+async fn set_params(db: &mut Connection, run: &Value, params: Vec<(String, String)>) -> Result<()> {
+    let mut known = BTreeMap::new();
+    let keys: Vec<_> = params.iter().map(|(key, _)| key.as_str()).collect();
+    for list in many::lists(&keys) {
+        let mut values = vec![run.clone()];
+        values.extend(list.iter().map(|key| Value::from(*key)));
+        let list = placeholders(2, list.len());
+        let sql = format!("select key, value from run_params where run = $1 and key in ({list})");
+        for row in db.rows(sql, &values).await? {
+            known.insert(row.text(0)?, row.text(1)?);
+        }
+    }
+    let mut rows = Vec::new();
+    for (key, value) in params {
+        match known.get(&key) {
+            Some(first) if *first == value => {}
+            Some(first) => {
+                return Err(Error::conflict(format!(
+                    "parameter {key:?} is {first:?} already and keeps its first value"
+                )));
+            }
+            None => {
+                rows.extend(values![run.clone(), &key, &value]);
+                known.insert(key, value);
+            }
+        }
+    }
+    many::insert(db, ("insert into run_params (run, key, value) values", ""), 3, rows);
+    Ok(())
+}
+
+fn set_tags(db: &mut Connection, run: &Value, tags: BTreeMap<String, String>) {
+    let rows = tags.into_iter().flat_map(|(key, value)| values![run.clone(), key, value]);
+    let (head, rest) = (
+        "insert into run_tags (run, key, value) values",
+        "on conflict (run, key) do update set value = excluded.value",
+    );
+    many::insert(db, (head, rest), 3, rows.collect());
+}
+
+fn add_input(db: &mut Connection, run: &Value, input: &DatasetInput) -> Result<()> {
     let rows = input.rows.map(int).transpose()?;
     let sql = "insert into run_inputs (run, position, name, digest, context, dataset_rows, source,
             source_type, columns, profile, tags)
@@ -78,114 +119,6 @@ async fn add_input(db: &mut Connection, run: &Value, input: &DatasetInput) -> Re
         input.profile.as_ref(),
         tags,
     ];
-    db.execute(sql, &row).await.map(drop)
-}
-
-async fn add_metrics(tx: &mut Tx<'_>, run: &Value, metrics: &[Metric]) -> Result<()> {
-    let mut latest = BTreeMap::<&str, MetricPoint>::new();
-    for Metric { name, point } in metrics {
-        named("metric", name)?;
-        let newest = latest.entry(name).or_insert(*point);
-        if newest.order(point).is_lt() {
-            *newest = *point;
-        }
-    }
-    let series = series(tx, run, &latest).await?;
-    for some in metrics.chunks(CHUNK) {
-        let mut row = Vec::with_capacity(4 * some.len());
-        for Metric { name, point } in some {
-            let MetricPoint { value, step, time } = *point;
-            row.extend(values![series[name.as_ref()], step, time, ordered_bits(value)]);
-        }
-        let sql = format!(
-            "insert into metric_points (series, step, time, value) values {}
-             on conflict (series, step, time, value) do nothing",
-            rows(some.len(), 4)
-        );
-        tx.db.execute(sql, &row).await?;
-    }
+    db.later(sql, row.to_vec());
     Ok(())
-}
-
-/// The number of each metric's series, whose latest point takes part in what is new.
-async fn series<'a>(
-    tx: &mut Tx<'_>,
-    run: &Value,
-    latest: &BTreeMap<&'a str, MetricPoint>,
-) -> Result<BTreeMap<&'a str, i64>> {
-    let sql = "select metric, id from metric_series where run = $1";
-    let mut known = BTreeMap::new();
-    if !latest.is_empty() {
-        for row in tx.db.rows(sql, std::slice::from_ref(run)).await? {
-            known.insert(row.text(0)?, row.int(1)?);
-        }
-    }
-    let fresh = latest.keys().filter(|name| !known.contains_key(**name)).count();
-    let mut next = if fresh > 0 { tx.number("series", fresh).await? } else { 0 };
-    let mut numbers = BTreeMap::new();
-    for (&name, point) in latest {
-        let number = known.get(name).copied().unwrap_or_else(|| {
-            next += 1;
-            next - 1
-        });
-        numbers.insert(name, number);
-        set_latest(tx.db, run, name, number, point).await?;
-    }
-    Ok(numbers)
-}
-
-async fn set_latest(
-    db: &mut Connection,
-    run: &Value,
-    name: &str,
-    number: i64,
-    point: &MetricPoint,
-) -> Result<()> {
-    let sql = "insert into metric_series (id, run, metric, step, time, value, number)
-        values ($1, $2, $3, $4, $5, $6, $7)
-        on conflict (id) do update
-        set step = excluded.step, time = excluded.time, value = excluded.value,
-            number = excluded.number
-        where (excluded.step, excluded.time, excluded.value)
-            > (metric_series.step, metric_series.time, metric_series.value)";
-    let MetricPoint { value, step, time } = *point;
-    let known = Some(value).filter(|value| !value.is_nan());
-    let row = values![number, run.clone(), name, step, time, ordered_bits(value), known];
-    db.execute(sql, &row).await.map(drop)
-}
-
-/// `($1, $2), ($3, $4)`: so many rows of placeholders.
-fn rows(count: usize, width: usize) -> String {
-    let row = |row: usize| {
-        let list = super::connection::placeholders(row * width + 1, width);
-        format!("({list})")
-    };
-    (0..count).map(row).collect::<Vec<_>>().join(", ")
-}
-
-/// A metric's points in the order of (step, time).
-pub(super) async fn history(db: &mut Connection, query: MetricQuery) -> Result<Page<MetricPoint>> {
-    let run = Value::from(query.run.to_string());
-    let there = db.row("select 1 from runs where id = $1", std::slice::from_ref(&run)).await?;
-    there.ok_or_else(|| runs::unknown(query.run))?;
-    let limit = tokens::limit(query.max_results, POINTS, POINTS)?;
-    let after = query.page.as_deref().map(tokens::read::<(i64, i64, i64)>).transpose()?;
-    let (step, time, value) = after.unwrap_or((i64::MIN, i64::MIN, i64::MIN));
-    let from = if after.is_some() { ">" } else { ">=" };
-    let sql = format!(
-        "select point.step, point.time, point.value from metric_points point
-         join metric_series series on series.id = point.series
-         where series.run = $1 and series.metric = $2
-         and (point.step, point.time, point.value) {from} ($3, $4, $5)
-         order by point.step, point.time, point.value limit $6"
-    );
-    let more = int(limit as u64 + 1)?;
-    let found = db.rows(sql, &values![run, &query.metric, step, time, value, more]).await?;
-    let mut items: Vec<_> = found.iter().map(|row| point(row, 0)).collect::<Result<_>>()?;
-    let next = (items.len() > limit).then(|| {
-        items.truncate(limit);
-        let last = items[limit - 1];
-        tokens::write(&(last.step, last.time.unix_micros(), ordered_bits(last.value)))
-    });
-    Ok(Page { items, next: next.transpose()? })
 }

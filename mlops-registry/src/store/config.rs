@@ -15,8 +15,14 @@ pub struct StoreConfig {
     pub queue: usize,
     /// How many writes that wait at the same time share one wait for the disk, at most. 64.
     pub group: usize,
-    /// How many artifacts of runs are written at the same time; more wait. 8.
+    /// How many artifacts are written or fetched at the same time; more wait. One that waits for its
+    /// sender does not count. 8.
     pub transfers: usize,
+    /// How many uploads may be under way, those that wait for their senders included; more wait. Each
+    /// holds at most 8 MiB. 64.
+    pub uploads: usize,
+    /// How long an upload waits for its sender before it is given up. 60 s.
+    pub stalled_after: Duration,
     /// How often the store looks for what other processes wrote, while somebody follows or watches. 250 ms.
     pub poll_interval: Duration,
     /// The longest that dropping the last handle waits for the file to be closed. 5 s.
@@ -35,6 +41,8 @@ impl Default for StoreConfig {
             queue: 256,
             group: 64,
             transfers: 8,
+            uploads: 64,
+            stalled_after: Duration::from_secs(60),
             poll_interval: Duration::from_millis(250),
             close_within: Duration::from_secs(5),
             clock: Arc::new(SystemClock),
@@ -70,6 +78,10 @@ setters! {
     with_group => group: usize,
     /// Sets how many artifacts are written at the same time.
     with_transfers => transfers: usize,
+    /// Sets how many uploads may be under way.
+    with_uploads => uploads: usize,
+    /// Sets how long an upload waits for its sender.
+    with_stalled_after => stalled_after: Duration,
     /// Sets how often the store looks for what other processes wrote.
     with_poll_interval => poll_interval: Duration,
     /// Sets the longest that closing may take.

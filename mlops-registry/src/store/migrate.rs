@@ -1,6 +1,6 @@
-//! The schema and its versions. A fresh file gets the newest; changing an old one is an explicit act.
+//! The schema and its versions. A fresh file or database gets the newest; changing an old one is an explicit act.
 
-use super::connection::{Connection, Mode, values};
+use super::connection::{Connection, Location, Mode, values};
 use mlops_core::{Error, Result, Timestamp};
 
 /// One step of the schema.
@@ -31,18 +31,18 @@ pub struct Migrated {
     pub to: i64,
 }
 
-/// Creates the schema in a fresh file; in another one, checks that this build can work with it.
+/// Creates the schema in a fresh file or database; in another one, checks that this build can work with it.
 pub(super) async fn prepare(
     db: &mut Connection,
     migrations: &[Migration],
     now: Timestamp,
-    thing: &str,
+    thing: &Location,
 ) -> Result<()> {
     if let Some(found) = version(db).await? {
         return check(found, migrations, thing);
     }
     // Two processes may find the file fresh; the second to get here finds the first one's schema.
-    db.begin(Mode::Write).await?;
+    db.begin(Mode::Write);
     let outcome = match version(db).await {
         Ok(Some(found)) => check(found, migrations, thing),
         Ok(None) => apply(db, migrations, 0, now).await,
@@ -56,9 +56,9 @@ pub(super) async fn migrate(
     db: &mut Connection,
     migrations: &[Migration],
     now: Timestamp,
-    thing: &str,
+    thing: &Location,
 ) -> Result<Migrated> {
-    db.begin(Mode::Write).await?;
+    db.begin(Mode::Write);
     let outcome = async {
         let found = version(db).await?.unwrap_or(Found { version: 0, oldest: 0 });
         let to = newest(migrations);
@@ -128,12 +128,12 @@ fn newest(migrations: &[Migration]) -> i64 {
     migrations.last().map_or(0, |step| step.version)
 }
 
-fn check(found: Found, migrations: &[Migration], thing: &str) -> Result<()> {
+fn check(found: Found, migrations: &[Migration], thing: &Location) -> Result<()> {
     let (Found { version, oldest }, known) = (found, newest(migrations));
     if version < known {
         return Err(Error::unsupported(format!(
             "{thing} has schema {version}, this build needs {known}: \
-             run `mlops migrate --backend-store-uri sqlite:///{thing}`"
+             run `mlops migrate --backend-store-uri {thing}`"
         )));
     }
     if oldest > known {
@@ -144,7 +144,7 @@ fn check(found: Found, migrations: &[Migration], thing: &str) -> Result<()> {
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests {
     use super::*;
     use mlops_core::ErrorKind;
@@ -157,36 +157,36 @@ mod tests {
         script: "alter table runs add column note text",
     };
 
-    async fn open(folder: &tempfile::TempDir) -> Connection {
-        let path = folder.path().join("mlops.db");
-        Connection::open_sqlite(&path, Duration::from_secs(5)).await.unwrap()
+    async fn open(location: &Location) -> Connection {
+        location.open(Duration::from_secs(5)).await.unwrap()
     }
 
     #[tokio::test]
     async fn old_and_new_schemas_are_named_and_migrated() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut db, now) = (open(&folder).await, Timestamp::default());
-        prepare(&mut db, MIGRATIONS, now, "mlops.db").await.unwrap();
-        prepare(&mut db, MIGRATIONS, now, "mlops.db").await.unwrap();
+        let home = Location::File(folder.path().join("mlops.db"));
+        let (mut db, now) = (open(&home).await, Timestamp::default());
+        prepare(&mut db, MIGRATIONS, now, &home).await.unwrap();
+        prepare(&mut db, MIGRATIONS, now, &home).await.unwrap();
 
         let both = [MIGRATIONS[0], SECOND];
-        let error = prepare(&mut db, &both, now, "mlops.db").await.unwrap_err();
+        let error = prepare(&mut db, &both, now, &home).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().contains("mlops migrate --backend-store-uri"), "{error}");
-        let done = migrate(&mut db, &both, now, "mlops.db").await.unwrap();
+        let done = migrate(&mut db, &both, now, &home).await.unwrap();
         assert_eq!(done, Migrated { from: 1, to: 2 });
-        prepare(&mut db, &both, now, "mlops.db").await.unwrap();
+        prepare(&mut db, &both, now, &home).await.unwrap();
         // The previous release goes on working until a step says otherwise.
-        prepare(&mut db, MIGRATIONS, now, "mlops.db").await.unwrap();
+        prepare(&mut db, MIGRATIONS, now, &home).await.unwrap();
 
         let script = "alter table runs drop column note";
         let third = Migration { version: 3, name: "third", oldest: 3, script };
         let three = [MIGRATIONS[0], SECOND, third];
-        migrate(&mut db, &three, now, "mlops.db").await.unwrap();
-        let error = prepare(&mut db, MIGRATIONS, now, "mlops.db").await.unwrap_err();
+        migrate(&mut db, &three, now, &home).await.unwrap();
+        let error = prepare(&mut db, MIGRATIONS, now, &home).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().contains("schema 3"), "{error}");
-        let error = migrate(&mut db, MIGRATIONS, now, "mlops.db").await.unwrap_err();
+        let error = migrate(&mut db, MIGRATIONS, now, &home).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }

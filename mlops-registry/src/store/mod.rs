@@ -1,4 +1,5 @@
-//! The record in one SQLite database: tracker, registry and event log behind the family's traits.
+//! The record in one SQLite file or one Postgres database: tracker, registry and event log behind the
+//! family's traits.
 
 mod aliases;
 mod batch;
@@ -9,45 +10,84 @@ mod event_log;
 mod events;
 mod experiments;
 mod follow;
+#[cfg(feature = "http")]
+mod listed;
 mod logged_models;
+mod many;
+mod metrics;
 mod migrate;
 mod models;
 mod paths;
+#[cfg(feature = "http")]
+mod places;
+#[cfg(feature = "http")]
+mod registered;
 mod registry;
 mod relay;
+#[cfg(feature = "http")]
+mod run_models;
 mod runs;
 mod search;
 mod session;
+#[cfg(feature = "http")]
+mod sources;
+#[cfg(feature = "http")]
+mod stages;
 mod tags;
 mod thread;
 mod tokens;
 mod traces;
 mod tracker;
+mod transfers;
 mod versions;
+#[cfg(feature = "http")]
+mod wire;
 mod words;
 
 pub use config::StoreConfig;
+#[cfg(feature = "http")]
+pub(crate) use logged_models::{
+    LoggedModel, LoggedModelOrder, LoggedModelSearch, ModelPoint, NewLoggedModel, Status,
+};
+pub use metrics::segment;
 pub use migrate::Migrated;
+#[cfg(feature = "http")]
+pub(crate) use {
+    paths::version_uri,
+    registered::{RegisteredName, RegisteredVersion},
+    sources::{NewVersion, Source},
+    stages::Stage,
+};
+#[cfg(feature = "http")]
+pub(crate) use paths::{Owner, write_expected};
+#[cfg(feature = "http")]
+pub(crate) use places::Place;
+#[cfg(feature = "http")]
+pub(crate) use run_models::{ModelRole, RunModel};
+#[cfg(feature = "http")]
+pub(crate) use wire::{DatasetSummary, Entry, RunParts};
+
+#[cfg(feature = "http")]
+pub(crate) use traces::{DeleteTraces, Span, Trace, TraceSearch};
 
 use crate::{ArtifactStore, disk};
-use connection::Connection;
+use connection::Location;
+#[cfg(feature = "postgres")]
+use mlops_core::Error;
 use mlops_core::{Clock, Principal, Result};
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 use thread::StoreThread;
-use tokio::sync::Semaphore;
+use transfers::Transfers;
 
-/// A record in one SQLite file and a folder of artifacts.
+/// A record in one SQLite file, or in one Postgres database, and a folder of artifacts.
 ///
 /// Implements [`Tracker`](mlops_core::Tracker), [`Registry`](mlops_core::Registry) and
 /// [`EventLog`](mlops_core::EventLog). A handle: clones share the store, and each says
 /// [who acts](Self::acting_as). The store owns one thread with a current-thread runtime and one
 /// connection, so that it may be called from any runtime, or from none. Several processes may open the
-/// same file. What is acknowledged has been written through to the disk.
+/// same file or database. What is acknowledged has been written through to the disk.
 ///
-/// The file is closed when the last handle and the last of its streams are dropped.
+/// The file or the connection is closed when the last handle and the last of its streams are dropped.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
@@ -58,8 +98,7 @@ pub struct SqliteStore {
 struct Shared {
     thread: StoreThread,
     artifacts: ArtifactStore,
-    /// How many artifacts may be written at the same time.
-    transfers: Arc<Semaphore>,
+    transfers: Transfers,
     clock: Arc<dyn Clock>,
 }
 
@@ -69,13 +108,42 @@ impl SqliteStore {
     /// A file with an older schema is `Unsupported` and the error names the command that
     /// [migrates](Self::migrate) it; one that only a newer release can read is `Unsupported` too. A file
     /// that is no database is `Corrupt`.
+    #[cfg(feature = "sqlite")]
     pub async fn open(path: impl Into<PathBuf>, config: StoreConfig) -> Result<Self> {
-        let path = path.into();
-        let folder = folder(&path);
-        let artifacts = config.artifacts.clone().unwrap_or_else(|| folder.join("artifacts"));
-        let thread = StoreThread::start(path, &config).await?;
+        let location = Location::File(path.into());
+        let beside = location.folder().unwrap_or_default().join("artifacts");
+        let artifacts = config.artifacts.clone().unwrap_or(beside);
+        Self::at(location, artifacts, config).await
+    }
+
+    /// Connects to the record in a Postgres database, `postgresql://USER@HOST:PORT/DATABASE`, in the first
+    /// schema of the user's `search_path`; creates its tables if they are not there.
+    ///
+    /// Everybody at the record needs the same [artifacts](StoreConfig::artifacts), which therefore must be
+    /// said. With `?sslmode=require`, `verify-ca` or `verify-full` the connection is encrypted; the
+    /// certificate is checked against the machine's own or `sslrootcert`. A URL that is none is
+    /// `InvalidInput`, a server that cannot be reached `Unavailable`, one that acknowledges what is not on
+    /// its disk `Unsupported`, and an older or a newer schema is as for [`open`](Self::open). No error and
+    /// no log repeats a password.
+    ///
+    /// A connection that breaks fails the calls under way as `Unavailable`, and the next call opens it
+    /// again. Where the answer to a commit was lost, the error says that it is not known whether it was
+    /// written: write again with an idempotency key.
+    #[cfg(feature = "postgres")]
+    pub async fn connect(url: &str, config: StoreConfig) -> Result<Self> {
+        let location = Location::url(url)?;
+        let artifacts = config.artifacts.clone().ok_or_else(|| {
+            Error::invalid(
+                "a record in Postgres needs a place for its artifacts: StoreConfig::artifacts",
+            )
+        })?;
+        Self::at(location, artifacts, config).await
+    }
+
+    async fn at(location: Location, artifacts: PathBuf, config: StoreConfig) -> Result<Self> {
+        let thread = StoreThread::start(location, &config).await?;
         let artifacts = thread.task(async { ArtifactStore::open_dir(artifacts).await }).await?;
-        let transfers = Arc::new(Semaphore::new(config.transfers.max(1)));
+        let transfers = Transfers::new(&config);
         let shared = Arc::new(Shared { thread, artifacts, transfers, clock: config.clock });
         Ok(Self { shared, actor: Principal::host() })
     }
@@ -84,18 +152,16 @@ impl SqliteStore {
     ///
     /// An explicit act: make a copy first. A schema that the previous release cannot work with any more
     /// is said so in the change log of the release that brings it.
+    #[cfg(feature = "sqlite")]
     pub async fn migrate(path: impl Into<PathBuf>, config: StoreConfig) -> Result<Migrated> {
-        let path = path.into();
-        thread::once(move || async move {
-            disk::create_dirs(&folder(&path))?;
-            let mut db = Connection::open_sqlite(&path, config.busy_timeout).await?;
-            let (now, thing) = (config.clock.now(), path.display().to_string());
-            let done = migrate::migrate(&mut db, migrate::MIGRATIONS, now, &thing).await;
-            db.close().await?;
-            disk::sync_dir(&folder(&path))?;
-            done
-        })
-        .await
+        migrate_at(Location::File(path.into()), config).await
+    }
+
+    /// Brings the tables in a Postgres database up to the schema of this build, as
+    /// [`migrate`](Self::migrate) does a file.
+    #[cfg(feature = "postgres")]
+    pub async fn migrate_url(url: &str, config: StoreConfig) -> Result<Migrated> {
+        migrate_at(Location::url(url)?, config).await
     }
 
     /// The same store with another who acts: every event says who did it.
@@ -124,8 +190,16 @@ impl SqliteStore {
     }
 }
 
-/// The folder that a database file lies in.
-fn folder(path: &Path) -> PathBuf {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.unwrap_or(Path::new(".")).to_owned()
+async fn migrate_at(location: Location, config: StoreConfig) -> Result<Migrated> {
+    thread::once(move || async move {
+        let folder = location.folder();
+        folder.as_deref().map_or(Ok(()), disk::create_dirs)?;
+        let mut db = location.open(config.busy_timeout).await?;
+        let now = config.clock.now();
+        let done = migrate::migrate(&mut db, migrate::MIGRATIONS, now, &location).await;
+        db.close().await?;
+        folder.as_deref().map_or(Ok(()), disk::sync_dir)?;
+        done
+    })
+    .await
 }

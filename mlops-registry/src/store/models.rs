@@ -63,7 +63,9 @@ pub(super) async fn update(
         tx.db.execute(sql, &values![id, description]).await?;
     }
     tags::MODEL.change(tx.db, &id.into(), &change.tags).await?;
-    touch(tx, id).await?;
+    if change.name.is_some() || change.description.is_some() {
+        touch(tx, id).await?;
+    }
     one(tx.db, id).await
 }
 
@@ -77,6 +79,8 @@ async fn rename(tx: &mut Tx<'_>, id: i64, old: &ModelName, new: &ModelName) -> R
     tx.db.execute(sql, &values![old.as_str(), new.as_str()]).await?;
     let sql = "update models set name = $2 where id = $1";
     tx.db.execute(sql, &values![id, new.as_str()]).await?;
+    let sql = "update versions set updated = $2 where model = $1";
+    tx.db.execute(sql, &values![id, tx.now]).await?;
     let detail = json!({ "from": old, "to": new });
     let event = tx.event(RENAMED, subject(new)).with_detail(detail);
     events::append(tx, &event, &About { model: Some(id), ..About::default() }).await.map(drop)

@@ -7,17 +7,34 @@ use super::{
     relay::relay,
     runs,
     session::Tx,
-    traces,
+    traces, versions,
     words::{case, int},
 };
-use futures_util::{StreamExt, future::join};
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+};
 use mlops_core::{
-    Error, Result, ResultExt, RunId,
+    Digest, Error, Result, ResultExt, RunId,
     artifact::{ArtifactPath, ArtifactRef, ByteStream, Manifest},
     page::Page,
     tracker::{ArtifactEntry, Lifecycle},
 };
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, pin::pin, sync::Arc};
+
+/// Where a version's own bytes lie for MLflow's clients. It goes on to mean them when its model is renamed.
+pub(crate) fn version_uri(version: i64) -> String {
+    format!("mlflow-artifacts:/versions/{version}")
+}
+
+/// The version, and the path in it, that a path of the artifact proxy leads to; `None` for others.
+pub(crate) fn in_version(path: &ArtifactPath) -> Option<(Owner, ArtifactPath)> {
+    let rest = path.as_str().strip_prefix("versions/")?;
+    let (number, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let version = number.parse().ok().filter(|_| digits)?;
+    Some((Owner::Version(version), ArtifactPath::new(path).ok()?))
+}
 
 /// What has bytes under paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +43,8 @@ pub(crate) enum Owner {
     /// A logged model.
     Model(Arc<str>),
     Trace(Arc<str>),
+    /// A registered version, by what the database calls it: read through its manifest, never written.
+    Version(i64),
     /// Nothing that the record knows: a client's own folder.
     Folder,
 }
@@ -37,6 +56,7 @@ impl Owner {
             Self::Run(id) => format!("run/{id}"),
             Self::Model(id) => format!("model/{id}"),
             Self::Trace(id) => format!("trace/{id}"),
+            Self::Version(id) => format!("version/{id}"),
             Self::Folder => "folder".to_owned(),
         }
     }
@@ -54,6 +74,14 @@ impl Owner {
         }
     }
 
+    /// Refuses an owner whose bytes are for ever what they are.
+    fn may_change(&self) -> Result<()> {
+        match self {
+            Self::Version(_) => Err(Error::conflict(format!("{self} never changes"))),
+            _ => Ok(()),
+        }
+    }
+
     async fn lifecycle(&self, db: &mut Connection) -> Result<Lifecycle> {
         match self {
             Self::Run(id) => {
@@ -63,6 +91,7 @@ impl Owner {
             }
             Self::Model(id) => logged_models::lifecycle(db, id).await,
             Self::Trace(id) => traces::known(db, id).await.map(|()| Lifecycle::Active),
+            Self::Version(id) => versions::manifest(db, *id).await.map(|_| Lifecycle::Active),
             Self::Folder => Ok(Lifecycle::Active),
         }
     }
@@ -74,6 +103,7 @@ impl fmt::Display for Owner {
             Self::Run(id) => write!(f, "run {id}"),
             Self::Model(id) => write!(f, "logged model {id}"),
             Self::Trace(id) => write!(f, "trace {id}"),
+            Self::Version(_) => f.write_str("a registered version"),
             Self::Folder => f.write_str("the record"),
         }
     }
@@ -86,21 +116,36 @@ pub(crate) async fn write(
     path: ArtifactPath,
     body: ByteStream,
 ) -> Result<ArtifactRef> {
+    write_expected(store, owner, path, body, None).await
+}
+
+/// As [`write`]; bytes that do not have the digest that their sender says are refused.
+pub(crate) async fn write_expected(
+    store: &SqliteStore,
+    owner: Owner,
+    path: ArtifactPath,
+    body: ByteStream,
+    expected: Option<Digest>,
+) -> Result<ArtifactRef> {
     if path.as_str().is_empty() {
         return Err(Error::invalid("an artifact needs a path"));
     }
     let (shared, place, of) = (&store.shared, path.clone(), owner.clone());
     shared.thread.read(async move |db| may_write(db, &of, &place).await).await?;
     let (sending, received) = relay();
-    let artifacts = shared.artifacts.clone();
-    let turns = Arc::clone(&shared.transfers);
-    let put = shared.thread.task(async move {
-        let _turn = turns.acquire().await.map_err(|_| Error::internal("transfers never end"))?;
-        artifacts.put(received).await
-    });
-    // The body is polled here, where it comes from; the bytes are written on the store's thread.
-    let ((), artifact) = join(sending.pump(body), put).await;
+    let (artifacts, transfers) = (shared.artifacts.clone(), shared.transfers.clone());
+    let put = shared.thread.task(async move { transfers.put(artifacts, received).await });
+    // The body is polled here, where it comes from; the bytes are written on the store's thread. Once
+    // that has an answer, nothing more of the body is waited for.
+    let artifact = match select(pin!(sending.pump(body)), pin!(put)).await {
+        Either::Left(((), put)) => put.await,
+        Either::Right((artifact, _)) => artifact,
+    };
     let artifact = artifact.context(|| path.to_string())?;
+    if let Some(expected) = expected.filter(|expected| *expected != artifact.digest) {
+        let found = artifact.digest;
+        return Err(Error::invalid(format!("{path}: sent as {expected}, received as {found}")));
+    }
     let enter = async move |tx: &mut Tx<'_>| enter(tx, &owner, &path, artifact).await;
     shared.thread.write(&store.actor, enter).await?;
     Ok(artifact)
@@ -108,6 +153,7 @@ pub(crate) async fn write(
 
 /// A file is no folder, and a folder no file.
 async fn may_write(db: &mut Connection, owner: &Owner, path: &ArtifactPath) -> Result<()> {
+    owner.may_change()?;
     owner.live(db).await?;
     let (key, path) = (owner.key(), path.as_str());
     for (end, _) in path.match_indices('/') {
@@ -126,6 +172,14 @@ async fn may_write(db: &mut Connection, owner: &Owner, path: &ArtifactPath) -> R
 /// What lies below a folder begins with the first and comes before the second: `0` follows `/`.
 fn below(folder: &str) -> (String, String) {
     (format!("{folder}/"), format!("{folder}0"))
+}
+
+/// As [`below`]; everything lies below the root.
+fn within(folder: &ArtifactPath) -> (String, String) {
+    match folder.as_str() {
+        "" => (String::new(), "\u{10ffff}".to_owned()),
+        folder => below(folder),
+    }
 }
 
 async fn enter(
@@ -159,13 +213,22 @@ pub(crate) async fn read(
     let (wanted, of) = (path.clone(), owner.clone());
     let found = thread.read(async move |db| {
         of.known(db).await?;
-        artifact(db, &of.key(), wanted.as_str()).await
+        match &of {
+            Owner::Version(id) => Ok(versions::manifest(db, *id).await?.get(&wanted).copied()),
+            _ => artifact(db, &of.key(), wanted.as_str()).await,
+        }
     });
     let missing = || Error::not_found(format!("{owner} has no artifact {:?}", path.as_str()));
     let wanted = found.await?.ok_or_else(missing)?;
+    let bytes = open(store, wanted).await.context(|| path.to_string())?;
+    Ok((wanted, bytes))
+}
+
+/// The bytes of an artifact; the stream ends with `Corrupt` if they are others.
+pub(crate) async fn open(store: &SqliteStore, artifact: ArtifactRef) -> Result<ByteStream> {
+    let thread = &store.shared.thread;
     let artifacts = store.shared.artifacts.clone();
-    let bytes = thread.task(async move { artifacts.get(&wanted).await }).await;
-    let bytes = bytes.context(|| path.to_string())?;
+    let bytes = thread.task(async move { artifacts.get(&artifact).await }).await?;
     let (sending, received) = relay();
     thread.spawn(sending.pump(bytes)).await?;
     // The stream keeps the store open as long as somebody reads.
@@ -174,7 +237,7 @@ pub(crate) async fn read(
         let _open = &open;
         piece
     });
-    Ok((wanted, Box::pin(stream)))
+    Ok(Box::pin(stream))
 }
 
 /// Files and folders directly under a path.
@@ -218,10 +281,13 @@ async fn tree(
     owner: &Owner,
     under: &ArtifactPath,
 ) -> Result<(usize, Vec<(String, ArtifactRef)>)> {
-    let (first, after) = match under.as_str() {
-        "" => (String::new(), "\u{10ffff}".to_owned()),
-        folder => below(folder),
-    };
+    let (first, after) = within(under);
+    if let Owner::Version(id) = owner {
+        let manifest = versions::manifest(db, *id).await?;
+        let below = manifest.iter().filter(|(path, _)| path.as_str().starts_with(&first));
+        let rows = below.map(|(path, artifact)| (path.to_string(), *artifact)).collect();
+        return Ok((first.len(), rows));
+    }
     let sql = "select path, digest, size from artifact_paths
         where owner = $1 and path >= $2 and path < $3 order by path";
     let mut rows = Vec::new();
@@ -233,10 +299,11 @@ async fn tree(
 }
 
 /// Forgets a file, or everything below a folder; gives how many files that were. The bytes stay until
-/// the garbage is collected.
+/// the garbage is collected. Also of what is deleted: its clean-up begins like this.
 pub(crate) async fn remove(tx: &mut Tx<'_>, owner: &Owner, path: &ArtifactPath) -> Result<u64> {
-    owner.live(tx.db).await?;
-    let (first, after) = below(path.as_str());
+    owner.may_change()?;
+    owner.known(tx.db).await?;
+    let (first, after) = within(path);
     let sql = "delete from artifact_paths
         where owner = $1 and (path = $2 or (path >= $3 and path < $4))";
     tx.db.execute(sql, &values![owner.key(), path.as_str(), first, after]).await

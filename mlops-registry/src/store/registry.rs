@@ -4,7 +4,7 @@ use super::{SqliteStore, aliases, follow, models, search, versions};
 use crate::artifacts::blocking;
 use async_trait::async_trait;
 use mlops_core::{
-    ModelName, Registry, Result, VersionId,
+    Error, ModelName, Registry, Result, VersionId,
     event::{BoxStream, Event},
     model::ModelPackage,
     page::{Page, Search},
@@ -48,7 +48,9 @@ impl Registry for SqliteStore {
             return Ok(version);
         }
         let (artifacts, folder) = (self.shared.artifacts.clone(), new.package.clone());
+        let transfers = self.shared.transfers.clone();
         let stored = thread.task(async move {
+            let _turn = transfers.turn().await?;
             let package = blocking::run(move || ModelPackage::open(folder)).await?;
             artifacts.put_files(package.folder(), package.manifest()).await?;
             Ok(package)
@@ -92,8 +94,14 @@ impl Registry for SqliteStore {
     async fn fetch(&self, id: &VersionId, into: &Path) -> Result<ModelPackage> {
         let (thread, uri) = (&self.shared.thread, ModelUri::version(id.model.clone(), id.version));
         let version = thread.read(async move |db| versions::resolve(db, &uri).await).await?;
+        if let (Some(source), 0) = (&version.source, version.manifest.iter().len()) {
+            let text = format!("version {id} has no bytes in this record: they lie at {source}");
+            return Err(Error::unsupported(text));
+        }
         let (artifacts, into) = (self.shared.artifacts.clone(), into.to_owned());
+        let transfers = self.shared.transfers.clone();
         let fetched = thread.task(async move {
+            let _turn = transfers.turn().await?;
             artifacts.fetch_dir(&version.manifest, &into).await?;
             blocking::run(move || ModelPackage::open(into)).await
         });

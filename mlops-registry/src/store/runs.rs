@@ -66,7 +66,9 @@ pub(super) async fn update(tx: &mut Tx<'_>, id: RunId, change: RunChange) -> Res
     expire(tx).await?;
     let run = get(tx.db, id).await?;
     let text = Value::from(id.to_string());
-    if let Some(status) = change.status.filter(|&status| status != run.status) {
+    let corrects = change.reopen && change.ended.is_some() && change.ended != run.ended;
+    let other = |status: &RunStatus| *status != run.status || (corrects && status.is_final());
+    if let Some(status) = change.status.filter(other) {
         if run.status.is_final() && !change.reopen {
             let ended = format!("run {id} ended as {}", word(&run.status)?);
             return Err(Error::conflict(ended));

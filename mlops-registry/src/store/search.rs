@@ -3,7 +3,7 @@
 //! The meaning is that of `mlops_core::search`; what it says about a thing in memory, this says about rows.
 
 use super::{
-    connection::{Connection, Value, like, pattern, placeholders},
+    connection::{Connection, Dialect, Value, placeholders},
     experiments, tags,
     tags::TagTable,
     tokens,
@@ -20,12 +20,54 @@ use serde::{Deserialize, Serialize};
 /// The most values that one statement takes.
 const MOST_VALUES: usize = 30_000;
 
+/// The tag of what MLflow keeps among models and is none.
+pub(super) const PROMPT: &str = "mlflow.prompt.is_prompt";
+
 /// The identities of what a search finds, in order, and where the next page begins.
 pub(super) async fn find(db: &mut Connection, list: List, search: &Search) -> Result<Page<Value>> {
+    let filter = Filter::parse(list, &search.filter)?;
+    found(db, list, search, filter.conditions(), false).await
+}
+
+/// The same for MLflow's clients, who do not see prompts, which MLflow keeps as models with a tag, unless
+/// they ask for them by that tag.
+pub(super) async fn find_for_mlflow(
+    db: &mut Connection,
+    list: List,
+    search: &Search,
+) -> Result<Page<Value>> {
+    let filter = Filter::parse(list, &search.filter)?;
+    let (about, mut others): (Vec<_>, Vec<_>) =
+        filter.conditions().iter().cloned().partition(|condition| is_about_prompts(&condition.key));
+    // The first that is about them decides.
+    let asked = about.first().is_some_and(|condition| match &condition.test {
+        Test::Equals { text, not } => {
+            text.eq_ignore_ascii_case(if *not { "false" } else { "true" })
+        }
+        _ => false,
+    });
+    others.extend(about.into_iter().filter(|_| asked));
+    found(db, list, search, &others, !asked).await
+}
+
+fn is_about_prompts(key: &Key) -> bool {
+    matches!(key, Key::Tag(name) if name.as_ref() == PROMPT)
+}
+
+async fn found(
+    db: &mut Connection,
+    list: List,
+    search: &Search,
+    conditions: &[Condition],
+    without_prompts: bool,
+) -> Result<Page<Value>> {
     let (default, most) = sizes(list);
     let limit = tokens::limit(search.max_results, default, most)?;
-    let mut query = Query::new(list);
-    query.filter(&Filter::parse(list, &search.filter)?)?;
+    let mut query = Query::new(list, db.dialect());
+    query.filter(conditions)?;
+    if without_prompts {
+        query.leave_out_prompts();
+    }
     query.view(search)?;
     query.order(&Order::parse(list, &search.order_by)?);
     if let Some(token) = &search.page {
@@ -46,6 +88,7 @@ fn sizes(list: List) -> (usize, usize) {
 /// A statement in the making. The thing that is looked for is `item`.
 struct Query {
     list: List,
+    dialect: Dialect,
     joins: Vec<String>,
     conditions: Vec<String>,
     terms: Vec<Term>,
@@ -68,9 +111,9 @@ enum Mark {
 }
 
 impl Query {
-    fn new(list: List) -> Self {
+    fn new(list: List, dialect: Dialect) -> Self {
         let (joins, conditions, terms, values) = Default::default();
-        Self { list, joins, conditions, terms, values }
+        Self { list, dialect, joins, conditions, terms, values }
     }
 
     /// The placeholder of one more value.
@@ -103,15 +146,39 @@ impl Query {
         Ok(())
     }
 
-    fn filter(&mut self, filter: &Filter) -> Result<()> {
-        for Condition { key, test, .. } in filter.conditions() {
-            let condition = self.condition(key, test)?;
+    fn filter(&mut self, conditions: &[Condition]) -> Result<()> {
+        let exact = |condition: &Condition| {
+            matches!(condition.key, Key::Param(_) | Key::Tag(_))
+                && matches!(condition.test, Test::Equals { not: false, .. })
+        };
+        // A text that is named exactly is where to begin, not a range of numbers: a database that has
+        // counted nothing thinks that a range is short. It takes no index for what has a sign.
+        let sign = if conditions.iter().any(exact) { "+" } else { "" };
+        for Condition { key, test, .. } in conditions {
+            let condition = self.condition(key, test, sign)?;
             self.conditions.push(condition);
         }
         Ok(())
     }
 
-    fn condition(&mut self, key: &Key, test: &Test) -> Result<String> {
+    fn leave_out_prompts(&mut self) {
+        let (key, value) = (self.bind(PROMPT), self.bind("true"));
+        // Of versions, one that is tagged makes all of its model prompts.
+        let rows = match self.list {
+            List::Models => "model_tags part where part.model = item.id",
+            List::Versions => {
+                "version_tags part join versions other on other.id = part.version
+                 where other.model = item.model"
+            }
+            _ => return,
+        };
+        self.conditions.push(format!(
+            "not exists (select 1 from {rows} and part.key = {key} and part.value = {value})"
+        ));
+    }
+
+    fn condition(&mut self, key: &Key, test: &Test, sign: &str) -> Result<String> {
+        let part = format!("test{}", self.joins.len());
         let (rows, column) = match key {
             Key::Attribute(attribute) => {
                 return match attribute_column(self.list, *attribute) {
@@ -121,30 +188,37 @@ impl Query {
                 };
             }
             Key::Metric(name) => {
-                let name = self.bind(name);
-                let rows =
-                    format!("metric_series part where part.run = item.id and part.metric = {name}");
-                (rows, "part.number")
+                let own = format!("{part}.run = item.id and {part}.metric = {}", self.bind(name));
+                (("metric_series", own), format!("{sign}{part}.number"))
             }
-            Key::Param(name) => (self.tag_rows(tags::PARAM, name), "part.value"),
-            Key::Tag(name) => (self.tag_rows(tag_table(self.list), name), "part.value"),
+            Key::Param(name) => (self.tag_rows(tags::PARAM, &part, name), format!("{part}.value")),
+            Key::Tag(name) => {
+                (self.tag_rows(tag_table(self.list), &part, name), format!("{part}.value"))
+            }
             Key::Dataset(field) => {
-                let rows = "run_inputs part where part.run = item.id".to_owned();
-                (rows, dataset_column(*field))
+                let own = format!("{part}.run = item.id");
+                (("run_inputs", own), format!("{part}.{}", dataset_column(*field)))
             }
             _ => return Err(unknown()),
         };
+        let (table, own) = rows;
         if let Test::Null { not } = test {
             let word = if *not { "" } else { "not " };
-            return Ok(format!("{word}exists (select 1 from {rows})"));
+            return Ok(format!("{word}exists (select 1 from {table} {part} where {own})"));
         }
-        let holds = self.holds(column, test)?;
-        Ok(format!("exists (select 1 from {rows} and {holds})"))
+        let holds = self.holds(&column, test)?;
+        if matches!(key, Key::Dataset(_)) {
+            // There may be several.
+            return Ok(format!("exists (select 1 from {table} {part} where {own} and {holds})"));
+        }
+        // There is at most one such row: joined, the database may begin with it.
+        self.joins.push(format!("join {table} {part} on {own}"));
+        Ok(holds)
     }
 
-    fn tag_rows(&mut self, table: TagTable, key: &str) -> String {
-        let (name, owner, key) = (table.name, table.owner, self.bind(key));
-        format!("{name} part where part.{owner} = item.id and part.key = {key}")
+    fn tag_rows(&mut self, table: TagTable, part: &str, key: &str) -> (&'static str, String) {
+        let (owner, key) = (table.owner, self.bind(key));
+        (table.name, format!("{part}.{owner} = item.id and {part}.key = {key}"))
     }
 
     fn attribute(&mut self, attribute: Attribute, column: &str, test: &Test) -> Result<String> {
@@ -165,7 +239,8 @@ impl Query {
         Ok(match test {
             Test::Number(comparison, number) => {
                 let (sign, bound) = (comparison.as_str(), self.bind(*number));
-                if *comparison == Comparison::NotEqual && column == "part.number" {
+                let metric = column.trim_start_matches('+').starts_with("test");
+                if *comparison == Comparison::NotEqual && metric {
                     format!("({column} is null or {column} {sign} {bound})")
                 } else {
                     format!("{column} {sign} {bound}")
@@ -175,7 +250,8 @@ impl Query {
                 format!("{column} {} {}", if *not { "!=" } else { "=" }, self.bind(text))
             }
             Test::Like { pattern: wanted, ignore_case } => {
-                like(column, &self.bind(pattern(wanted, *ignore_case)), *ignore_case)
+                let wanted = self.bind(self.dialect.pattern(wanted, *ignore_case));
+                self.dialect.like(column, &wanted, *ignore_case)
             }
             Test::In { texts, not } => {
                 let list = placeholders(self.values.len() + 1, texts.len());
@@ -298,12 +374,18 @@ fn tag_table(list: List) -> TagTable {
     }
 }
 
+/// Where MLflow's clients find the artifacts of a run.
+const ARTIFACT_URI: &str = "(select coalesce(rtrim(own.artifact_location, '/'),
+    'mlflow-artifacts:/' || cast(own.id as text)) || '/' || item.id || '/artifacts'
+    from experiments own where own.id = item.experiment)";
+
 fn attribute_column(list: List, attribute: Attribute) -> Option<&'static str> {
     use Attribute as A;
     Some(match (list, attribute) {
         (List::Runs, A::RunId) | (List::Experiments, A::ExperimentId) => "item.id",
         (List::Runs, A::RunName) | (List::Experiments | List::Models, A::Name) => "item.name",
         (List::Runs, A::UserId) => "item.actor",
+        (List::Runs, A::ArtifactUri) => ARTIFACT_URI,
         (List::Runs, A::Status) => "item.status",
         (List::Runs, A::StartTime) => "item.started",
         (List::Runs, A::EndTime) => "item.ended",
@@ -311,23 +393,25 @@ fn attribute_column(list: List, attribute: Attribute) -> Option<&'static str> {
         (List::Versions, A::VersionNumber) => "item.number",
         (List::Versions, A::RunId) => "item.run",
         (List::Experiments | List::Models | List::Versions, A::Created) => "item.created",
-        (List::Experiments | List::Models, A::Updated) => "item.updated",
+        (List::Versions, A::SourcePath) => "item.source",
+        (List::Experiments | List::Models | List::Versions, A::Updated) => "item.updated",
         _ => return None,
     })
 }
 
 fn dataset_column(field: DatasetField) -> &'static str {
     match field {
-        DatasetField::Digest => "part.digest",
-        DatasetField::Context => "part.context",
-        _ => "part.name",
+        DatasetField::Digest => "digest",
+        DatasetField::Context => "context",
+        _ => "name",
     }
 }
 
 impl From<Value> for Mark {
     fn from(value: Value) -> Self {
         match value {
-            Value::Null => Self::Nothing,
+            // No list is in the order of bytes.
+            Value::Null | Value::Bytes(_) => Self::Nothing,
             Value::Int(value) => Self::Int(value),
             Value::Real(value) => Self::Real(value.to_bits()),
             Value::Text(value) => Self::Text(value),

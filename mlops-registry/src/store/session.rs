@@ -3,7 +3,7 @@
 
 use super::{
     config::StoreConfig,
-    connection::{Connection, Mode, values},
+    connection::{Connection, Location, Mode, values},
     events,
     migrate::{self, MIGRATIONS},
     thread::{Settle, Work, Write, panicked, stopped},
@@ -15,7 +15,7 @@ use mlops_core::{
     Error, EventId, IdSource, Principal, Result, Timestamp,
     event::{Cursor, Event, EventKind},
 };
-use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -24,12 +24,14 @@ use tokio::{
 
 /// The connection, and what every call needs beside it.
 pub(super) struct Session {
-    path: PathBuf,
+    location: Location,
     config: StoreConfig,
     /// Gone after a failure that left it in an unknown state; opened again by the next call.
     db: Option<Connection>,
     /// Whether a transaction is open that other writes may join.
     open: bool,
+    /// How many calls have taken part in it.
+    parts: usize,
     /// The last event of that transaction.
     appended: Option<Cursor>,
     announce: watch::Sender<Cursor>,
@@ -37,26 +39,31 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) async fn open(
-        path: PathBuf,
+        location: Location,
         config: StoreConfig,
         announce: watch::Sender<Cursor>,
     ) -> Result<Self> {
-        let folder = super::folder(&path);
-        disk::create_dirs(&folder)?;
-        let mut db = Connection::open_sqlite(&path, config.busy_timeout).await?;
+        let folder = location.folder();
+        folder.as_deref().map_or(Ok(()), disk::create_dirs)?;
+        let mut db = location.open(config.busy_timeout).await?;
         let now = config.clock.now();
-        migrate::prepare(&mut db, MIGRATIONS, now, &path.display().to_string()).await?;
+        migrate::prepare(&mut db, MIGRATIONS, now, &location).await?;
         // The file's own entry; SQLite sees to the entry of its log.
-        disk::sync_dir(&folder)?;
+        folder.as_deref().map_or(Ok(()), disk::sync_dir)?;
         announce.send_replace(events::end(&mut db).await?);
-        Ok(Self { path, config, db: Some(db), open: false, appended: None, announce })
+        Ok(Self { location, config, db: Some(db), open: false, parts: 0, appended: None, announce })
     }
 
     pub(super) async fn serve(&mut self, queue: &mut mpsc::Receiver<Work>) {
         let mut tasks = JoinSet::new();
-        let mut held = None;
+        let (mut held, mut listens) = (None, false);
         let mut next_look = Instant::now() + self.config.poll_interval;
         loop {
+            if !listens && self.followed() {
+                let listener = self.location.listener(&self.announce, self.config.poll_interval);
+                listener.map(|listener| tasks.spawn(listener));
+                listens = true;
+            }
             let work = match held.take() {
                 Some(work) => Ok(Some(work)),
                 // Who begins to follow also reads, so that this is left.
@@ -123,35 +130,43 @@ impl Session {
     pub(super) async fn part<T>(
         &mut self,
         actor: Principal,
+        turn: Turn,
         job: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T>,
     ) -> Result<T> {
-        let begun = self.open;
+        let first = !self.open;
         let (clock, ids) = (Arc::clone(&self.config.clock), Arc::clone(&self.config.ids));
-        let db = self.connection().await?;
-        if !begun {
-            db.begin(Mode::Write).await?;
+        self.connection().await?;
+        let (parts, Some(db)) = (self.parts, &mut self.db) else { return Err(stopped()) };
+        if first {
+            // The first part needs no mark: there is nothing before it that would have to stay.
+            db.begin(Mode::Write);
+        } else {
+            db.begin_part(parts == 1);
         }
         self.open = true;
-        let Some(db) = &mut self.db else { return Err(stopped()) };
-        db.execute("savepoint part", &[]).await?;
-        // Asked for once the turn has come, so that times follow the order of the writes.
+        self.parts = if first { 1 } else { parts + 1 };
+        let waited = if turn == Turn::First { db.begun().await } else { Ok(()) };
         let mut tx = Tx { db, now: clock.now(), actor, ids: ids.as_ref(), appended: None };
-        let outcome = AssertUnwindSafe(job(&mut tx)).catch_unwind().await;
+        let job = async {
+            waited?;
+            job(&mut tx).await
+        };
+        let outcome = AssertUnwindSafe(job).catch_unwind().await;
         let appended = tx.appended;
         match outcome {
             Ok(Ok(value)) => {
-                if let Err(error) = db.execute("release part", &[]).await {
-                    self.abandon().await;
-                    return Err(error);
-                }
                 self.appended = appended.or(self.appended);
                 Ok(value)
             }
             Ok(Err(error)) => {
-                // Some failures end the whole transaction: those before this one learn it by the commit.
-                if db.execute("rollback to part", &[]).await.is_err()
-                    || db.execute("release part", &[]).await.is_err()
-                {
+                let undone = if first {
+                    self.open = false;
+                    db.rollback().await
+                } else {
+                    db.undo_part().await
+                };
+                // Some failures end the whole transaction: those before this one are told so.
+                if undone.is_err() {
                     self.abandon().await;
                 }
                 Err(error)
@@ -167,9 +182,13 @@ impl Session {
     async fn commit(&mut self) -> Result<()> {
         let appended = self.appended.take();
         self.open = false;
-        let db = self.connection().await?;
+        // Never one that was opened since: what is committed is what was written on this one.
+        let Some(db) = &mut self.db else { return Err(stopped()) };
+        if let Some(end) = appended {
+            db.tell(end);
+        }
         if let Err(error) = db.commit().await {
-            if db.rollback().await.is_err() {
+            if db.is_broken() || db.rollback().await.is_err() {
                 self.abandon().await;
             }
             return Err(error);
@@ -199,9 +218,12 @@ impl Session {
     }
 
     async fn connection(&mut self) -> Result<&mut Connection> {
+        // Not within a transaction: whose part was lost with it has to be told.
+        if !self.open && self.db.as_ref().is_some_and(Connection::is_broken) {
+            self.abandon().await;
+        }
         if self.db.is_none() {
-            let opened = Connection::open_sqlite(&self.path, self.config.busy_timeout).await?;
-            self.db = Some(opened);
+            self.db = Some(self.location.open(self.config.busy_timeout).await?);
         }
         self.db.as_mut().ok_or_else(|| Error::internal("a connection just opened is there"))
     }
@@ -211,7 +233,7 @@ impl Session {
         job: impl AsyncFnOnce(&mut Connection) -> Result<T>,
     ) -> Result<T> {
         let db = self.connection().await?;
-        db.begin(Mode::Read).await?;
+        db.begin(Mode::Read);
         let outcome = AssertUnwindSafe(job(db)).catch_unwind().await;
         // Ending a transaction that wrote nothing.
         let ended = db.commit().await;
@@ -221,13 +243,22 @@ impl Session {
         outcome.unwrap_or_else(|_| Err(panicked()))
     }
 
-    /// Lets go of a connection whose state is not known; SQLite undoes what it had not committed.
+    /// Lets go of a connection whose state is not known; the database undoes what it had not committed.
     pub(super) async fn abandon(&mut self) {
         self.open = false;
         if let Some(db) = self.db.take() {
             let _ = db.close().await;
         }
     }
+}
+
+/// Whether a call asks what time it is before or after its turn to write has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// After, so that the times of what it writes follow the order of the writes.
+    First,
+    /// Before, since it writes no time: its first statement also begins.
+    WithStatement,
 }
 
 /// One transaction that writes.

@@ -15,6 +15,11 @@ pub(super) const EXPERIMENT: TagTable = TagTable { name: "experiment_tags", owne
 pub(super) const RUN: TagTable = TagTable { name: "run_tags", owner: "run" };
 pub(super) const PARAM: TagTable = TagTable { name: "run_params", owner: "run" };
 pub(super) const MODEL: TagTable = TagTable { name: "model_tags", owner: "model" };
+pub(super) const LOGGED_MODEL: TagTable = TagTable { name: "logged_model_tags", owner: "model" };
+pub(super) const LOGGED_MODEL_PARAM: TagTable =
+    TagTable { name: "logged_model_params", owner: "model" };
+pub(super) const TRACE: TagTable = TagTable { name: "trace_tags", owner: "trace" };
+pub(super) const TRACE_METADATA: TagTable = TagTable { name: "trace_metadata", owner: "trace" };
 pub(super) const VERSION: TagTable = TagTable { name: "version_tags", owner: "version" };
 
 impl TagTable {

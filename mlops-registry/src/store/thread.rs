@@ -3,14 +3,17 @@
 
 use super::{
     config::StoreConfig,
-    connection::Connection,
-    session::{Session, Tx},
+    connection::{Connection, Location},
+    session::{Session, Turn, Tx},
 };
-use futures_util::{FutureExt, future::BoxFuture, future::LocalBoxFuture};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Either, LocalBoxFuture, select},
+};
 use mlops_core::{Error, ErrorKind, Principal, Result, event::Cursor};
 use std::{
     panic::AssertUnwindSafe,
-    path::PathBuf,
+    pin::pin,
     sync::{Mutex, mpsc::RecvTimeoutError},
     time::Duration,
 };
@@ -32,7 +35,7 @@ pub(super) enum Work {
     Task(BoxFuture<'static, ()>),
 }
 
-/// The way to the thread; dropping it closes the file.
+/// The way to the thread; dropping it closes the file or the connection.
 #[derive(Debug)]
 pub(super) struct StoreThread {
     work: Option<mpsc::Sender<Work>>,
@@ -43,14 +46,14 @@ pub(super) struct StoreThread {
 }
 
 impl StoreThread {
-    /// Starts the thread and opens the file.
-    pub(super) async fn start(path: PathBuf, config: &StoreConfig) -> Result<Self> {
+    /// Starts the thread and opens the record.
+    pub(super) async fn start(location: Location, config: &StoreConfig) -> Result<Self> {
         let (work, queue) = mpsc::channel(config.queue.max(1));
         let (announce, changes) = watch::channel(Cursor::default());
         let (opened, ready) = oneshot::channel();
         let (closing, closed) = std::sync::mpsc::channel();
         let own = config.clone();
-        spawn_thread(closing, move || run(path, own, queue, announce, opened))?;
+        spawn_thread(closing, move || run(location, own, queue, announce, opened))?;
         ready.await.unwrap_or_else(|_| Err(stopped()))?;
         let close_within = config.close_within;
         Ok(Self { work: Some(work), changes, closed: Mutex::new(closed), close_within })
@@ -79,11 +82,21 @@ impl StoreThread {
         actor: &Principal,
         job: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.write_in_turn(actor, Turn::First, job).await
+    }
+
+    /// The same for a call that says when its turn has to come.
+    pub(super) async fn write_in_turn<T: Send + 'static>(
+        &self,
+        actor: &Principal,
+        turn: Turn,
+        job: impl AsyncFnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let actor = actor.clone();
         let job: Write = Box::new(move |session| {
             Box::pin(async move {
-                match session.part(actor, job).await {
+                match session.part(actor, turn, job).await {
                     Ok(value) => Some(Box::new(move |committed: Result<(), &Error>| {
                         let _ = reply.send(committed.map(|()| value).map_err(again));
                     }) as Settle),
@@ -98,15 +111,19 @@ impl StoreThread {
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    /// Runs something beside the jobs on the thread's runtime.
+    /// Runs something beside the jobs on the thread's runtime; it ends when its caller gives up.
     pub(super) async fn task<T: Send + 'static>(
         &self,
         task: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let (reply, answer) = oneshot::channel();
+        let (mut reply, answer) = oneshot::channel();
         let task = async move {
-            let outcome = AssertUnwindSafe(task).catch_unwind().await;
-            // Who gave up waiting is not told.
+            let task = pin!(AssertUnwindSafe(task).catch_unwind());
+            let outcome = match select(task, pin!(reply.closed())).await {
+                Either::Left((outcome, _)) => outcome,
+                // Nobody waits any more: dropping what it had begun undoes it.
+                Either::Right(_) => return,
+            };
             let _ = reply.send(outcome.unwrap_or_else(|_| Err(panicked())));
         };
         self.send(Work::Task(Box::pin(task))).await?;
@@ -182,13 +199,13 @@ pub(super) async fn once<T: Send + 'static, F: Future<Output = Result<T>>>(
 }
 
 async fn run(
-    path: PathBuf,
+    location: Location,
     config: StoreConfig,
     mut queue: mpsc::Receiver<Work>,
     announce: watch::Sender<Cursor>,
     opened: oneshot::Sender<Result<()>>,
 ) {
-    let mut session = match Session::open(path, config, announce).await {
+    let mut session = match Session::open(location, config, announce).await {
         Ok(session) => session,
         Err(error) => {
             let _ = opened.send(Err(error));

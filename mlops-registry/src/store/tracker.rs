@@ -1,7 +1,12 @@
 //! [`Tracker`] of the store.
 
 use super::{
-    SqliteStore, batch, connection::Value, experiments, paths, paths::Owner, runs, search,
+    SqliteStore, batch,
+    connection::Value,
+    experiments, metrics, paths,
+    paths::Owner,
+    runs, search,
+    session::{Turn, Tx},
 };
 use async_trait::async_trait;
 use mlops_core::{
@@ -71,11 +76,14 @@ impl Tracker for SqliteStore {
 
     async fn log_batch(&self, id: &RunId, batch: Batch) -> Result<()> {
         let (thread, id) = (&self.shared.thread, *id);
-        thread.write(&self.actor, async move |tx| batch::log(tx, id, batch).await).await
+        // Each caller takes its own batch apart: the store's thread has less to do.
+        let parts = batch::Parts::new(batch)?;
+        let log = async move |tx: &mut Tx<'_>| batch::log(tx, id, parts).await;
+        thread.write_in_turn(&self.actor, Turn::WithStatement, log).await
     }
 
     async fn metric_history(&self, query: MetricQuery) -> Result<Page<MetricPoint>> {
-        self.shared.thread.read(async move |db| batch::history(db, query).await).await
+        self.shared.thread.read(async move |db| metrics::history(db, query).await).await
     }
 
     async fn write_artifact(

@@ -22,7 +22,7 @@ use std::{
 };
 
 const COLUMNS: &str = "item.id, model.name, item.number, item.manifest, item.digest,
-    item.signature, item.run, item.dataset, item.created, item.description, item.source";
+    item.signature, item.run, item.dataset, item.created, item.description, item.source, item.updated";
 const FROM: &str = "versions item join models model on model.id = item.model";
 /// How many versions are read at once.
 const CHUNK: usize = 500;
@@ -52,6 +52,8 @@ pub(super) struct Content {
     pub(super) source: Option<Arc<str>>,
     pub(super) logged_model: Option<Arc<str>>,
     pub(super) run_link: Option<Arc<str>>,
+    /// The run in a client's words, where it is none that we could know.
+    pub(super) foreign_run: Option<Arc<str>>,
 }
 
 impl From<&ModelPackage> for Content {
@@ -87,7 +89,7 @@ pub(super) async fn create(
         manifest.to_canonical_json(),
         manifest.digest().to_string(),
         content.signature.as_ref().map(json).transpose()?,
-        new.run.map(|run| run.to_string()),
+        new.run.map(|run| run.to_string()).or(content.foreign_run.as_deref().map(str::to_owned)),
         new.dataset.map(|dataset| dataset.to_string()),
         tx.now,
         &tx.actor.name,
@@ -140,10 +142,16 @@ pub(super) async fn update(
 ) -> Result<ModelVersion> {
     let own = find(tx.db, id).await?;
     tags::VERSION.change(tx.db, &own.into(), &change.tags).await?;
-    let sql =
-        "update versions set updated = $2, description = coalesce($3, description) where id = $1";
-    tx.db.execute(sql, &values![own, tx.now, change.description.as_ref()]).await?;
+    if change.description.is_some() {
+        describe(tx, own, change.description.as_deref()).await?;
+    }
     get(tx.db, own).await
+}
+
+/// Describes a version, or takes its description away.
+pub(super) async fn describe(tx: &mut Tx<'_>, own: i64, description: Option<&str>) -> Result<()> {
+    let sql = "update versions set updated = $2, description = $3 where id = $1";
+    tx.db.execute(sql, &values![own, tx.now, description]).await.map(drop)
 }
 
 pub(super) async fn delete(tx: &mut Tx<'_>, id: &VersionId) -> Result<()> {
@@ -207,6 +215,13 @@ async fn latest(db: &mut Connection, model: &ModelName) -> Result<i64> {
     row.ok_or_else(|| Error::not_found(format!("model {model:?} has no versions")))?.int(0)
 }
 
+/// What a version is made of, by its row; one that is not there is `NotFound`.
+pub(super) async fn manifest(db: &mut Connection, id: i64) -> Result<Manifest> {
+    let found = load(db, &[id.into()]).await?.pop();
+    let unknown = || Error::not_found("the registered version does not exist");
+    found.map(|version| version.manifest).ok_or_else(unknown)
+}
+
 pub(super) async fn get(db: &mut Connection, id: i64) -> Result<ModelVersion> {
     let found = load(db, &[id.into()]).await?.pop();
     found.ok_or_else(|| Error::internal("a version just found is there"))
@@ -257,10 +272,12 @@ fn version(row: &Row) -> Result<ModelVersion> {
         Some(_) => Some(row.json(5)?),
         None => None,
     };
-    version.run = row.optional_parsed(6)?;
+    // MLflow's clients may name a run of a record that we do not know, in its own way.
+    version.run = row.optional_text(6)?.and_then(|run| run.parse().ok());
     version.dataset = row.optional_parsed(7)?;
     version.metrics = BTreeMap::new();
-    version.description = row.optional_text(9)?.map(Arc::from);
+    version.description = row.optional_text(9)?.filter(|text| !text.is_empty()).map(Arc::from);
     version.source = row.optional_text(10)?.map(Arc::from);
+    version.updated = row.time(11)?;
     Ok(version)
 }

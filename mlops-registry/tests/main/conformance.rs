@@ -10,7 +10,7 @@ use mlops_registry::{SqliteStore, StoreConfig};
 use std::{fs, path::Path, sync::Arc};
 
 /// Where an artifact lies in a folder's store.
-fn damage(folder: &Path, artifact: &ArtifactRef) {
+pub(crate) fn damage(folder: &Path, artifact: &ArtifactRef) {
     let hex = artifact.digest.to_hex();
     let path = folder.join("artifacts/sha256").join(&hex[..2]).join(hex);
     let mut bytes = fs::read(&path).unwrap();

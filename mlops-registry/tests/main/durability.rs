@@ -90,8 +90,17 @@ fn between_acks<'a>(calls: &'a [Call], acks: &Acks) -> Vec<Vec<&'a Call>> {
 
 #[test]
 fn a_power_cut_after_any_acknowledgement_loses_nothing() {
+    cut_power(Story::Everything);
+}
+
+#[test]
+fn a_power_cut_loses_no_point() {
+    cut_power(Story::Points);
+}
+
+fn cut_power(story: Story) {
     let folder = tempfile::tempdir().unwrap();
-    let Some(calls) = strace::run_with_bytes(Story::Everything, folder.path()) else { return };
+    let Some(calls) = strace::run_with_bytes(story, folder.path()) else { return };
     let said = fs::read(folder.path().join("acks")).unwrap();
     let (mut disk, mut lines) = (Disk::new(folder.path()), said.split_inclusive(|b| *b == b'\n'));
     let (mut heard, mut cuts) = (Vec::new(), 0);
@@ -114,6 +123,11 @@ fn a_power_cut_after_any_acknowledgement_loses_nothing() {
 fn a_kill_at_any_system_call_loses_nothing_acknowledged() {
     let all = ["openat", "write", "pwrite64", "fsync", "rename", "unlink"];
     sweep(Story::Everything, KILLS, &all);
+}
+
+#[test]
+fn a_kill_loses_no_point_while_segments_are_put_together() {
+    sweep(Story::Points, KILLS, &["pwrite64", "fsync"]);
 }
 
 #[test]
@@ -225,8 +239,8 @@ async fn check_run(store: &SqliteStore, run: RunId, acks: &Acks) {
     let history = async |metric: &str| -> Vec<MetricPoint> {
         store.metric_history(MetricQuery::new(run, metric)).await.unwrap().items
     };
-    let (a, b) = (history("a").await, history("b").await);
-    assert_eq!(a.len(), b.len(), "half a batch");
+    let (a, b, c) = (history("a").await, history("b").await, history("c").await);
+    assert_eq!((b.len(), c.len()), (a.len(), victim::MANY * a.len()), "half a batch");
     assert!((acks.batches..=acks.batches + 1).contains(&a.len()), "{} batches", a.len());
     for digest in &acks.artifacts {
         let path = ArtifactPath::new(digest.to_hex()).unwrap();

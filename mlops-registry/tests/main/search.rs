@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 /// One run of those that are searched.
 #[derive(Clone, Debug)]
-struct Made {
+pub(crate) struct Made {
     name: &'static str,
     started: i64,
     loss: Option<f64>,
@@ -31,7 +31,7 @@ fn number() -> impl Strategy<Value = f64> {
     prop::sample::select(vec![-1.0, -0.0, 0.0, 0.5, 0.500_000_1, 2.0, 1e300])
 }
 
-fn made() -> impl Strategy<Value = Made> {
+pub(crate) fn made() -> impl Strategy<Value = Made> {
     let odd = prop::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
     let loss = prop::option::of(prop_oneof![4 => number(), 1 => odd]);
     let maybe = || prop::option::of(text());
@@ -132,41 +132,54 @@ async fn all_pages(home: &Home, search: &Search, size: usize) -> Vec<Run> {
     }
 }
 
+/// Searches: conditions, order, size of a page.
+type Asked = (Vec<String>, Vec<String>, usize);
+
+pub(crate) fn asked() -> impl Strategy<Value = Vec<Asked>> {
+    prop::collection::vec((prop::collection::vec(condition(), 0..3), order(), 1_usize..6), 12)
+}
+
+pub(crate) async fn answers_as_the_grammar_says(home: &Home, all: &[Made], asked: Vec<Asked>) {
+    for made in all {
+        make(home, made).await;
+    }
+    let every = home.store.runs(Search::new()).await.unwrap().items;
+    assert_eq!(every.len(), all.len());
+    for (conditions, order_by, size) in asked {
+        let filter = conditions.join(" AND ");
+        let tree = Filter::parse(List::Runs, &filter).unwrap();
+        let order = Order::parse(List::Runs, &order_by).unwrap();
+        let mut wanted: Vec<&Run> = every.iter().filter(|run| tree.matches(*run)).collect();
+        wanted.sort_by(|left, right| order.compare(*left, *right));
+        let mut search = Search::new().with_filter(&filter);
+        search.order_by = order_by;
+        let found = all_pages(home, &search, size).await;
+        let ids = |runs: &[&Run]| runs.iter().map(|run| run.id).collect::<Vec<_>>();
+        assert_eq!(ids(&found.iter().collect::<Vec<_>>()), ids(&wanted), "{search:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn the_database_answers_as_the_grammar_says(
         all in prop::collection::vec(made(), 1..16),
-        asked in prop::collection::vec((prop::collection::vec(condition(), 0..3), order(), 1_usize..6), 12),
+        asked in asked(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let home = Home::new().await;
-            for made in &all {
-                make(&home, made).await;
-            }
-            let every = home.store.runs(Search::new()).await.unwrap().items;
-            assert_eq!(every.len(), all.len());
-            for (conditions, order_by, size) in asked {
-                let filter = conditions.join(" AND ");
-                let tree = Filter::parse(List::Runs, &filter).unwrap();
-                let order = Order::parse(List::Runs, &order_by).unwrap();
-                let mut wanted: Vec<&Run> = every.iter().filter(|run| tree.matches(*run)).collect();
-                wanted.sort_by(|left, right| order.compare(*left, *right));
-                let mut search = Search::new().with_filter(&filter);
-                search.order_by = order_by;
-                let found = all_pages(&home, &search, size).await;
-                let ids = |runs: &[&Run]| runs.iter().map(|run| run.id).collect::<Vec<_>>();
-                assert_eq!(ids(&found.iter().collect::<Vec<_>>()), ids(&wanted), "{search:?}");
-            }
+            answers_as_the_grammar_says(&Home::new().await, &all, asked).await;
         });
     }
 }
 
 #[tokio::test]
 async fn what_cannot_be_asked_is_named() {
-    let home = Home::new().await;
+    names_what_cannot_be_asked(&Home::new().await).await;
+}
+
+pub(crate) async fn names_what_cannot_be_asked(home: &Home) {
     for (search, says) in [
         (Search::new().with_filter("metrics.loss < 'low'"), "number"),
         (Search::new().with_order_by("metrics.loss SIDEWAYS"), "order_by"),
@@ -182,7 +195,10 @@ async fn what_cannot_be_asked_is_named() {
 
 #[tokio::test]
 async fn views_hide_what_is_deleted() {
-    let home = Home::new().await;
+    hides_what_is_deleted(&Home::new().await).await;
+}
+
+pub(crate) async fn hides_what_is_deleted(home: &Home) {
     let (kept, gone) = (home.run("kept").await, home.run("gone").await);
     let delete = RunChange::default().with_lifecycle(Lifecycle::Deleted);
     home.store.update_run(&gone.id, delete).await.unwrap();

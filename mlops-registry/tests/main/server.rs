@@ -1,7 +1,25 @@
 //! The server, called as MLflow's clients call it.
 
+#[path = "server/artifacts.rs"]
+mod artifacts;
 #[path = "server/experiments.rs"]
 mod experiments;
+#[path = "server/logged_models.rs"]
+mod logged_models;
+#[path = "server/traces.rs"]
+mod traces;
+#[path = "server/inputs.rs"]
+mod inputs;
+#[path = "server/metrics.rs"]
+mod metrics;
+#[path = "server/replay.rs"]
+mod replay;
+#[path = "server/runs.rs"]
+mod runs;
+#[path = "server/models.rs"]
+mod models;
+#[path = "server/versions.rs"]
+mod versions;
 
 use axum::{
     Router,
@@ -15,6 +33,12 @@ use mlops_registry::{
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
+
+/// A refusal with this status and code.
+#[track_caller]
+pub(crate) fn refused((status, body): (u16, Value), wanted: u16, code: &str) {
+    assert_eq!((status, body["error_code"].as_str()), (wanted, Some(code)), "{body}");
+}
 
 /// A fresh record behind its router.
 pub(crate) struct Server {
@@ -41,6 +65,17 @@ impl Server {
         (head.status, head.headers, to_bytes(body, usize::MAX).await.unwrap())
     }
 
+    /// The status of an answer; the error is that of a body that ends before its end.
+    pub(crate) async fn try_send(&self, request: Request<Body>) -> Result<StatusCode, String> {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await;
+        body.map(|_| head.status).map_err(|error| {
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            format!("{error} {}", source.unwrap_or_default())
+        })
+    }
+
     /// A call with JSON, or a GET with a query in its path; both below `/api/2.0`.
     pub(crate) async fn call(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         let body = if method == Method::GET { Body::empty() } else { Body::from(body.to_string()) };
@@ -58,5 +93,30 @@ impl Server {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         self.call(Method::POST, path, body).await
+    }
+}
+
+impl Server {
+    /// A run of experiment 0, with what else is said of it.
+    pub(crate) async fn run(&self, mut body: Value) -> String {
+        body["experiment_id"] = "0".into();
+        let (status, made) = self.post("/mlflow/runs/create", body).await;
+        assert_eq!(status, 200, "{made}");
+        made["run"]["info"]["run_id"].as_str().unwrap().to_owned()
+    }
+
+    /// A run as it stands.
+    pub(crate) async fn shown(&self, run: &str) -> Value {
+        let (status, mut got) = self.get(&format!("/mlflow/runs/get?run_id={run}")).await;
+        assert_eq!(status, 200, "{got}");
+        got["run"].take()
+    }
+
+    /// A call that is answered with an empty object.
+    #[track_caller]
+    pub(crate) fn done(&self, path: &str, body: Value) -> impl Future<Output = ()> {
+        let call = self.post(path, body);
+        let place = std::panic::Location::caller();
+        async move { assert_eq!(call.await, (200, serde_json::json!({})), "{place}") }
     }
 }

@@ -8,6 +8,7 @@ mod home;
 mod predict;
 mod rows;
 mod serve;
+mod server;
 mod source;
 mod table;
 mod why;
@@ -28,6 +29,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Server(server::Server),
     Predict(predict::Predict),
     Why(why::Why),
     #[command(subcommand)]
@@ -74,6 +76,7 @@ impl Command {
     fn run(&self, console: &Console) -> Result<Answer> {
         match self {
             Self::Serve(serve) => serve.run(console),
+            Self::Server(server) => server.run(console),
             Self::Predict(predict) => predict.run(console),
             Self::Why(why) => why.run(console),
             Self::Drift(drift) => drift.run(console),
@@ -85,6 +88,7 @@ impl Command {
     fn json(&self) -> bool {
         match self {
             Self::Serve(serve) => serve.json,
+            Self::Server(server) => server.json,
             Self::Predict(predict) => predict.json,
             Self::Why(why) => why.json,
             Self::Drift(drift) => drift.json(),

@@ -78,12 +78,7 @@ struct Served {
 
 impl Serve {
     pub(super) fn run(&self, console: &Console) -> Result<Answer> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime.map_err(|source| Error::io("starting the runtime", source))?;
-        let outcome = runtime.block_on(self.serve(console));
-        // What was given up on must not hold the process.
-        runtime.shutdown_timeout(Duration::from_secs(1));
-        outcome
+        server::block_on(self.serve(console))
     }
 
     async fn serve(&self, console: &Console) -> Result<Answer> {
@@ -94,13 +89,7 @@ impl Serve {
         let models = self.open_all(scratch.path(), console).await?;
         let app = self.app(&models);
         announce(&server, &models, console)?;
-        let stop = async {
-            if let Err(error) = server::asked_to_end().await {
-                tracing::error!(%error, "no signal can end this server gracefully");
-                std::future::pending::<()>().await;
-            }
-        };
-        let all_answered = server.run(app, stop).await?;
+        let all_answered = server.run(app, server::asked_to_end()).await?;
         for Served { endpoint, log, .. } in &models {
             if let Some(log) = log {
                 log.flush()

@@ -2,7 +2,10 @@
 
 use axum::{Router, http::header, routing::get};
 use mlops_core::inference_log::InferenceLog;
-use mlops_serve::{Endpoint, http::HttpCounters};
+use mlops_serve::{
+    Endpoint,
+    http::{HttpCounters, HttpCounts},
+};
 use std::{fmt::Write, sync::Arc};
 
 /// One endpoint and where its answers are logged.
@@ -14,8 +17,23 @@ pub(crate) struct Metered {
 
 /// A router with the one route.
 pub(crate) fn metrics(counters: Arc<HttpCounters>, endpoints: Vec<Metered>) -> Router {
+    route(move || Page::of(&counters, &endpoints))
+}
+
+/// A router with the one route, for a server without endpoints.
+pub(crate) fn http_metrics(
+    read: impl Fn() -> HttpCounts + Clone + Send + Sync + 'static,
+) -> Router {
+    route(move || {
+        let mut page = Page(String::new());
+        page.http(read());
+        page
+    })
+}
+
+fn route(page: impl Fn() -> Page + Clone + Send + Sync + 'static) -> Router {
     let text = move || {
-        let text = Page::of(&counters, &endpoints).0;
+        let text = page().0;
         async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text) }
     };
     Router::new().route("/metrics", get(text))
@@ -26,14 +44,13 @@ struct Page(String);
 impl Page {
     fn of(counters: &HttpCounters, endpoints: &[Metered]) -> Self {
         let mut page = Self(String::new());
-        page.http(counters);
+        page.http(counters.read());
         page.endpoints(endpoints);
         page.logs(endpoints);
         page
     }
 
-    fn http(&mut self, counters: &HttpCounters) {
-        let counts = counters.read();
+    fn http(&mut self, counts: HttpCounts) {
         let facts = [
             ("requests", "HTTP requests answered", counts.requests),
             ("refused", "HTTP requests answered with a 4xx", counts.refused),

@@ -1,9 +1,11 @@
 //! What only a program may do in its process: listen, bound connections, shut down, serve `/metrics`.
 
 mod connections;
+mod counters;
 mod metrics;
 
-pub(crate) use metrics::{Metered, metrics};
+pub(crate) use counters::Counters;
+pub(crate) use metrics::{Metered, http_metrics, metrics};
 
 use crate::{Error, Result};
 use connections::Bounded;
@@ -69,8 +71,25 @@ impl Server {
     }
 }
 
+/// Serves on threads of its own until the work is done.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| Error::io("starting the runtime", source))?;
+    let outcome = runtime.block_on(work);
+    // What was given up on must not hold the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
 /// Done when the process is asked to end: by ctrl-c, or, on Unix, by SIGTERM.
-pub(crate) async fn asked_to_end() -> Result<()> {
+pub(crate) async fn asked_to_end() {
+    if let Err(error) = signalled().await {
+        tracing::error!(%error, "no signal can end this server gracefully");
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn signalled() -> Result<()> {
     let interrupted = async {
         tokio::signal::ctrl_c().await.map_err(|source| Error::io("waiting for ctrl-c", source))
     };

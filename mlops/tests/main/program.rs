@@ -10,6 +10,8 @@ mod predict;
 mod record;
 #[path = "program/serve.rs"]
 mod serve;
+#[path = "program/server.rs"]
+mod server;
 #[path = "program/swaps.rs"]
 mod swaps;
 #[path = "program/why.rs"]
@@ -84,7 +86,12 @@ impl Place {
 
     /// Serves until it is dropped or ended.
     fn serve(&self, arguments: &[&str]) -> Serving {
-        let arguments = [&["serve", "--json", "--port", "0"], arguments].concat();
+        self.start("serve", arguments)
+    }
+
+    /// A command that announces where it listens.
+    fn start(&self, command: &str, arguments: &[&str]) -> Serving {
+        let arguments = [&[command, "--json", "--port", "0"], arguments].concat();
         let mut child =
             self.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut first = String::new();
@@ -143,7 +150,8 @@ impl Serving {
 
     fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let url = format!("{}{path}", self.url);
-        let mut answer = self.client.post(url).send(body.to_string()).unwrap();
+        let mut answer =
+            self.client.post(url).content_type("application/json").send(body.to_string()).unwrap();
         let text = answer.body_mut().read_to_string().unwrap();
         (answer.status().as_u16(), serde_json::from_str(&text).unwrap())
     }

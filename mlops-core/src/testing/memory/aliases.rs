@@ -116,13 +116,11 @@ pub(super) fn settle(
     if !unmet.is_empty() {
         return Ok(Some(AliasMove::Refused { unmet: unmet.to_vec() }));
     }
-    let now = tx.now;
     let model = &mut models::get_mut(tx.state, &request.model)?.model;
     match to {
         Some(to) => model.aliases.insert(request.alias.clone(), to),
         None => model.aliases.remove(&request.alias),
     };
-    model.updated = now;
     Ok(Some(AliasMove::Moved { from, to }))
 }
 

@@ -81,9 +81,11 @@ pub(super) fn update(
     }
     let now = tx.now;
     let model = &mut get_mut(tx.state, to.as_ref().unwrap_or(name))?.model;
+    if to.is_some() || change.description.is_some() {
+        model.updated = now;
+    }
     model.description = change.description.or(model.description.take());
     set(&mut model.tags, change.tags);
-    model.updated = now;
     Ok(model.clone())
 }
 
@@ -93,8 +95,9 @@ fn rename(tx: &mut Tx<'_>, from: &ModelName, to: &ModelName) -> Result<()> {
     let event = tx.event(kind, subject(to)).with_detail(json!({ "from": from, "to": to }));
     let mut held = tx.state.models.remove(from).ok_or_else(|| unknown(from))?;
     held.model.name = to.clone();
+    let now = tx.now;
     for version in held.versions.values_mut() {
-        version.id.model = to.clone();
+        (version.id.model, version.updated) = (to.clone(), now);
     }
     // The numbers go along, so that none is given twice under either name.
     let given = tx.state.numbers.get(from).copied().unwrap_or_default();

@@ -52,7 +52,8 @@ fn limit(list: List, asked: Option<usize>) -> Result<usize> {
     let (default, most) = match list {
         List::Models => (100, 1_000),
         List::Versions => (10_000, 200_000),
-        List::Runs | List::Experiments => (1_000, 50_000),
+        // Of those that this store keeps; it has no logged models and no traces.
+        _ => (1_000, 50_000),
     };
     checked(asked, default, most)
 }

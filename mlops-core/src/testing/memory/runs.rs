@@ -74,7 +74,9 @@ pub(super) fn create(tx: &mut Tx<'_>, new: CreateRun) -> Result<Run> {
 pub(super) fn update(tx: &mut Tx<'_>, id: RunId, change: RunChange) -> Result<Run> {
     let now = tx.now;
     let held = get(tx.state, id)?;
-    let status = change.status.filter(|&status| status != held.run.status);
+    let corrects = change.reopen && change.ended.is_some() && change.ended != held.run.ended;
+    let other = |status: &RunStatus| *status != held.run.status || (corrects && status.is_final());
+    let status = change.status.filter(other);
     if status.is_some() && held.run.status.is_final() && !change.reopen {
         return Err(ended(&held.run));
     }

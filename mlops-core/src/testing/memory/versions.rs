@@ -52,10 +52,13 @@ pub(super) fn update(
     change: VersionChange,
 ) -> Result<ModelVersion> {
     get(tx.state, id)?;
+    let now = tx.now;
     let held = models::get_mut(tx.state, &id.model)?;
     if let Some(version) = held.versions.get_mut(&id.version) {
         set(&mut version.tags, change.tags);
-        version.description = change.description.or(version.description.take());
+        if let Some(description) = change.description {
+            (version.description, version.updated) = (Some(description), now);
+        }
     }
     get(tx.state, id)
 }

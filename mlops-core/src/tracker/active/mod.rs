@@ -3,16 +3,24 @@
 mod body;
 mod buffer;
 mod extension;
+#[cfg(feature = "tracing")]
+mod layer;
 mod options;
 mod params;
+mod sender;
 mod spill;
+#[cfg(feature = "system-metrics")]
+mod system;
 mod worker;
 
 pub use extension::TrackerExt;
 #[cfg(feature = "pipeline")]
 pub(crate) use extension::{begin, create};
+#[cfg(feature = "tracing")]
+pub use layer::MetricsLayer;
 pub use options::{RunOptions, WhenFull};
 pub use params::ParamValue;
+pub use sender::MetricSender;
 
 use super::{
     Batch, DatasetInput, InputData, Metric, Run, RunChange, RunStatus, Tracker,
@@ -161,6 +169,15 @@ impl ActiveRun {
             // A thread that has so much to do needs no waking.
             let _ = control.try_send(Control::Wake);
         }
+    }
+
+    /// A handle that gives metrics to this run from elsewhere: another thread, a callback, a layer.
+    pub fn sender(&self) -> MetricSender {
+        // While the run can be named it has not ended, and its thread listens.
+        let closed = || mpsc::channel(1).0.downgrade();
+        let thread = self.control.as_ref().map_or_else(closed, mpsc::Sender::downgrade);
+        let (buffer, clock) = (Arc::clone(&self.buffer), Arc::clone(&self.options.clock));
+        MetricSender::new(buffer, thread, clock, self.options.batch.max(1))
     }
 
     /// Metrics that were dropped because the buffer was full, or that the tracker refused.

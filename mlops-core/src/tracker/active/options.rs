@@ -46,6 +46,9 @@ pub struct RunOptions {
     pub lease: Duration,
     /// The longest that ending tries again while the tracker is away, and that dropping waits: 5 s.
     pub close_within: Duration,
+    /// How often the run notes what processor and memory do, under MLflow's names; never if `None`.
+    #[cfg(feature = "system-metrics")]
+    pub system_metrics: Option<Duration>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -67,6 +70,14 @@ impl RunOptions {
     #[must_use]
     pub fn with_tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.insert(name.into(), value.into());
+        self
+    }
+
+    /// Notes so often what processor and memory do.
+    #[cfg(feature = "system-metrics")]
+    #[must_use]
+    pub fn with_system_metrics(mut self, every: Duration) -> Self {
+        self.system_metrics = Some(every);
         self
     }
 
@@ -93,6 +104,8 @@ impl Default for RunOptions {
             spill_bytes: 1 << 30,
             lease: Duration::from_mins(1),
             close_within: Duration::from_secs(5),
+            #[cfg(feature = "system-metrics")]
+            system_metrics: None,
             clock: Arc::new(SystemClock),
         }
     }

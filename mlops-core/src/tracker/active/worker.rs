@@ -44,6 +44,8 @@ pub(super) struct Worker {
     renew_at: Instant,
     /// Why metrics were lost since somebody last asked.
     trouble: Option<Error>,
+    #[cfg(feature = "system-metrics")]
+    system: Option<super::system::SystemMetrics>,
 }
 
 impl Worker {
@@ -64,6 +66,8 @@ impl Worker {
             close_within: options.close_within,
             renew_at: Instant::now(),
             trouble: None,
+            #[cfg(feature = "system-metrics")]
+            system: options.system_metrics.map(super::system::SystemMetrics::new),
         }
     }
 
@@ -80,7 +84,7 @@ impl Worker {
         let mut flush_at = Instant::now() + self.flush_interval;
         self.renew_at = Instant::now() + self.renewal();
         loop {
-            match timeout_at(flush_at.min(self.renew_at), inbox.recv()).await {
+            match timeout_at(self.next(flush_at), inbox.recv()).await {
                 Ok(Some(Control::Wake)) => {
                     // What could not be written is tried again when its time comes.
                     // Somebody who asks for something meanwhile comes first.
@@ -104,13 +108,37 @@ impl Worker {
                     return;
                 }
                 Err(_) if self.renew_at <= Instant::now() => self.renew_if_due().await,
-                Err(_) => {
+                Err(_) if flush_at <= Instant::now() => {
                     let _ = self.write_all().await;
                     flush_at = Instant::now() + self.flush_interval;
                 }
+                Err(_) => {}
             }
+            self.sample();
         }
     }
+
+    /// When something is to be done even if nobody asks.
+    fn next(&self, flush_at: Instant) -> Instant {
+        let next = flush_at.min(self.renew_at);
+        #[cfg(feature = "system-metrics")]
+        let next = self.system.as_ref().map_or(next, |system| next.min(system.due));
+        next
+    }
+
+    /// Notes what the machine does, if it is time.
+    #[cfg(feature = "system-metrics")]
+    fn sample(&mut self) {
+        if let Some(system) = &mut self.system
+            && let Err(error) = system.sample_if_due(&self.buffer, self.clock.as_ref())
+        {
+            self.trouble = Some(error);
+        }
+    }
+
+    #[cfg(not(feature = "system-metrics"))]
+    #[expect(clippy::unused_self, reason = "there is nothing to sample")]
+    fn sample(&mut self) {}
 
     /// Three renewals fit into a lease, so that one that fails is no end.
     fn renewal(&self) -> Duration {

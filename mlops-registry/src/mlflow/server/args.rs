@@ -7,9 +7,9 @@ use mlops_core::{Error, Result};
 use serde_json::{Map, Value};
 use std::fmt::Display;
 
-/// The arguments of a call.
+/// The arguments of a call, and whether they came as a query, in which nothing shows what is a list.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Args(Map<String, Value>);
+pub(super) struct Args(Map<String, Value>, bool);
 
 impl Args {
     /// A JSON object; an empty body has no arguments.
@@ -18,7 +18,12 @@ impl Args {
             return Ok(Self::default());
         }
         match serde_json::from_slice(body) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(Value::Object(fields)) => Ok(Self(fields, false)),
+            // Old clients send JSON inside of a JSON text.
+            Ok(Value::String(inner)) => match serde_json::from_str(&inner) {
+                Ok(Value::Object(fields)) => Ok(Self(fields, false)),
+                _ => Err(Error::invalid("the body is no JSON object")),
+            },
             Ok(_) => Err(Error::invalid("the body is no JSON object")),
             Err(cause) => Err(Error::invalid(format!("the body is no JSON: {cause}"))),
         }
@@ -36,13 +41,13 @@ impl Args {
                 Some(first) => *first = Value::Array(vec![first.take(), value]),
             }
         }
-        Self(fields)
+        Self(fields, true)
     }
 
     /// Another object, such as one inside of this one.
     pub(super) fn of(value: Value, name: &str) -> Result<Self> {
         match value {
-            Value::Object(fields) => Ok(Self(fields)),
+            Value::Object(fields) => Ok(Self(fields, false)),
             other => Err(invalid(&other, name, "an object is expected")),
         }
     }
@@ -101,7 +106,7 @@ impl Args {
         match self.any(name) {
             None => Ok(Vec::new()),
             Some(Value::Array(values)) => Ok(values.iter().collect()),
-            Some(one @ Value::String(_)) => Ok(vec![one]),
+            Some(one @ Value::String(_)) if self.1 => Ok(vec![one]),
             Some(other) => Err(invalid(other, name, "a list is expected")),
         }
     }
@@ -119,6 +124,34 @@ impl Args {
     /// A list of objects.
     pub(super) fn objects(&self, name: &str) -> Result<Vec<Self>> {
         self.list(name)?.into_iter().map(|value| Self::of(value.clone(), name)).collect()
+    }
+
+    /// A list of objects, taken out of the arguments: nothing is copied.
+    pub(super) fn take_objects(&mut self, name: &str) -> Result<Vec<Self>> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(values)) => {
+                values.into_iter().map(|value| Self::of(value, name)).collect()
+            }
+            Some(other) => Err(invalid(&other, name, "a list is expected")),
+        }
+    }
+
+    /// A text, taken out of the arguments.
+    pub(super) fn take_text(&mut self, name: &str) -> Result<Option<String>> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(invalid(&other, name, "a text is expected")),
+        }
+    }
+
+    /// How many items a page has: between 1 and so many.
+    pub(super) fn page_size(&self, most: usize) -> Result<Option<usize>> {
+        let Some(count) = self.int("max_results")? else { return Ok(None) };
+        let within = usize::try_from(count).ok().filter(|size| (1..=most).contains(size));
+        let why = || format!("it must be between 1 and {most}");
+        within.map(Some).ok_or_else(|| invalid(&count, "max_results", &why()))
     }
 
     /// An object inside of this one.

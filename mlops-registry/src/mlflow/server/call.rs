@@ -48,6 +48,8 @@ pub(super) struct Call {
     pub(super) args: Args,
     /// What makes a second call with it the same as the first.
     pub(super) key: Option<Arc<str>>,
+    /// Whether one of our own clients asks, who reads more than MLflow's answers.
+    pub(super) ours: bool,
     /// What the path holds: `model_id` …
     path: BTreeMap<String, String>,
     /// Whether somebody said who calls.
@@ -68,6 +70,8 @@ impl Call {
         let store = authorized(shared, needed, headers)?;
         let args = match *method {
             Method::GET => Args::from_query(query),
+            // Without a body there is nothing that could be something else.
+            Method::DELETE if body.is_empty() => Args::default(),
             _ => {
                 json_only(headers)?;
                 Args::from_json(body)?
@@ -76,7 +80,10 @@ impl Call {
         let key = headers.get("idempotency-key").map(|key| key.to_str().map(Arc::from));
         let key = key.transpose().map_err(|_| Error::invalid("the idempotency key is no text"))?;
         let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Ok(Self { store, args, key, path, authenticated: shared.config.authenticator.is_some() })
+        let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let ours = agent.is_some_and(|agent| agent.starts_with("mlops/"));
+        let authenticated = shared.config.authenticator.is_some();
+        Ok(Self { store, args, key, ours, path, authenticated })
     }
 
     /// A part of the path.

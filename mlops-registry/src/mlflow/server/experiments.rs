@@ -3,15 +3,19 @@
 use super::{
     args::{Args, invalid, missing},
     call::Call,
+    limits,
     routes::{Route, route},
 };
 use mlops_core::{
-    Error, ErrorKind, ExperimentId, Result, Tracker,
+    Error, ExperimentId, Result, Tracker,
     page::{Page, Search, View},
     tracker::{CreateExperiment, Experiment, ExperimentChange, Lifecycle, Tags},
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+/// The most experiments of a page.
+const MOST: usize = 50_000;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -31,12 +35,23 @@ pub(super) fn routes() -> Vec<Route> {
 async fn create(call: Call) -> Result<Value> {
     let args = &call.args;
     let name = args.required_text("name")?;
+    limits::within(name, "name", limits::EXPERIMENT)?;
     let place = args.text("artifact_location")?.filter(|place| !place.is_empty());
-    let new = CreateExperiment::new(name)
-        .with_tags(tags(args)?)
-        .with_artifact_location(place.map(Arc::from));
+    if place.is_some_and(|place| place.contains(['#', ';'])) {
+        return Err(Error::invalid("'artifact_location' can have no fragment and no params"));
+    }
+    let tags = tags(args)?;
+    tags.iter().try_for_each(|(key, value)| tag(key, value))?;
+    let new =
+        CreateExperiment::new(name).with_tags(tags).with_artifact_location(place.map(Arc::from));
     let made = call.store.create_experiment(new).await?;
     Ok(json!({ "experiment_id": made.id }))
+}
+
+/// Refuses a tag that MLflow refuses.
+fn tag(key: &str, value: &str) -> Result<()> {
+    limits::key(key, "key")?;
+    limits::within(value, "value", limits::EXPERIMENT_TAG)
 }
 
 async fn get(call: Call) -> Result<Value> {
@@ -53,10 +68,13 @@ async fn get_by_name(call: Call) -> Result<Value> {
 
 async fn search(call: Call) -> Result<Value> {
     let args = &call.args;
+    // MLflow takes a size that is not given for 0.
+    let size = args.page_size(MOST)?;
+    let size = size.ok_or_else(|| invalid(&0, "max_results", "a number above 0 is expected"))?;
     let mut search = Search::new()
         .with_filter(args.text("filter")?.unwrap_or_default())
         .with_view(view(args, "view_type")?)
-        .with_max_results(args.max_results()?.unwrap_or(1000))
+        .with_max_results(size)
         .with_page(args.page_token()?);
     for key in args.texts("order_by")? {
         search = search.with_order_by(key);
@@ -68,6 +86,7 @@ async fn search(call: Call) -> Result<Value> {
 async fn update(call: Call) -> Result<Value> {
     let name = call.args.text("new_name")?.filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| missing("new_name"))?;
+    limits::within(name, "name", limits::EXPERIMENT)?;
     let id = id(&call.args)?;
     if one(&call, &id).await?.lifecycle == Lifecycle::Deleted {
         return Err(Error::invalid(format!("experiment {id} is deleted and keeps its name")));
@@ -90,12 +109,15 @@ async fn life(call: &Call, from: Lifecycle, to: Lifecycle) -> Result<Value> {
         let word = if from == Lifecycle::Active { "active" } else { "deleted" };
         return Err(Error::not_found(format!("no {word} experiment has the id {id}")));
     }
-    change(call, ExperimentChange::default().with_lifecycle(to)).await
+    call.store.set_experiment_life(&id, to).await?;
+    Ok(json!({}))
 }
 
 async fn set_tag(call: Call) -> Result<Value> {
     let key = call.args.required_text("key")?;
     let value = call.args.text("value")?.unwrap_or_default();
+    tag(key, value)?;
+    live(&call).await?;
     let mut tagged = ExperimentChange::default();
     tagged.tags.insert(key.to_owned(), Some(value.to_owned()));
     change(&call, tagged).await
@@ -103,7 +125,7 @@ async fn set_tag(call: Call) -> Result<Value> {
 
 async fn delete_tag(call: Call) -> Result<Value> {
     let key = call.args.required_text("key")?;
-    let there = one(&call, &id(&call.args)?).await?;
+    let there = live(&call).await?;
     if !there.tags.contains_key(key) {
         return Err(Error::not_found(format!("experiment {} has no tag {key:?}", there.id)));
     }
@@ -117,6 +139,15 @@ async fn change(call: &Call, change: ExperimentChange) -> Result<Value> {
     Ok(json!({}))
 }
 
+/// The experiment of a call that tags it, which must be live.
+async fn live(call: &Call) -> Result<Experiment> {
+    let found = one(call, &id(&call.args)?).await?;
+    match found.lifecycle {
+        Lifecycle::Active => Ok(found),
+        _ => Err(Error::invalid(format!("experiment {} is deleted", found.id))),
+    }
+}
+
 async fn one(call: &Call, id: &ExperimentId) -> Result<Experiment> {
     call.store.experiment(id).await
 }
@@ -127,9 +158,9 @@ pub(super) fn id(args: &Args) -> Result<ExperimentId> {
 }
 
 pub(super) fn experiment_id(text: &str) -> Result<ExperimentId> {
-    ExperimentId::new(text).map_err(|cause| match cause.kind() {
-        ErrorKind::InvalidInput => invalid(&text, "experiment_id", "a whole number is expected"),
-        _ => cause,
+    ExperimentId::new(text).map_err(|_| {
+        let shown: String = text.chars().take(64).collect();
+        Error::invalid(format!("Invalid experiment ID {shown:?}: a whole number is expected"))
     })
 }
 
@@ -151,7 +182,7 @@ pub(super) fn tags(args: &Args) -> Result<Tags> {
     let mut tags = Tags::new();
     for tag in args.objects("tags")? {
         let value = tag.text("value")?.unwrap_or_default();
-        tags.insert(tag.required_text("key")?.to_owned(), value.to_owned());
+        tags.insert(tag.text("key")?.unwrap_or_default().to_owned(), value.to_owned());
     }
     Ok(tags)
 }
@@ -192,6 +223,8 @@ fn shown(experiment: &Experiment) -> Value {
         "lifecycle_stage": stage(experiment.lifecycle),
         "last_update_time": experiment.updated.unix_millis(),
         "creation_time": experiment.created.unix_millis(),
+        // The only one there is.
+        "workspace": "default",
     });
     if !experiment.tags.is_empty() {
         shown["tags"] = pairs(&experiment.tags).into();

@@ -18,5 +18,14 @@ pub(super) fn router() -> Router<Arc<Shared>> {
 }
 
 fn server_info() -> Value {
-    json!({ "store_type": "SqlStore", "workspaces_enabled": false, "trace_archival_enabled": false })
+    json!({
+        "store_type": "SqlStore",
+        "workspaces_enabled": false,
+        "trace_archival_enabled": false,
+        "multipart_uploads_enabled": false,
+        "multipart_downloads_enabled": false,
+        "presigned_upload_run_id_supported": false,
+        "presigned_upload_model_id_supported": false,
+        "features_enabled": { "gateway": false },
+    })
 }

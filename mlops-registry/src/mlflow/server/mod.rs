@@ -14,22 +14,30 @@
 //! - a body over [`ServerConfig::max_body_bytes`] is refused before it is read to its end
 //! - creating with the header `Idempotency-Key` again gives what the first call created
 
+mod aliases;
 mod args;
 mod artifacts;
 mod call;
 mod config;
+mod described;
+mod entries;
 mod experiments;
 mod info;
 mod inputs;
+mod limits;
 mod logged_models;
 mod metrics;
 mod models;
+mod named;
 mod refusal;
 mod routes;
 mod runs;
+mod shown;
+mod sources;
 mod traces;
 mod versions;
 
+pub use artifacts::artifact_path;
 pub use config::ServerConfig;
 
 use crate::SqliteStore;

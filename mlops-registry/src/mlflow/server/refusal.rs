@@ -27,7 +27,11 @@ impl IntoResponse for Refusal {
         }
         let status =
             StatusCode::from_u16(row.mlflow_http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = json!({ "error_code": row.mlflow, "message": error.message() });
+        let mut body = json!({ "error_code": row.mlflow, "message": error.message() });
+        if let Some((state, class)) = classified(row.mlflow) {
+            body["sqlstate"] = state.into();
+            body["error_class"] = class.into();
+        }
         let mut response = (status, Json(body)).into_response();
         if error.kind() == ErrorKind::Unauthenticated {
             let ask = axum::http::HeaderValue::from_static("Basic realm=\"mlops\"");
@@ -35,4 +39,15 @@ impl IntoResponse for Refusal {
         }
         response
     }
+}
+
+/// How clients since 3.10 classify an error, by an SQL state and a class: MLflow's table.
+fn classified(code: &'static str) -> Option<(&'static str, &'static str)> {
+    Some(match code {
+        "BAD_REQUEST" | "INVALID_PARAMETER_VALUE" => ("KAM00", "INVALID_PARAMETER_VALUE"),
+        "RESOURCE_DOES_NOT_EXIST" => ("KAM00", "RESOURCE_NOT_FOUND"),
+        "RESOURCE_ALREADY_EXISTS" | "PERMISSION_DENIED" => ("KAM00", code),
+        "INTERNAL_ERROR" | "TEMPORARILY_UNAVAILABLE" => ("XXM00", "CLIENT_INTERNAL_ERROR"),
+        _ => return None,
+    })
 }

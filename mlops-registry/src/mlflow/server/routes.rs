@@ -1,9 +1,9 @@
 //! Which call is answered by what.
 
 use super::{
-    Shared, artifacts,
+    Shared, aliases, artifacts,
     call::{Answer, Call, Right, json},
-    experiments, info, inputs, logged_models, metrics, models,
+    entries, experiments, info, inputs, logged_models, metrics, models,
     refusal::Refusal,
     runs, traces, versions,
 };
@@ -47,19 +47,27 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     let all = [
         experiments::routes(),
         runs::routes(),
+        entries::routes(),
         inputs::routes(),
         metrics::routes(),
         models::routes(),
         versions::routes(),
+        aliases::routes(),
         logged_models::routes(),
         traces::routes(),
+        artifacts::routes(),
     ];
     let calls = all.into_iter().flatten().fold(Router::new(), |router, route| {
         PREFIXES.iter().fold(router, |router, prefix| {
             router.route(&format!("{prefix}{}", route.path), served(&route))
         })
     });
-    calls.merge(info::router()).merge(artifacts::router()).fallback(unknown).with_state(shared)
+    calls
+        .merge(info::router())
+        .merge(artifacts::router())
+        .merge(traces::router())
+        .fallback(unknown)
+        .with_state(shared)
 }
 
 fn served(route: &Route) -> MethodRouter<Arc<Shared>> {

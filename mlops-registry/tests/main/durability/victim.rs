@@ -26,6 +26,8 @@ pub(crate) enum Story {
     Puts,
     /// A hundred batches.
     Batches,
+    /// A few batches: enough that small segments are put together.
+    Points,
     /// A few rounds of everything.
     Everything,
     /// An artifact that is longer than what is held in memory.
@@ -33,7 +35,8 @@ pub(crate) enum Story {
 }
 
 impl Story {
-    pub(crate) const ALL: [Self; 4] = [Self::Puts, Self::Batches, Self::Everything, Self::Long];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Puts, Self::Batches, Self::Points, Self::Everything, Self::Long];
 
     pub(crate) fn name(self) -> String {
         format!("{self:?}")
@@ -57,7 +60,8 @@ fn victim() {
         let store = open(&folder).await.unwrap();
         match told {
             Story::Puts => puts(&store, &mut ack).await,
-            Story::Batches => batches(&store, &mut ack).await,
+            Story::Batches => batches(&store, 100, &mut ack).await,
+            Story::Points => batches(&store, 12, &mut ack).await,
             Story::Long => long(&store, &mut ack).await,
             Story::Everything => everything(&store, &folder, ROUNDS, &mut ack).await,
         }
@@ -81,17 +85,21 @@ async fn run(store: &SqliteStore, ack: &mut dyn FnMut(String)) -> RunId {
     run
 }
 
+/// How many points of `c` there are for one of `a`: too many to wait for others in the tail.
+pub(crate) const MANY: usize = 40;
+
 fn batch(step: usize) -> Batch {
     let step = i64::try_from(step).unwrap();
-    let point = |name: &str| Metric::new(name, 0.5, step, Timestamp::default());
+    let point = |name: &str, step| Metric::new(name, 0.5, step, Timestamp::default());
+    let many = (0..MANY).map(|number| point("c", 100 * step + i64::try_from(number).unwrap()));
     Batch::new()
-        .with_metrics(vec![point("a"), point("b")])
+        .with_metrics([point("a", step), point("b", step)].into_iter().chain(many).collect())
         .with_tags(vec![("step".to_owned(), step.to_string())])
 }
 
-async fn batches(store: &SqliteStore, ack: &mut dyn FnMut(String)) {
+async fn batches(store: &SqliteStore, count: usize, ack: &mut dyn FnMut(String)) {
     let run = run(store, ack).await;
-    for step in 0..100 {
+    for step in 0..count {
         store.log_batch(&run, batch(step)).await.unwrap();
         ack("batch".to_owned());
     }

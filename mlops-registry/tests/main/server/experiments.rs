@@ -15,7 +15,7 @@ async fn an_experiment_lives_its_life() {
     assert_eq!(deleted, (200, json!({})));
     let (status, again) = server.post("/mlflow/experiments/create", json!({ "name": "acs" })).await;
     assert_eq!((status, &again["error_code"]), (400, &json!("RESOURCE_ALREADY_EXISTS")));
-    let (_, found) = server.post("/mlflow/experiments/search", json!({})).await;
+    let (_, found) = server.post("/mlflow/experiments/search", json!({ "max_results": 9 })).await;
     assert_eq!(found["experiments"].as_array().unwrap().len(), 1);
     let (status, gone) = server.get("/mlflow/experiments/get-by-name?experiment_name=none").await;
     assert_eq!((status, &gone["error_code"]), (404, &json!("RESOURCE_DOES_NOT_EXIST")));

@@ -1,5 +1,23 @@
 //! Models that runs made and that are not registered: what MLflow's clients log since version 3.
 
+#[cfg(feature = "http")]
+mod calls;
+#[cfg(feature = "http")]
+mod metrics;
+#[cfg(feature = "http")]
+mod search;
+#[cfg(feature = "http")]
+mod whole;
+
+#[cfg(feature = "http")]
+pub(crate) use calls::{NewLoggedModel, Status};
+#[cfg(feature = "http")]
+pub(crate) use metrics::{ModelPoint, log_metrics};
+#[cfg(feature = "http")]
+pub(crate) use search::{LoggedModelOrder, LoggedModelSearch};
+#[cfg(feature = "http")]
+pub(crate) use whole::LoggedModel;
+
 use super::{
     connection::{Connection, values},
     words::case,
@@ -13,5 +31,5 @@ pub(super) async fn lifecycle(db: &mut Connection, id: &str) -> Result<Lifecycle
 }
 
 pub(super) fn unknown(id: &str) -> Error {
-    Error::not_found(format!("logged model {id:?} does not exist"))
+    Error::not_found(format!("Logged model with ID '{id}' not found."))
 }

@@ -1,0 +1,167 @@
+"""Our server and `mlflow server` on the same calls, turn by turn.
+
+Both are asked by this one client: HTTP/1.1 with kept connections, bodies that are
+encoded before the clock starts, no library of either side. So the figures are the
+servers' own, and the client's share of them is the same. Times are wall-clock;
+what counts is the ratio.
+
+Run:  python scripts/peers/record_bench.py OURS=http://host:port MLFLOW=http://host:port
+          [--runs N] [--seconds S]   (see scripts/bench)
+"""
+
+import http.client
+import json
+import statistics
+import sys
+import threading
+import time
+from urllib.parse import urlsplit
+
+POINTS, HISTORY, PAGE = 1000, 15_000, 25_000
+
+
+class Server:
+    """One server, asked over one connection for each thread."""
+
+    def __init__(self, name, url):
+        self.name, self.place, self.own = name, urlsplit(url).netloc, threading.local()
+
+    def send(self, method, path, body=None):
+        connection = getattr(self.own, "connection", None)
+        if connection is None:
+            connection = self.own.connection = http.client.HTTPConnection(self.place, timeout=120)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        connection.request(method, "/api/2.0/mlflow/" + path, body, headers)
+        response = connection.getresponse()
+        answer = response.read()
+        if response.status != 200:
+            raise SystemExit(f"{self.name}: {method} {path}: {response.status} {answer[:300]!r}")
+        return answer
+
+    def post(self, path, **body):
+        return json.loads(self.send("POST", path, json.dumps(body)))
+
+    def experiment(self):
+        name = f"bench-{time.time_ns()}"
+        return self.post("experiments/create", name=name)["experiment_id"]
+
+    def run(self, experiment):
+        made = self.post("runs/create", experiment_id=experiment, start_time=1)
+        return made["run"]["info"]["run_id"]
+
+
+def main(arguments):
+    options = dict(zip(arguments[2::2], arguments[3::2]))
+    servers = [Server(*argument.split("=", 1)) for argument in arguments[:2]]
+    seconds, runs = float(options.get("--seconds", 4)), int(options.get("--runs", 300))
+    measures = [
+        ("create_run a second", lambda server: rate(create_run(server), seconds)),
+        ("create_run a second, 8 clients", lambda server: rate(create_run(server), seconds, 8)),
+        ("log_metric a second", lambda server: rate(log_metric(server), seconds)),
+        ("points a second, batches of 1,000", lambda server: POINTS * rate(log_batch(server), seconds)),
+        ("points a second, batches of 1,000, 4 clients",
+         lambda server: POINTS * rate(log_batch(server), seconds, 4)),
+    ]
+    print(f"{'':46} {servers[0].name:>12} {servers[1].name:>12} {'ratio':>8}")
+    for what, measure in measures:
+        ours, theirs = (measure(server) for server in servers)
+        print(f"{what:46} {ours:12,.0f} {theirs:12,.0f} {ours / theirs:7.1f}x", flush=True)
+    measures = [
+        (f"history of {HISTORY:,} points, ms", history),
+        (f"search of {runs} runs by metric and parameter, ms", lambda server: search(server, runs)),
+    ]
+    for what, measure in measures:
+        ours, theirs = (measure(server) for server in servers)
+        print(f"{what:46} {ours:12,.2f} {theirs:12,.2f} {theirs / ours:7.1f}x", flush=True)
+
+
+def rate(call, seconds, clients=1):
+    """Calls a second. Every client makes its own; what is shared is the server."""
+    call(), call()
+    counts, until = [0] * clients, time.perf_counter() + seconds
+
+    def work(client):
+        while time.perf_counter() < until:
+            call()
+            counts[client] += 1
+
+    started = time.perf_counter()
+    threads = [threading.Thread(target=work, args=(client,)) for client in range(clients)]
+    [thread.start() for thread in threads], [thread.join() for thread in threads]
+    return sum(counts) / (time.perf_counter() - started)
+
+
+def create_run(server):
+    body = json.dumps({"experiment_id": server.experiment(), "start_time": 1, "run_name": "bench"})
+    return lambda: server.send("POST", "runs/create", body)
+
+
+def log_metric(server):
+    run, steps = server.run(server.experiment()), iter(range(10**9))
+
+    def call():
+        step = next(steps)
+        body = f'{{"run_id":"{run}","key":"loss","value":0.5,"timestamp":{step},"step":{step}}}'
+        server.send("POST", "runs/log-metric", body)
+
+    return call
+
+
+def points(run, first, names=10):
+    """A batch of a thousand points: ten metrics, a hundred steps."""
+    metrics = [
+        {"key": f"metric-{number}", "value": 1.0 / (step + number + 1), "timestamp": step, "step": step}
+        for step in range(first, first + POINTS // names)
+        for number in range(names)
+    ]
+    return json.dumps({"run_id": run, "metrics": metrics})
+
+
+def log_batch(server):
+    run = server.run(server.experiment())
+    # Encoded before the clock starts; the same point is never sent twice while they last.
+    bodies = iter([points(run, 100 * batch) for batch in range(1500)])
+    more = iter(range(1500, 10**9))
+    return lambda: server.send("POST", "runs/log-batch", next(bodies, None) or points(run, 100 * next(more)))
+
+
+def history(server):
+    run = server.run(server.experiment())
+    for first in range(0, HISTORY, POINTS):
+        server.send("POST", "runs/log-batch", points(run, first, names=1))
+    path = f"metrics/get-history?run_id={run}&metric_key=metric-0&max_results={PAGE}"
+    assert len(json.loads(server.send("GET", path))["metrics"]) == HISTORY
+    return median(lambda: server.send("GET", path), 9)
+
+
+def search(server, runs):
+    experiment = server.experiment()
+    for number in range(runs):
+        run = server.run(experiment)
+        body = {
+            "run_id": run,
+            "metrics": [{"key": "loss", "value": number / runs, "timestamp": 1, "step": 1}],
+            "params": [{"key": "depth", "value": str(number % 10)}],
+        }
+        server.post("runs/log-batch", **body)
+    wanted = json.dumps({
+        "experiment_ids": [experiment], "max_results": 20, "order_by": ["metrics.loss ASC"],
+        "filter": "metrics.loss < 0.5 AND params.depth = '3'",
+    })
+    found = json.loads(server.send("POST", "runs/search", wanted))["runs"]
+    assert len(found) == min(20, sum(n / runs < 0.5 and n % 10 == 3 for n in range(runs)))
+    return median(lambda: server.send("POST", "runs/search", wanted), 25)
+
+
+def median(call, times):
+    """The median of some calls, in milliseconds."""
+    took = []
+    for _ in range(times):
+        started = time.perf_counter()
+        call()
+        took.append(1000 * (time.perf_counter() - started))
+    return statistics.median(took)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
