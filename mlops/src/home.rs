@@ -4,7 +4,7 @@ use crate::{Error, EventLog, Registry, Result, Tracker};
 use mlops_registry::ArtifactStore;
 #[cfg(feature = "mlflow")]
 use mlops_registry::{RestConfig, RestStore};
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 use mlops_registry::{SqliteStore, StoreConfig};
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -13,6 +13,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 /// | URI | record | feature |
 /// |---|---|---|
 /// | `sqlite:///mlops.db`, `sqlite:////var/lib/mlops.db`, a path | a file of this machine, made if it is not there; three slashes begin a path relative to the working folder, four an absolute one | `sqlite` |
+/// | `postgresql://user@host/database` | a database; [`connect_with`] says where its [artifacts](HomeConfig::store) lie | `postgres` |
 /// | `http://host:port`, `https://host/prefix` | an `mlops server`, or an `mlflow server` of 3.0 or later ([`RestStore`](mlops_registry::RestStore) says what that keeps of the promises) | `mlflow` |
 /// | `memory://` | this process's memory, gone with the last handle | `testing` |
 ///
@@ -36,6 +37,7 @@ pub async fn connect(uri: &str) -> Result<Home> {
 pub async fn connect_with(uri: &str, config: HomeConfig) -> Result<Home> {
     match Place::of(uri)? {
         Place::File(path) => open_file(path, config).await,
+        Place::Database(url) => connect_database(&url, config).await,
         Place::Server(url) => connect_server(&url, config).await,
         Place::Memory => open_memory(),
     }
@@ -48,7 +50,7 @@ pub struct Home {
     registry: Arc<dyn Registry>,
     events: Option<Arc<dyn EventLog>>,
     artifacts: Option<ArtifactStore>,
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     store: Option<SqliteStore>,
 }
 
@@ -74,7 +76,7 @@ impl Home {
     }
 
     /// The store, if the record is one that this process opened.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub fn store(&self) -> Option<&SqliteStore> {
         self.store.as_ref()
     }
@@ -87,7 +89,7 @@ impl Home {
             registry: store,
             events: None,
             artifacts: None,
-            #[cfg(feature = "sqlite")]
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
             store: None,
         }
     }
@@ -104,7 +106,7 @@ impl fmt::Debug for Home {
 #[non_exhaustive]
 pub struct HomeConfig {
     /// A store that this process opens.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub store: StoreConfig,
     /// A client of a server.
     #[cfg(feature = "mlflow")]
@@ -113,7 +115,7 @@ pub struct HomeConfig {
 
 impl HomeConfig {
     /// Opens stores like this.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     #[must_use]
     pub fn with_store(mut self, store: StoreConfig) -> Self {
         self.store = store;
@@ -134,6 +136,8 @@ impl HomeConfig {
 pub(crate) enum Place {
     /// A file of this machine.
     File(PathBuf),
+    /// A database's address.
+    Database(String),
     /// A server's address.
     Server(String),
     /// Memory.
@@ -146,6 +150,7 @@ impl Place {
         let path = match uri.split_once("://") {
             None => uri,
             Some(("sqlite", rest)) => rest.strip_prefix('/').unwrap_or(rest),
+            Some(("postgresql" | "postgres", _)) => return Ok(Self::Database(uri.to_owned())),
             Some(("http" | "https", _)) => return Ok(Self::Server(uri.to_owned())),
             Some(("memory", "")) => return Ok(Self::Memory),
             // The rest may hold a password.
@@ -164,15 +169,29 @@ impl Place {
 
 #[cfg(feature = "sqlite")]
 async fn open_file(path: PathBuf, config: HomeConfig) -> Result<Home> {
-    let store = SqliteStore::open(path, config.store).await?;
+    SqliteStore::open(path, config.store).await.map(of_store)
+}
+
+#[cfg(feature = "postgres")]
+async fn connect_database(url: &str, config: HomeConfig) -> Result<Home> {
+    SqliteStore::connect(url, config.store).await.map(of_store)
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn connect_database(_: &str, _: HomeConfig) -> Result<Home> {
+    Err(without("postgres", "connects to no databases"))
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn of_store(store: SqliteStore) -> Home {
     let shared = Arc::new(store.clone());
-    Ok(Home {
+    Home {
         tracker: Arc::<SqliteStore>::clone(&shared),
         registry: Arc::<SqliteStore>::clone(&shared),
         events: Some(shared),
         artifacts: Some(store.artifacts().clone()),
         store: Some(store),
-    })
+    }
 }
 
 #[cfg(not(feature = "sqlite"))]
@@ -202,7 +221,12 @@ fn open_memory() -> Result<Home> {
     Err(without("testing", "keeps no record in memory"))
 }
 
-#[cfg(any(not(feature = "sqlite"), not(feature = "mlflow"), not(feature = "testing")))]
+#[cfg(not(all(
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "mlflow",
+    feature = "testing"
+)))]
 fn without(feature: &str, what: &str) -> Error {
     Error::unsupported(format!("this build {what}: add the feature {feature:?} of mlops"))
 }
@@ -222,6 +246,8 @@ mod tests {
             assert_eq!(Place::of(uri).unwrap(), Place::File(file.into()), "{uri}");
         }
         assert_eq!(Place::of("http://h:5000").unwrap(), Place::Server("http://h:5000".to_owned()));
+        let url = "postgresql://ada@host/record";
+        assert_eq!(Place::of(url).unwrap(), Place::Database(url.to_owned()));
         assert_eq!(Place::of("memory://").unwrap(), Place::Memory);
         assert!(Place::of("sqlite:///").is_err());
         let error = Place::of("ftp://ada:secret@host/db").unwrap_err().to_string();

@@ -73,7 +73,9 @@ impl Server {
     }
 
     async fn open(&self) -> Result<SqliteStore> {
-        let path = home::path(&self.backend_store_uri)?;
+        let path = home::path(&self.backend_store_uri)?.ok_or_else(|| {
+            Error::unsupported("--backend-store-uri names no file: give sqlite:///PATH")
+        })?;
         let mut config = StoreConfig::default();
         if let Some(place) = &self.artifacts_destination {
             config = config.with_artifacts(folder(place)?);

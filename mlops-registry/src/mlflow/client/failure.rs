@@ -1,7 +1,7 @@
 //! What a server refuses and what keeps it from answering, in the family's words.
 
 use super::{http::Session, sign_in::SignIn};
-use crate::mlflow::wire::Refusal;
+use crate::mlflow::wire::{Refusal, extension::ERROR_KIND};
 use mlops_core::{Error, ErrorKind};
 use reqwest::{StatusCode, header::HeaderMap};
 use std::time::Duration;
@@ -58,7 +58,9 @@ impl Failure {
         let code = refusal.error_code.as_deref();
         let message = refusal.message.as_deref().map(|text| said(&session.sign_in, text));
         let message = message.unwrap_or_else(|| format!("{} answered {status}", session.server()));
-        let kind = kind(code, status, &message);
+        // What MLflow's codes cannot say, our server says in a header.
+        let conflict = headers.get(ERROR_KIND).is_some_and(|kind| kind == "conflict");
+        let kind = if conflict { ErrorKind::Conflict } else { kind(code, status, &message) };
         let again = match status.as_u16() {
             429 => Again::Always,
             408 | 500 | 502..=504 => Again::IfRepeatable,

@@ -46,11 +46,20 @@ pub(super) async fn create(session: Arc<Session>, new: CreateRun) -> Result<Run>
     let made: Result<wire::OneRun> = session.ask(&request).await;
     match made {
         Ok(made) => run(made.run),
-        // MLflow calls a deleted experiment a wrong state; it is one that takes no runs.
-        Err(error) if error.kind() == ErrorKind::Conflict => {
-            Err(Error::not_found(error.message().to_owned()).with_source(error))
+        Err(error) => Err(refused(&session, &new.experiment, error).await),
+    }
+}
+
+/// MLflow calls a deleted experiment an invalid parameter; it is one that takes no runs.
+async fn refused(session: &Session, experiment: &ExperimentId, error: Error) -> Error {
+    if !matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidInput) {
+        return error;
+    }
+    match experiments::get(session, experiment.as_str()).await {
+        Ok(found) if found.lifecycle == Lifecycle::Deleted => {
+            Error::not_found(format!("experiment {experiment} is deleted")).with_source(error)
         }
-        Err(error) => Err(error),
+        _ => error,
     }
 }
 

@@ -29,6 +29,7 @@ mod logged_models;
 mod metrics;
 mod models;
 mod named;
+mod ours;
 mod refusal;
 mod routes;
 mod runs;

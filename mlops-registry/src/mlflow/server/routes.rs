@@ -3,7 +3,7 @@
 use super::{
     Shared, aliases, artifacts,
     call::{Answer, Call, Right, json},
-    entries, experiments, info, inputs, logged_models, metrics, models,
+    entries, experiments, info, inputs, logged_models, metrics, models, ours,
     refusal::Refusal,
     runs, traces, versions,
 };
@@ -55,6 +55,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         aliases::routes(),
         logged_models::routes(),
         traces::routes(),
+        ours::routes(),
         artifacts::routes(),
     ];
     let calls = all.into_iter().flatten().fold(Router::new(), |router, route| {

@@ -11,6 +11,7 @@
 //! | `GET mlflow-artifacts/artifacts/…` | answer's header `Repr-Digest: sha-256=:BASE64:` (RFC 9530), verified by the client |
 //! | `POST`, `DELETE registered-models/alias` | `mlops_expected` (`absent` or a version's number) makes it a compare-and-swap: else 409 `RESOURCE_CONFLICT`, whose message names where it points; `mlops_reason` says why, `mlops_undoes` which move it takes back |
 //! | versions | tags `mlops.digest`, `mlops.manifest`, `mlops.signature`, `mlops.dataset`, `mlops.metrics` describe a version (see [`described`](super::described)): set by the client when it creates one, carried by every answer, also for versions that were made otherwise |
+//! | refusals | header `mlops-error: conflict` where MLflow says `INVALID_PARAMETER_VALUE` of a conflict |
 //! | `POST /api/2.0/mlops/runs/renew-lease` | [`RenewLease`]; answers `{}` |
 //! | `POST /api/2.0/mlops/aliases/refused` | [`Refused`]: notes in the history what kept an alias where it is; answers `{}` |
 //! | `GET /api/2.0/mlops/events` | `of=models:/NAME@ALIAS`, `kind=` repeated, `after=`, `max_results=`; answers [`Events`] |
@@ -22,6 +23,8 @@ use mlops_core::{event::Event, registry::Unmet};
 pub(crate) const PROTOCOL: u32 = 1;
 /// The header of a request that is done once.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The header of a refusal that says what MLflow's code cannot.
+pub(crate) const ERROR_KIND: &str = "mlops-error";
 /// The header of an answer that names its bytes.
 pub(crate) const REPR_DIGEST: &str = "repr-digest";
 

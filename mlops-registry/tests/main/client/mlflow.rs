@@ -24,8 +24,12 @@ const TRACKER: &[(&str, &str)] = &[
     ("numbers_that_are_none_are_kept", "MLflow's SQLite keeps -0 as 0"),
     ("damage_is_found_on_reading", "MLflow keeps no digests of artifacts"),
 ];
-const REGISTRY: &[(&str, &str)] =
-    &[("moves_and_refusals_are_in_the_history", "MLflow keeps no history")];
+const REGISTRY: &[(&str, &str)] = &[
+    ("moves_and_refusals_are_in_the_history", "MLflow keeps no history"),
+    ("a_conflict_names_who_moved", "MLflow does not know who moved an alias"),
+    ("a_move_undoes_a_move", "MLflow keeps no history"),
+    ("rollbacks_go_back_one_by_one", "MLflow keeps no history"),
+];
 
 /// Each check of a suite, by name.
 macro_rules! checks {
@@ -37,11 +41,12 @@ macro_rules! checks {
 type Check<S> = (&'static str, fn(S) -> std::pin::Pin<Box<dyn Future<Output = ()>>>);
 
 const TRACKER_CHECKS: &[Check<tracker::Subject>] = checks! { tracker:
-    the_default_experiment_is_there experiment_names_are_taken_once a_changed_experiment_is_given_back
-    a_deleted_experiment_is_hidden experiments_come_newest_first a_run_needs_a_live_experiment
-    a_run_is_created_once_a_key a_changed_run_is_given_back an_ended_run_stays_ended
-    runs_come_last_started_first filters_find_what_they_ask_for a_filter_sees_the_latest_metric
-    runs_are_ordered_by_any_key paging_visits_every_run_once a_bad_filter_says_where a_lease_runs_out
+    the_default_experiment_is_there experiment_names_are_taken_once
+    a_changed_experiment_is_given_back a_deleted_experiment_is_hidden
+    experiments_come_newest_first a_run_needs_a_live_experiment a_run_is_created_once_a_key
+    a_changed_run_is_given_back an_ended_run_stays_ended runs_come_last_started_first
+    filters_find_what_they_ask_for a_filter_sees_the_latest_metric runs_are_ordered_by_any_key
+    paging_visits_every_run_once a_bad_filter_says_where a_lease_runs_out
     a_batch_is_all_or_nothing a_batch_again_changes_nothing a_parameter_keeps_its_first_value
     a_tag_keeps_its_last_value numbers_that_are_none_are_kept a_batch_needs_a_live_run
     history_is_in_order an_artifact_is_read_back an_artifact_is_written_again
@@ -55,8 +60,11 @@ const REGISTRY_CHECKS: &[Check<registry::Subject>] = checks! { registry:
     a_folder_that_is_no_package_spends_no_number a_version_keeps_what_it_is_made_of
     a_changed_version_is_given_back a_version_under_an_alias_stays versions_come_newest_first
     a_uri_means_one_version an_unknown_uri_is_named a_move_is_compared_and_swapped
-    of_racing_moves_one_wins unmet_gates_refuse moves_and_refusals_are_in_the_history
-    a_move_needs_model_and_version an_alias_is_removed every_byte_is_fetched
+    of_racing_moves_one_wins a_conflict_names_who_moved unmet_gates_refuse
+    a_promotion_lists_every_unmet_condition a_gate_may_call_the_registry
+    gates_judge_what_is_there_at_last metrics_logged_later_change_no_version
+    moves_and_refusals_are_in_the_history a_move_needs_model_and_version an_alias_is_removed
+    a_move_undoes_a_move rollbacks_go_back_one_by_one every_byte_is_fetched
     damaged_bytes_are_never_fetched a_folder_that_is_there_stays
     an_abandoned_fetch_leaves_all_or_nothing a_watch_begins_with_what_is a_watch_sees_each_move
 };
@@ -91,7 +99,9 @@ impl Server {
     async fn registry(&self) -> registry::Subject {
         let folder = tempfile::tempdir().unwrap();
         let artifacts = self.artifacts.clone();
-        registry::Subject::new(self.store().await, folder.path())
+        let store = self.store().await;
+        registry::Subject::new(store.clone(), folder.path())
+            .with_tracker(store)
             .with_damage(move |_, file| damage(&artifacts, file.as_str()))
             .keeping(folder)
     }
