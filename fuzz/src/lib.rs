@@ -49,7 +49,9 @@ pub fn artifact_path(bytes: &[u8]) {
     for _ in 0..10 {
         assert!(!seen.starts_with('/') && !seen.contains(['\\', '\0']), "{seen:?}");
         assert!(seen.split('/').all(|part| part != ".."), "{seen:?}");
-        for (code, sign) in [("%2e", "."), ("%2E", "."), ("%2f", "/"), ("%2F", "/"), ("%5c", "\\"), ("%25", "%")] {
+        for (code, sign) in
+            [("%2e", "."), ("%2E", "."), ("%2f", "/"), ("%2F", "/"), ("%5c", "\\"), ("%25", "%")]
+        {
             seen = seen.replace(code, sign);
         }
     }

@@ -46,7 +46,7 @@ METRICS = group(
     metric("then a number after NaN", key="nan", value=1.0, step=0),
     metric("by run_uuid", run_id=None, run_uuid="${m}", key="uuid"),
     metric("with a model and a dataset", key="linked", dataset_name="d", dataset_digest="1"),
-    mistakes("runs/log-metric", METRIC,
+    mistakes("runs/log-metric", {**METRIC, "run_id": "${n}", "key": "odd"},
              {"run_id": ["0123456789abcdef0123456789abcdef"],
               "key": ["", 5, "${k*251}", "a/../b", "a\tb"], "value": ["high", None, True, [1]],
               "timestamp": ["now", None, 1.5], "step": ["one", 1.5]},
@@ -92,13 +92,15 @@ HISTORY = group(
         {"run_id": "0123456789abcdef0123456789abcdef", "metric_key": "p"}),
     get("bulk of 101 runs", BULK, [("run_id", "${n}")] * 101 + [("metric_key", "p")]),
     get("interval", INTERVAL, {"run_ids": "${n}", "metric_key": "p"}),
-    get("interval of two runs", INTERVAL, [("run_ids", "${n}"), ("run_ids", "${m}"), ("metric_key", "p")]),
+    get("interval of two runs", INTERVAL, [("run_ids", "${n}"), ("run_ids", "${m}"),
+                                           ("metric_key", "p")]),
     get("interval of steps", INTERVAL,
         {"run_ids": "${n}", "metric_key": "p", "start_step": 2, "end_step": 4}),
     get("interval of one step", INTERVAL,
         {"run_ids": "${n}", "metric_key": "p", "start_step": 2, "end_step": 2}),
     get("interval, sampled", INTERVAL, {"run_ids": "${n}", "metric_key": "p", "max_results": 3}),
-    get("interval, sampled to one", INTERVAL, {"run_ids": "${n}", "metric_key": "p", "max_results": 1}),
+    get("interval, sampled to one", INTERVAL, {"run_ids": "${n}", "metric_key": "p",
+                                               "max_results": 1}),
     get("interval with a start only", INTERVAL,
         {"run_ids": "${n}", "metric_key": "p", "start_step": 2}),
     get("interval, backwards", INTERVAL,
@@ -126,7 +128,8 @@ BATCHES = group(
           tags=[{"key": "bt", "value": "1"}]),
     batch("nothing"),
     batch("one param twice, the same", params=[{"key": "d", "value": "1"}] * 2),
-    batch("one param twice, another", params=[{"key": "d2", "value": "1"}, {"key": "d2", "value": "2"}]),
+    batch("one param twice, another", params=[{"key": "d2", "value": "1"},
+                                              {"key": "d2", "value": "2"}]),
     batch("one tag twice", tags=[{"key": "t", "value": "1"}, {"key": "t", "value": "2"}]),
     batch("one point twice", metrics=[{**POINT, "key": "twice"}] * 2),
     batch("a param with another value", metrics=[{**POINT, "key": "kept"}],
@@ -144,7 +147,8 @@ BATCHES = group(
     batch("901 and 100", metrics={"$repeat": 901, "of": {
         "key": "all", "value": 1, "timestamp": 1, "step": "${i}"}},
         params={"$repeat": 100, "of": {"key": "p${i}", "value": "${i}."}}),
-    batch("over a million bytes", tags={"$repeat": 100, "of": {"key": "u${i}", "value": "${v*11000}"}}),
+    batch("over a million bytes", tags={"$repeat": 100, "of": {"key": "u${i}",
+                                                               "value": "${v*11000}"}}),
     batch("a metric without a value", metrics=[{"key": "a", "timestamp": 1}]),
     batch("a metric without a time", metrics=[{"key": "a", "value": 1}]),
     batch("a metric without a key", metrics=[{"value": 1, "timestamp": 1}]),
@@ -165,7 +169,8 @@ BATCHES = group(
 
 DATASET = {"tags": [{"key": "mlflow.data.context", "value": "training"}],
            "dataset": {"name": "census", "digest": "abc123", "source_type": "local",
-                       "source": "{\"uri\": \"x.csv\"}", "schema": "{\"a\": 1}", "profile": "{\"rows\": 5}"}}
+                       "source": "{\"uri\": \"x.csv\"}", "schema": "{\"a\": 1}",
+                       "profile": "{\"rows\": 5}"}}
 
 
 def dataset(**changed):
@@ -185,7 +190,8 @@ INPUTS = group(
     inputs("the same again", [DATASET]),
     inputs("two at once", [dataset(name="two"), dataset(name="three", digest="d3")]),
     inputs("no tags", [{"dataset": dataset(name="tagless")["dataset"]}]),
-    inputs("another context", [{**DATASET, "tags": [{"key": "mlflow.data.context", "value": "test"}]}]),
+    inputs("another context", [{**DATASET, "tags": [{"key": "mlflow.data.context",
+                                                     "value": "test"}]}]),
     inputs("none", []),
     inputs("without a name", [{"dataset": {"digest": "1", "source_type": "l", "source": "s"}}]),
     inputs("without a digest", [{"dataset": {"name": "x", "source_type": "l", "source": "s"}}]),

@@ -11,7 +11,8 @@ def trace(number, **changed):
                                "mlflow_experiment": {"experiment_id": "${traces}"}},
             "request_time": f"2020-01-01T00:00:0{number}.500Z", "execution_duration": "1.250s",
             "state": "OK", "request_preview": '{"x": 1}', "response_preview": "2",
-            "trace_metadata": {"mlflow.sourceRun": "${t}"}, "tags": {"mlflow.traceName": f"call {number}"}}
+            "trace_metadata": {"mlflow.sourceRun": "${t}"},
+            "tags": {"mlflow.traceName": f"call {number}"}}
     return {"trace": {"trace_info": {**info, **changed}}}
 
 
@@ -20,7 +21,8 @@ def span(trace_id, span_id, name, parent=None):
             **({"parentSpanId": parent} if parent else {}),
             "startTimeUnixNano": "1577836800000000000", "endTimeUnixNano": "1577836801000000000",
             "status": {"code": 1},
-            "attributes": [{"key": "mlflow.traceRequestId", "value": {"stringValue": f'"tr-{trace_id}"'}},
+            "attributes": [{"key": "mlflow.traceRequestId",
+                            "value": {"stringValue": f'"tr-{trace_id}"'}},
                            {"key": "mlflow.spanInputs", "value": {"stringValue": '{"x": 1}'}}]}
 
 
@@ -47,7 +49,8 @@ TRACE_CASES = group(
     post("start", TRACES, trace(1)),
     post("start again", TRACES, trace(1, state="ERROR")),
     post("start a second", TRACES, trace(2)),
-    post("start a third, in progress", TRACES, trace(3, state="IN_PROGRESS", execution_duration=None)),
+    post("start a third, in progress", TRACES, trace(3, state="IN_PROGRESS",
+                                                     execution_duration=None)),
     post("start in an unknown experiment", TRACES, trace(4, trace_location={
         "type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "987654321"}})),
     post("start without a trace", TRACES),
@@ -62,7 +65,8 @@ TRACE_CASES = group(
     call("POST", "spans of nothing", "/v1/traces", {}, headers=TO_EXPERIMENT),
     call("POST", "spans that are none", "/v1/traces", text="zzz", type="application/x-protobuf",
          headers=TO_EXPERIMENT),
-    call("POST", "spans as text", "/v1/traces", text="zzz", type="text/plain", headers=TO_EXPERIMENT),
+    call("POST", "spans as text", "/v1/traces", text="zzz", type="text/plain",
+         headers=TO_EXPERIMENT),
     get("get with spans", f"{TRACES}/get", {"trace_id": TWO}),
     get("get partly", f"{TRACES}/get", {"trace_id": THREE, "allow_partial": "true"}),
     get("batch", f"{TRACES}/batchGet", [("trace_ids", TWO), ("trace_ids", OTHER)]),
@@ -103,7 +107,8 @@ TRACE_CASES[at:at] = group("traces", found("search, page 2", max_results=2, page
 
 def run(number, **changed):
     return post(f"run {number}", "runs/create",
-                {"experiment_id": "${searched}", "run_name": f"r{number}", "start_time": 100 + number,
+                {"experiment_id": "${searched}", "run_name": f"r{number}",
+                 "start_time": 100 + number,
                  **changed}, **{f"s{number}": "run.info.run_id"})
 
 
@@ -119,7 +124,8 @@ def search(name, more=None, **changed):
 
 
 def experiments(name, more=None, **changed):
-    return post(name, "experiments/search", {"filter": "name LIKE 'find %'", "max_results": 100, **changed},
+    return post(name, "experiments/search", {"filter": "name LIKE 'find %'", "max_results": 100,
+                                             **changed},
                 **(more or {}))
 
 
@@ -158,7 +164,8 @@ SEARCHES = group(
     post("an unknown experiment", "runs/search", {"experiment_ids": ["987654321"]}),
     post("experiments of text", "runs/search", {"experiment_ids": "1"}),
     [post(f"experiment {n}", "experiments/create",
-          {"name": f"find {n}", "tags": [{"key": "n", "value": str(n % 2)}]}, **{f"f{n}": "experiment_id"})
+          {"name": f"find {n}", "tags": [{"key": "n", "value": str(n % 2)}]},
+          **{f"f{n}": "experiment_id"})
      for n in range(1, 6)],
     post("delete experiment 5", "experiments/delete", {"experiment_id": "${f5}"}),
     experiments("experiments"),

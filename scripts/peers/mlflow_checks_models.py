@@ -36,11 +36,13 @@ def by_run(peer):
     with mlflow.start_run() as run:
         info = logged(peer, model)
     wanted = model.predict(FRAME)
-    same(mlflow.sklearn.load_model(info.model_uri).predict(FRAME).tolist(), wanted.tolist(), "sklearn")
+    same(mlflow.sklearn.load_model(info.model_uri).predict(FRAME).tolist(), wanted.tolist(),
+         "sklearn")
     loaded = mlflow.pyfunc.load_model(info.model_uri)
     same(loaded.predict(FRAME).tolist(), wanted.tolist(), "pyfunc")
     same([i.name for i in loaded.metadata.signature.inputs], ["a", "b", "c"])
-    same(mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/forest").predict(FRAME).tolist(), wanted.tolist(), "runs:/")
+    same(mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/forest").predict(FRAME).tolist(),
+         wanted.tolist(), "runs:/")
     if peer.version >= (3, 0):
         model_id = info.model_id
         found = mlflow.search_logged_models([experiment], output_format="list")
@@ -59,16 +61,21 @@ def by_name(peer):
     with mlflow.start_run() as run:
         logged(peer, model, registered_model_name=name)
         logged(peer, model, registered_model_name=name)
-    same(sorted(str(v.version) for v in peer.client.search_model_versions(f"name = '{name}'")), ["1", "2"])
+    same(sorted(str(v.version) for v in peer.client.search_model_versions(f"name = '{name}'")),
+         ["1", "2"])
     same(peer.client.get_model_version(name, "1").run_id, run.info.run_id)
     peer.client.set_registered_model_alias(name, "champion", "1")
     peer.client.transition_model_version_stage(name, "2", "Staging")
     wanted = model.predict(FRAME).tolist()
-    for uri in (f"models:/{name}/1", f"models:/{name}@champion", f"models:/{name}/Staging", f"models:/{name}/latest"):
+    for uri in (f"models:/{name}/1", f"models:/{name}@champion", f"models:/{name}/Staging",
+                f"models:/{name}/latest"):
         same(mlflow.pyfunc.load_model(uri).predict(FRAME).tolist(), wanted, uri)
     copied = peer.client.copy_model_version(f"models:/{name}/1", peer.name("copied"))
-    same(mlflow.sklearn.load_model(f"models:/{copied.name}/1").predict(FRAME).tolist(), wanted, "a copied version")
-    same(mlflow.models.get_model_info(f"models:/{name}/1").flavors.keys() >= {"sklearn", "python_function"}, True)
+    same(mlflow.sklearn.load_model(f"models:/{copied.name}/1").predict(FRAME).tolist(), wanted,
+         "a copied version")
+    same(mlflow.models.get_model_info(f"models:/{name}/1").flavors.keys() >= {"sklearn",
+                                                                              "python_function"},
+         True)
 
 
 def python_model(peer):
@@ -88,7 +95,8 @@ def python_model(peer):
         factor = Path(folder, "factor.txt")
         factor.write_text("2.5")
         info = mlflow.pyfunc.log_model(
-            python_model=Scaled(), artifacts={"factor": str(factor)}, pip_requirements=["pandas"], **place)
+            python_model=Scaled(), artifacts={"factor": str(factor)}, pip_requirements=["pandas"],
+            **place)
     given = mlflow.pyfunc.load_model(info.model_uri).predict(FRAME)
     same(list(given), list(FRAME["a"] * 2.5))
 
@@ -105,7 +113,8 @@ def autolog(peer):
         mlflow.sklearn.autolog(disable=True, silent=True)
     given = mlflow.get_run(run.info.run_id)
     same((given.data.params["C"], given.data.params["max_iter"]), ("0.5", "50"))
-    assert {"training_accuracy_score", "training_f1_score"} <= set(given.data.metrics), given.data.metrics
+    assert {"training_accuracy_score",
+            "training_f1_score"} <= set(given.data.metrics), given.data.metrics
     same(given.data.tags["estimator_name"], "LogisticRegression")
     assert given.inputs.dataset_inputs, "no dataset was logged"
     if peer.version >= (3, 0):
@@ -126,7 +135,8 @@ def autolog_search(peer):
             GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0, 10.0]}, cv=2).fit(FRAME, TARGET)
     finally:
         mlflow.sklearn.autolog(disable=True, silent=True)
-    children = peer.client.search_runs([experiment], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+    children = peer.client.search_runs([experiment],
+                                       f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
     same(sorted(c.data.params["C"] for c in children), ["0.1", "1.0", "10.0"])
     assert all("mean_test_score" in c.data.metrics for c in children), "a child without a score"
 

@@ -35,8 +35,10 @@ def models(peer):
 def versions(peer):
     name, run = a_model(peer), peer.client.create_run(peer.experiment("versions")).info
     first = peer.client.create_model_version(
-        name, f"{run.artifact_uri}/m", run.run_id, tags={"cv": "5"}, description="first", run_link="http://x/y")
-    same((str(first.version), first.status, first.run_id, first.description), ("1", "READY", run.run_id, "first"))
+        name, f"{run.artifact_uri}/m", run.run_id, tags={"cv": "5"}, description="first",
+        run_link="http://x/y")
+    same((str(first.version), first.status, first.run_id, first.description),
+         ("1", "READY", run.run_id, "first"))
     same((first.tags, first.run_link, first.current_stage), ({"cv": "5"}, "http://x/y", "None"))
     same(str(peer.client.create_model_version(name, "s3://bucket/2").version), "2")
     peer.client.set_model_version_tag(name, "1", "cv", "10")
@@ -48,7 +50,8 @@ def versions(peer):
     same(peer.client.get_model_version_download_uri(name, "1"), f"{run.artifact_uri}/m")
     peer.client.delete_model_version(name, "2")
     refused("RESOURCE_DOES_NOT_EXIST", peer.client.get_model_version, name, "2")
-    refused("RESOURCE_DOES_NOT_EXIST", peer.client.create_model_version, peer.name("none"), "s3://b/m")
+    refused("RESOURCE_DOES_NOT_EXIST", peer.client.create_model_version, peer.name("none"),
+            "s3://b/m")
     refused("INVALID_PARAMETER_VALUE", peer.client.create_model_version, name, "file:///etc")
 
 
@@ -59,7 +62,8 @@ def aliases(peer):
     same(str(peer.client.get_model_version_by_alias(name, "champion").version), "1")
     same(sorted(peer.client.get_model_version(name, "1").aliases), ["champion", "second"])
     peer.client.set_registered_model_alias(name, "champion", "2")
-    same({k: str(v) for k, v in peer.client.get_registered_model(name).aliases.items()}, {"champion": "2", "second": "1"})
+    same({k: str(v) for k, v in peer.client.get_registered_model(name).aliases.items()},
+         {"champion": "2", "second": "1"})
     peer.client.delete_registered_model_alias(name, "champion")
     refused("INVALID_PARAMETER_VALUE", peer.client.get_model_version_by_alias, name, "champion")
     refused("INVALID_PARAMETER_VALUE", peer.client.set_registered_model_alias, name, "latest", "1")
@@ -96,8 +100,10 @@ def fluent(peer):
     peer.client.log_text(run.run_id, "flavors: {}\nartifact_path: m\n", "m/MLmodel")
     version = mlflow.register_model(f"runs:/{run.run_id}/m", name, tags={"a": "b"})
     same((version.name, str(version.version), version.run_id), (name, "1", run.run_id))
-    same([m.name for m in mlflow.search_registered_models(filter_string=f"name = '{name}'")], [name])
-    same([v.tags for v in mlflow.search_model_versions(filter_string=f"name = '{name}'")], [{"a": "b"}])
+    same([m.name for m in mlflow.search_registered_models(filter_string=f"name = '{name}'")],
+         [name])
+    same([v.tags for v in mlflow.search_model_versions(filter_string=f"name = '{name}'")],
+         [{"a": "b"}])
 
 
 CHECKS = {

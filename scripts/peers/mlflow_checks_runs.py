@@ -18,7 +18,8 @@ def experiments(peer):
     made = mlflow.create_experiment(name, tags={"team": "risk"})
     found = mlflow.get_experiment_by_name(name)
     same((found.experiment_id, found.name, found.tags["team"]), (made, name, "risk"))
-    same(mlflow.get_experiment(made).artifact_location, f"mlflow-artifacts:/{made}", "artifacts of it")
+    same(mlflow.get_experiment(made).artifact_location, f"mlflow-artifacts:/{made}",
+         "artifacts of it")
     same(mlflow.get_experiment_by_name(peer.name("none")), None, "an unknown name")
     same(mlflow.set_experiment(name).experiment_id, made, "set_experiment of an old one")
     refused("RESOURCE_ALREADY_EXISTS", mlflow.create_experiment, name)
@@ -32,7 +33,8 @@ def experiments(peer):
 
 def fluent(peer):
     experiment = peer.experiment("fluent")
-    with mlflow.start_run(run_name="outer", tags={"colour": "red"}, description="the outer one") as outer:
+    with mlflow.start_run(run_name="outer", tags={"colour": "red"},
+                          description="the outer one") as outer:
         mlflow.log_param("lr", 0.1)
         mlflow.log_params({"depth": 3, "kind": "tree"})
         mlflow.log_metric("loss", 1.5)
@@ -49,7 +51,8 @@ def fluent(peer):
     assert run.info.start_time <= run.info.end_time, "it ended before it began"
     same(run.data.params, {"lr": "0.1", "depth": "3", "kind": "tree"})
     same(run.data.metrics, {"loss": 0.2, "acc": 0.8})
-    same({k: run.data.tags[k] for k in ("colour", "a", "b/c d")}, {"colour": "red", "a": "1", "b/c d": "é ☃"})
+    same({k: run.data.tags[k] for k in ("colour", "a", "b/c d")},
+         {"colour": "red", "a": "1", "b/c d": "é ☃"})
     assert "gone" not in run.data.tags, "a deleted tag is still there"
     same(run.data.tags["mlflow.note.content"], "the outer one")
     same(mlflow.get_run(inner.info.run_id).data.tags["mlflow.parentRunId"], outer.info.run_id)
@@ -138,7 +141,8 @@ def batches(peer):
     store = peer.client._tracking_client.store
     too_many = [Metric("more", i, 1, i) for i in range(1001)]
     refused("INVALID_PARAMETER_VALUE", store.log_batch, run, too_many, [], [])
-    refused("INVALID_PARAMETER_VALUE", store.log_batch, run, [], [Param(f"q{i}", "x") for i in range(101)], [])
+    refused("INVALID_PARAMETER_VALUE", store.log_batch, run, [],
+            [Param(f"q{i}", "x") for i in range(101)], [])
     same(len(peer.client.get_metric_history(run, "more")), 0, "points of a refused batch")
 
 
@@ -147,10 +151,12 @@ def long_history(peer):
     run = peer.client.create_run(peer.experiment("history")).info.run_id
     many = 26_000
     for start in range(0, many, 1000):
-        peer.client.log_batch(run, metrics=[Metric("m", i / 2, 10 + i, i) for i in range(start, start + 1000)])
+        peer.client.log_batch(run, metrics=[Metric("m", i / 2, 10 + i, i) for i in range(start,
+                                                                                         start + 1000)])
     history = peer.client.get_metric_history(run, "m")
     same(len(history), many)
-    same([(m.step, m.value, m.timestamp) for m in history], [(i, i / 2, 10 + i) for i in range(many)])
+    same([(m.step, m.value, m.timestamp) for m in history],
+         [(i, i / 2, 10 + i) for i in range(many)])
 
 
 def artifacts(peer):
@@ -166,15 +172,20 @@ def artifacts(peer):
         mlflow.log_artifact(folder / "deep/three.bin", "one")
         mlflow.log_artifacts(folder, "all")
         run_id = run.info.run_id
-        names = lambda path=None: {(f.path, f.is_dir) for f in peer.client.list_artifacts(run_id, path)}
+
+        def names(path=None):
+            return {(f.path, f.is_dir) for f in peer.client.list_artifacts(run_id, path)}
+
         same(names(), {("data", True), ("notes.txt", False), ("one", True), ("all", True)})
-        same(names("all"), {("all/deep", True), ("all/two words é.txt", False), ("all/empty", False)})
+        same(names("all"), {("all/deep", True), ("all/two words é.txt", False),
+                            ("all/empty", False)})
         same(names("nothing"), set())
         sizes = {f.path: f.file_size for f in peer.client.list_artifacts(run_id, "one")}
         same(sizes, {"one/three.bin": 256 * 4096})
         same(mlflow.artifacts.load_text(f"runs:/{run_id}/notes.txt"), "hello")
         same(mlflow.artifacts.load_dict(f"runs:/{run_id}/data/one.json"), {"a": [1, 2]})
-        down = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="all", dst_path=folder / "down"))
+        down = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="all",
+                                                        dst_path=folder / "down"))
         for path in ("deep/three.bin", "two words é.txt", "empty"):
             same((down / path).read_bytes(), (folder / path).read_bytes(), path)
     mlflow.log_table({"q": ["x"], "a": [1]}, "table.json", run_id=run_id)
@@ -205,7 +216,10 @@ def updates(peer):
     run = peer.client.create_run(peer.experiment("updates"), run_name="old").info.run_id
     peer.client.update_run(run, name="new")
     same(peer.client.get_run(run).data.tags["mlflow.runName"], "new")
-    for status in ("SCHEDULED", "RUNNING", "FAILED", "KILLED", "FINISHED"):
+    for status in ("SCHEDULED", "RUNNING"):
+        peer.client.update_run(run, status)
+        same(peer.client.get_run(run).info.status, status)
+    for status in ("FAILED", "KILLED", "FINISHED"):
         peer.client.set_terminated(run, status, end_time=5000)
         given = peer.client.get_run(run).info
         same((given.status, given.end_time), (status, 5000))

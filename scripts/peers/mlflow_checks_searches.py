@@ -22,10 +22,12 @@ def population(peer):
     experiment = peer.experiment("search")
     runs = []
     for i in range(7):
-        run = peer.client.create_run(experiment, start_time=1000 + i, run_name=f"run {i}").info.run_id
+        run = peer.client.create_run(experiment, start_time=1000 + i,
+                                     run_name=f"run {i}").info.run_id
         metrics = [Metric("a", math.nan if i == 3 else 10 - i, 1, 0)]
         metrics += [Metric("b", i % 2, 1, 0)] if i < 5 else []
-        peer.client.log_batch(run, metrics, [Param("n", str(i)), Param("kind", "even" if i % 2 == 0 else "odd")],
+        peer.client.log_batch(run, metrics, [Param("n", str(i)),
+                                             Param("kind", "even" if i % 2 == 0 else "odd")],
                               [RunTag("half", "first" if i < 4 else "second")])
         runs.append(run)
     peer.client.set_terminated(runs[5], "FAILED")
@@ -58,27 +60,32 @@ def runs(peer):
     for order, wanted in (
         (["metrics.a ASC"], [5, 4, 2, 1, 0, 3]), (["metrics.a DESC"], [0, 1, 2, 4, 5, 3]),
         (["metrics.b DESC", "attributes.start_time ASC"], [1, 3, 0, 2, 4, 5]),
-        (["params.n ASC"], [0, 1, 2, 3, 4, 5]), (["tags.half DESC", "metrics.a ASC"], [5, 4, 2, 1, 0, 3]),
+        (["params.n ASC"], [0, 1, 2, 3, 4, 5]), (["tags.half DESC", "metrics.a ASC"],
+                                                 [5, 4, 2, 1, 0, 3]),
     ):
         found = peer.client.search_runs([experiment], order_by=order)
         same([made.index(r.info.run_id) for r in found], wanted, f"order {order}")
-    found, count = pages(peer.client.search_runs, experiment_ids=[experiment], order_by=["params.n"])
+    found, count = pages(peer.client.search_runs, experiment_ids=[experiment],
+                         order_by=["params.n"])
     same(([made.index(r.info.run_id) for r in found], count), (list(range(6)), 3), "by pages")
     for view, wanted in ((ViewType.DELETED_ONLY, [6]), (ViewType.ALL, [6, 5, 4, 3, 2, 1, 0])):
         found = peer.client.search_runs([experiment], run_view_type=view)
         same([made.index(r.info.run_id) for r in found], wanted, f"view {view}")
-    for wrong in ("metrics.a >", "metrics.a > 1 OR metrics.b > 1", "colour = 'red'", "params.n > 'x'"):
+    for wrong in ("metrics.a >", "metrics.a > 1 OR metrics.b > 1", "colour = 'red'",
+                  "params.n > 'x'"):
         refused("INVALID_PARAMETER_VALUE", peer.client.search_runs, [experiment], wrong)
 
 
 def experiments(peer):
     mark = peer.name("find")
-    made = [peer.client.create_experiment(f"{mark} {i}", tags={"n": str(i % 2), mark: "x"}) for i in range(5)]
+    made = [peer.client.create_experiment(f"{mark} {i}",
+                                          tags={"n": str(i % 2), mark: "x"}) for i in range(5)]
     peer.client.delete_experiment(made[4])
     like = f"name LIKE '{mark}%'"
     for text, wanted in (
         (like, [3, 2, 1, 0]), (f"{like} AND tags.n = '1'", [3, 1]), (f"name = '{mark} 2'", [2]),
-        (f"tags.`{mark}` = 'x' AND tags.n != '1'", [2, 0]), (f"name ILIKE '{mark.upper()}%' AND tags.n = '0'", [2, 0]),
+        (f"tags.`{mark}` = 'x' AND tags.n != '1'", [2, 0]),
+        (f"name ILIKE '{mark.upper()}%' AND tags.n = '0'", [2, 0]),
     ):
         found = peer.client.search_experiments(filter_string=text)
         same([made.index(e.experiment_id) for e in found], wanted, text)
@@ -114,11 +121,13 @@ def versions(peer):
     run = peer.client.create_run(peer.experiment("versions")).info
     peer.client.create_registered_model(name)
     for i in range(5):
-        of = {"source": f"{run.artifact_uri}/m", "run_id": run.run_id} if i == 2 else {"source": f"s3://bucket/{i}"}
+        of = {"source": f"{run.artifact_uri}/m",
+              "run_id": run.run_id} if i == 2 else {"source": f"s3://bucket/{i}"}
         peer.client.create_model_version(name, tags={"n": str(i % 2)}, **of)
     mine = f"name = '{name}'"
     for text, wanted in (
-        (mine, [5, 4, 3, 2, 1]), (f"{mine} AND tags.n = '1'", [4, 2]), (f"{mine} AND version_number > 3", [5, 4]),
+        (mine, [5, 4, 3, 2, 1]), (f"{mine} AND tags.n = '1'", [4, 2]),
+        (f"{mine} AND version_number > 3", [5, 4]),
         (f"run_id = '{run.run_id}'", [3]), (f"{mine} AND source_path = 's3://bucket/0'", [1]),
         (f"name IN ('{name}', 'none') AND version_number <= 2", [2, 1]),
     ):
@@ -137,20 +146,23 @@ def logged_models(peer):
     made = []
     for i in range(5):
         model = peer.client.create_logged_model(
-            experiment, name=f"model{i}", source_run_id=run, tags={"n": str(i % 2)}, params={"depth": str(i)},
+            experiment, name=f"model{i}", source_run_id=run, tags={"n": str(i % 2)},
+            params={"depth": str(i)},
             model_type="tree")
         peer.client.log_metric(run, "auc", i / 10, model_id=model.model_id)
         peer.client.finalize_logged_model(model.model_id, "READY")
         made.append(model.model_id)
     for text, wanted in (
         (None, [4, 3, 2, 1, 0]), ("metrics.auc > 0.25", [4, 3]), ("params.depth = '1'", [1]),
-        ("tags.n = '1'", [3, 1]), ("name = 'model2'", [2]), ("name LIKE 'model%' AND metrics.auc < 0.15", [1, 0]),
+        ("tags.n = '1'", [3, 1]), ("name = 'model2'", [2]),
+        ("name LIKE 'model%' AND metrics.auc < 0.15", [1, 0]),
         (f"source_run_id = '{run}' AND model_type = 'tree'", [4, 3, 2, 1, 0]),
     ):
         found = peer.client.search_logged_models([experiment], filter_string=text)
         same([made.index(m.model_id) for m in found], wanted, str(text))
     order = [{"field_name": "metrics.auc", "ascending": True}]
-    found, count = pages(peer.client.search_logged_models, experiment_ids=[experiment], order_by=order)
+    found, count = pages(peer.client.search_logged_models, experiment_ids=[experiment],
+                         order_by=order)
     same(([made.index(m.model_id) for m in found], count), ([0, 1, 2, 3, 4], 3), "by pages")
     model = peer.client.get_logged_model(made[2])
     same((model.name, model.params, model.tags["n"]), ("model2", {"depth": "2"}, "0"))

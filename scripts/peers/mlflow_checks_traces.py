@@ -53,6 +53,10 @@ def places(peer, experiment):
     return {"experiment_ids": [experiment]}
 
 
+def names(traces):
+    return sorted(trace.info.tags["mlflow.traceName"] for trace in traces)
+
+
 def found_again(peer):
     peer.needs(3, 0)
     experiment = peer.experiment("traces")
@@ -63,9 +67,10 @@ def found_again(peer):
         fails()
     except ValueError:
         pass
-    search = lambda text=None, **more: peer.client.search_traces(
-        filter_string=text, **places(peer, experiment), **more)
-    names = lambda traces: sorted(t.info.tags["mlflow.traceName"] for t in traces)
+
+    def search(text=None, **more):
+        return peer.client.search_traces(filter_string=text, **places(peer, experiment), **more)
+
     waited(lambda: len(search()) == 3)
     same(names(search()), ["fails", "inner", "outer"])
     same(names(search("attributes.status = 'ERROR'")), ["fails"])
@@ -89,7 +94,8 @@ def assessed(peer):
     outer(2)
     trace = waited(lambda: peer.client.search_traces(**places(peer, experiment)))[0]
     try:
-        mlflow.log_feedback(trace_id=trace.info.trace_id, name="good", value=True, rationale="it is")
+        mlflow.log_feedback(trace_id=trace.info.trace_id, name="good", value=True,
+                            rationale="it is")
     except MlflowException as error:
         if error.error_code != "NOT_IMPLEMENTED":
             raise

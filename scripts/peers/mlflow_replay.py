@@ -46,12 +46,13 @@ class Allowed:
         self.entries = tomllib.loads(path.read_text()).get("difference", []) if path else []
         self.used = set()
 
-    def reason(self, name, place):
+    def reason(self, name, place, wanted):
         for i, entry in enumerate(self.entries):
-            places = entry.get("places", ["*"])
-            if any(fnmatch.fnmatchcase(name, case) for case in entry["cases"]) and any(
-                fnmatch.fnmatchcase(place, p) for p in places
-            ):
+            if all((
+                fits(name, entry["cases"]),
+                fits(place, entry.get("places", ["*"])),
+                fits(json.dumps(wanted), entry.get("wanted", ["*"])),
+            )):
                 self.used.add(i)
                 return entry["reason"]
         return None
@@ -61,6 +62,10 @@ class Allowed:
         of_filters = [all(case.startswith("filter ") for case in e["cases"]) for e in self.entries]
         return [e for i, e in enumerate(self.entries)
                 if i not in self.used and of_filters[i] == (kind == "filters")]
+
+
+def fits(text, patterns):
+    return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns)
 
 
 def replay_cases(session, cases):
@@ -100,11 +105,12 @@ def compared(url, kind):
 def report(rows, allowed):
     wrong, fine = [], 0
     for name, place, wanted, given in rows:
-        if allowed.reason(name, place):
+        if allowed.reason(name, place, wanted):
             fine += 1
             continue
         wrong.append({"case": name, "place": place, "wanted": wanted, "given": given})
-        print(f"DIFFERS {name}: {place}\n    wanted {shown(wanted)}\n    given  {shown(given)}", flush=True)
+        print(f"DIFFERS {name}: {place}\n    wanted {shown(wanted)}\n    given  {shown(given)}",
+              flush=True)
     return wrong, fine
 
 

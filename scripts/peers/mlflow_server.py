@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = Path(os.environ.get("MLOPS_PEERS", ROOT / "target/interop"))
 # Importing it takes a busy machine long.
-READY_S = 120
+READY_S = 400
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -36,13 +37,23 @@ def real_server(version="3.17"):
                  "--serve-artifacts", "--artifacts-destination", f"{folder}/artifacts",
                  "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
                 cwd=folder, stdout=log, stderr=log, env={**os.environ, **ENVIRONMENT},
+                start_new_session=True,
             )
         try:
             wait_until_ready(f"http://127.0.0.1:{port}", process, f"{folder}/log")
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.terminate()
-            process.wait(30)
+            end(process)
+
+
+def end(process):
+    """Its workers, too: they are of its session, which is new."""
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def free_port():

@@ -22,12 +22,12 @@ Normalised is: captured values are `${variable}` again, named by the first varia
 (values of eight characters or more wherever they occur in a string; shorter ones, which are numbers
 of experiments, only as a value of experiment_id and behind `mlflow-artifacts:/`); other ids of 32
 hexadecimal digits (but not those that cases send, with sixteen zeros) and other experiments but 0
-are `${id}`; times of now `${time}`; page tokens
-`${token}`; strings of more than 200 characters `${chars:N}`; lists of tags, params, aliases and
-datasets, and the metrics of a run's data, are sorted by their JSON text. Of an error's message only
-the parameter that it names is kept, as "missing" or "invalid". Numbers are compared as numbers: 1
-is 1.0; a bare NaN, which is no JSON, is "NaN". A page of HTML is {"page": true}, an
-error of FastAPI's own {"detail": true}.
+are `${id}`; times of now `${time}`; page tokens `${token}`; strings of more than 200 characters
+`${chars:N}`; lists of tags, params, aliases, datasets, inputs and outputs, and the metrics of a
+run's data, are sorted by their JSON text with sorted keys (both sides are, so any order of them is
+equal). Of an error's message only the parameter that it names is kept, as "missing" or "invalid".
+Numbers are compared as numbers: 1 is 1.0; a bare NaN, which is no JSON, is "NaN". A page of HTML is
+{"page": true}, an error of FastAPI's own {"detail": true}.
 
 Who replays waits two milliseconds after each request that is not a GET, so that no two records
 are of one millisecond, and starts with an empty server.
@@ -42,7 +42,8 @@ import urllib.parse
 
 # What a client reads of an answer with a file.
 HEADERS = ("content-type", "content-disposition", "x-content-type-options")
-SORTED = ("tags", "params", "aliases", "dataset_inputs", "model_inputs", "dataset_summaries")
+SORTED = ("tags", "params", "aliases", "dataset_inputs", "model_inputs", "model_outputs",
+          "dataset_summaries")
 LONG = 200
 # Milliseconds: what is later was not sent by a case, which all use small times.
 NOW = 1_600_000_000_000
@@ -214,18 +215,21 @@ def searched(session, case):
     place = {"experiment_ids": ["${e0}"]}
     if case["list"] in ("models", "versions"):
         route = "registered-models" if case["list"] == "models" else "model-versions"
-        pairs = [(key, one) for key, value in part.items() for one in (value if isinstance(value, list) else [value])]
+        pairs = [(key, one) for key, value in part.items() for one in (value if isinstance(value,
+                                                                                           list) else [value])]
         request = {"method": "GET", "path": f"/api/2.0/mlflow/{route}/search", "query": pairs}
     elif case["list"] == "experiments":
         request = {"method": "POST", "path": "/api/2.0/mlflow/experiments/search", "json": part}
     else:
         route = "runs" if case["list"] == "runs" else "logged-models"
-        request = {"method": "POST", "path": f"/api/2.0/mlflow/{route}/search", "json": {**place, **part}}
+        request = {"method": "POST", "path": f"/api/2.0/mlflow/{route}/search",
+                   "json": {**place, **part}}
     status, headers, body = session._send(request)
     answer = parsed(headers, body)
     if status != 200:
         return {"error": f"{status} {answer.get('error_code', 'of another kind')}"}
-    return {"found": [named(session, one) for value in answer.values() if isinstance(value, list) for one in value]}
+    return {"found": [named(session, one) for value in answer.values() if isinstance(value,
+                                                                                     list) for one in value]}
 
 
 def named(session, one):

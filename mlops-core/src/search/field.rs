@@ -287,6 +287,13 @@ impl List {
         if name.is_empty() {
             return Err("the key is empty".to_owned());
         }
+        let exact = ["attributes", "metrics", "params", "tags"];
+        if let Some(other) = family.filter(|own| self == Self::LoggedModels && !exact.contains(own))
+        {
+            // Here MLflow knows no other words for them.
+            let other = shortened(other);
+            return Err(format!("{other:?} is none of attributes, metrics, params and tags"));
+        }
         match family {
             None | Some("attribute" | "attributes" | "attr" | "run") => self.attribute(name),
             Some("trace") if self == Self::Traces => self.attribute(name),

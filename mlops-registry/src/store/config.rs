@@ -42,7 +42,7 @@ impl Default for StoreConfig {
             group: 64,
             transfers: 8,
             uploads: 64,
-            stalled_after: Duration::from_secs(60),
+            stalled_after: Duration::from_mins(1),
             poll_interval: Duration::from_millis(250),
             close_within: Duration::from_secs(5),
             clock: Arc::new(SystemClock),

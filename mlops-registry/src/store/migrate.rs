@@ -157,15 +157,12 @@ mod tests {
         script: "alter table runs add column note text",
     };
 
-    async fn open(location: &Location) -> Connection {
-        location.open(Duration::from_secs(5)).await.unwrap()
-    }
-
     #[tokio::test]
     async fn old_and_new_schemas_are_named_and_migrated() {
         let folder = tempfile::tempdir().unwrap();
         let home = Location::File(folder.path().join("mlops.db"));
-        let (mut db, now) = (open(&home).await, Timestamp::default());
+        let (mut db, now) =
+            (home.open(Duration::from_secs(5)).await.unwrap(), Timestamp::default());
         prepare(&mut db, MIGRATIONS, now, &home).await.unwrap();
         prepare(&mut db, MIGRATIONS, now, &home).await.unwrap();
 

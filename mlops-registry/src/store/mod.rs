@@ -52,13 +52,6 @@ pub(crate) use logged_models::{
 pub use metrics::segment;
 pub use migrate::Migrated;
 #[cfg(feature = "http")]
-pub(crate) use {
-    paths::version_uri,
-    registered::{RegisteredName, RegisteredVersion},
-    sources::{NewVersion, Source},
-    stages::Stage,
-};
-#[cfg(feature = "http")]
 pub(crate) use paths::{Owner, write_expected};
 #[cfg(feature = "http")]
 pub(crate) use places::Place;
@@ -66,6 +59,13 @@ pub(crate) use places::Place;
 pub(crate) use run_models::{ModelRole, RunModel};
 #[cfg(feature = "http")]
 pub(crate) use wire::{DatasetSummary, Entry, RunParts};
+#[cfg(feature = "http")]
+pub(crate) use {
+    paths::version_uri,
+    registered::{RegisteredName, RegisteredVersion},
+    sources::{NewVersion, Source},
+    stages::Stage,
+};
 
 #[cfg(feature = "http")]
 pub(crate) use traces::{DeleteTraces, Span, Trace, TraceSearch};

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 /// How stores are opened here: what others write is heard, not looked for.
 pub(crate) fn config(folder: &Path) -> StoreConfig {
     let config = StoreConfig::default().with_artifacts(folder.join("artifacts"));
-    config.with_poll_interval(Duration::from_secs(3600))
+    config.with_poll_interval(Duration::from_hours(1))
 }
 
 /// A record of its own in the process's server; nothing where there is none.

@@ -4,20 +4,20 @@
 mod artifacts;
 #[path = "server/experiments.rs"]
 mod experiments;
-#[path = "server/logged_models.rs"]
-mod logged_models;
-#[path = "server/traces.rs"]
-mod traces;
 #[path = "server/inputs.rs"]
 mod inputs;
+#[path = "server/logged_models.rs"]
+mod logged_models;
 #[path = "server/metrics.rs"]
 mod metrics;
+#[path = "server/models.rs"]
+mod models;
 #[path = "server/replay.rs"]
 mod replay;
 #[path = "server/runs.rs"]
 mod runs;
-#[path = "server/models.rs"]
-mod models;
+#[path = "server/traces.rs"]
+mod traces;
 #[path = "server/versions.rs"]
 mod versions;
 

@@ -35,7 +35,7 @@ async fn an_upload_that_stalls_is_given_up() {
     let (store, run, _folder) = store(config).await;
     let error = store.write_artifact(&run, &path("a"), stalled()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
-    let found = store.artifacts(&run, &path("")).await;
+    let found = Tracker::artifacts(&store, &run, &path("")).await;
     assert!(found.unwrap().items.is_empty());
     let waiting = store.artifacts().root().unwrap().join("incoming");
     assert_eq!(std::fs::read_dir(waiting).unwrap().count(), 0);
@@ -61,9 +61,8 @@ async fn an_upload_that_stalls_keeps_nobody_waiting() {
 
 #[tokio::test]
 async fn an_upload_ends_with_its_caller() {
-    let config = StoreConfig::default()
-        .with_uploads(1_usize)
-        .with_stalled_after(Duration::from_secs(3600));
+    let config =
+        StoreConfig::default().with_uploads(1_usize).with_stalled_after(Duration::from_secs(3600));
     let (store, run, _folder) = store(config).await;
     for _ in 0..3 {
         let a = path("a");

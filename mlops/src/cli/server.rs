@@ -14,7 +14,6 @@ use serde_json::json;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// Serve the record to MLflow's clients
-#[expect(clippy::doc_markdown, reason = "help is printed as it stands")]
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  mlops server --backend-store-uri sqlite:///mlops.db --artifacts-destination artifacts --port 5000"

@@ -105,8 +105,11 @@ struct Calls {
     registry: Arc<dyn Registry>,
     call: fn(&dyn Registry) -> Call<'_>,
     /// The versions that it was asked about: the candidate and the champion.
-    asked: Arc<Mutex<Vec<(u64, Option<u64>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
+
+/// The candidate and the champion that a gate was asked about.
+type Asked = (u64, Option<u64>);
 
 type Call<'a> = std::pin::Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 

@@ -64,13 +64,10 @@ fn last_move<'a>(
 /// Refuses to undo what is no move of the alias.
 fn may_undo(state: &State, request: &MoveAlias) -> Result<()> {
     let Some(undone) = request.undoes else { return Ok(()) };
-    match last_move(state, request, |event| event.id == undone)? {
-        Some(_) => Ok(()),
-        None => {
-            let text = format!("event {undone} is no move of alias {}", request.alias);
-            Err(Error::invalid(text))
-        }
+    if last_move(state, request, |event| event.id == undone)?.is_some() {
+        return Ok(());
     }
+    Err(Error::invalid(format!("event {undone} is no move of alias {}", request.alias)))
 }
 
 impl Judged {

@@ -61,8 +61,7 @@ impl Call {
     pub(super) fn new(
         shared: &Shared,
         needed: Right,
-        method: &Method,
-        headers: &HeaderMap,
+        (method, headers): (&Method, &HeaderMap),
         path: &RawPathParams,
         query: &str,
         body: &Bytes,

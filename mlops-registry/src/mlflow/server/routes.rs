@@ -86,7 +86,7 @@ fn served(route: &Route) -> MethodRouter<Arc<Shared>> {
             Err(error) => return Refusal(error).into_response(),
         };
         let query = query.unwrap_or_default();
-        match Call::new(&shared, needs, &method, &headers, &path, &query, &body) {
+        match Call::new(&shared, needs, (&method, &headers), &path, &query, &body) {
             Ok(call) => json(answer(call).await),
             Err(error) => Refusal(error).into_response(),
         }

@@ -266,7 +266,9 @@ pub(super) async fn download_uri(store: &SqliteStore, found: &RegisteredVersion)
         let Some((name, Which::Number(number))) = uri.registered() else { break };
         let uri = ModelUri::version(ModelName::new(name)?, number);
         match store.registered_version(uri).await {
-            Ok(origin) => text = origin.version.source.as_deref().unwrap_or_default().to_owned(),
+            Ok(origin) => {
+                origin.version.source.as_deref().unwrap_or_default().clone_into(&mut text);
+            }
             // Gone since, and with it what it said.
             Err(_) => break,
         }

@@ -51,15 +51,14 @@ pub(super) async fn log(tx: &mut Tx<'_>, experiment: &ExperimentId, spans: &[Spa
             Err(error) if error.kind() == mlops_core::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let number = match &known {
-            Some(trace) => experiments::number(&trace.experiment)?,
-            None => {
-                let number = experiments::number(experiment)?;
-                if experiments::get(tx.db, number).await?.lifecycle != Lifecycle::Active {
-                    return Err(Error::invalid(format!("experiment {number} is deleted")));
-                }
-                number
+        let number = if let Some(trace) = &known {
+            experiments::number(&trace.experiment)?
+        } else {
+            let number = experiments::number(experiment)?;
+            if experiments::get(tx.db, number).await?.lifecycle != Lifecycle::Active {
+                return Err(Error::invalid(format!("experiment {number} is deleted")));
             }
+            number
         };
         learned(known, id, experiment, &spans).put(tx.db, number).await?;
         for span in spans {
@@ -110,7 +109,7 @@ fn learned(known: Option<Trace>, id: &str, experiment: &ExperimentId, spans: &[&
     }
     if let Some(root) = spans.iter().find(|span| span.parent.is_none()) {
         if matches!(trace.state.as_str(), "IN_PROGRESS" | "STATE_UNSPECIFIED") {
-            trace.state = if root.failed { "ERROR" } else { "OK" }.to_owned();
+            trace.state = String::from(if root.failed { "ERROR" } else { "OK" });
         }
         trace.request_preview = trace.request_preview.or_else(|| root.inputs.clone());
         trace.response_preview = trace.response_preview.or_else(|| root.outputs.clone());

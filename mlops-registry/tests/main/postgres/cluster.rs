@@ -89,6 +89,7 @@ struct Keeper {
 impl Cluster {
     /// The one of all tests of a run, also where each is a process; none where Postgres is not installed,
     /// which is said.
+    #[expect(clippy::zombie_processes, reason = "it outlives this process, for others")]
     pub(crate) fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
         let share = || {
@@ -125,7 +126,7 @@ impl Cluster {
 
     /// Waits until it takes connections.
     fn started(programs: PathBuf, folder: PathBuf, keeper: Option<Mutex<Keeper>>) -> Self {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let ready = loop {
             if let Ok(ready) = fs::read_to_string(folder.join("ready")) {
                 break ready;
@@ -226,6 +227,7 @@ fn keeper(programs: &Path, folder: &Path, shared: Option<&Path>) -> Command {
 }
 
 /// Says so where there is none.
+#[expect(clippy::print_stdout, reason = "what is skipped is named")]
 fn there(start: impl FnOnce() -> Option<Cluster>) -> Option<Cluster> {
     if programs().is_none() {
         println!("skipped: postgres: initdb is not installed");

@@ -101,8 +101,8 @@ async fn texts_of_every_kind_are_kept_or_named() {
     let store = place.open().await;
     let run = store.create_run(CreateRun::new("0".parse().unwrap())).await.unwrap().id;
     // Nothing that repeats, since that would be stored compressed.
-    let long: String =
-        (0..9_000_u32).map(|n| format!("{:x}", n.wrapping_mul(2_654_435_761))).collect();
+    let parts = (0..9_000_u32).map(|n| format!("{:x}", n.wrapping_mul(2_654_435_761)));
+    let long = parts.collect::<Vec<_>>().concat();
     let tag = |value: &str| {
         let mut batch = Batch::new();
         batch.tags.extend([("note".to_owned(), value.to_owned())]);

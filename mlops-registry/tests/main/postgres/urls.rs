@@ -13,7 +13,7 @@ fn everything(error: &Error) -> String {
     let mut said = format!("{error} {error:?}");
     let mut source = error.source();
     while let Some(cause) = source {
-        said.push_str(&format!(" {cause} {cause:?}"));
+        said.extend([" ", &cause.to_string(), &format!("{cause:?}")]);
         source = cause.source();
     }
     said

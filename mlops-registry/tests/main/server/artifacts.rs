@@ -36,7 +36,7 @@ impl Server {
     }
 
     /// A run of a new experiment: the ids of both.
-    pub(super) async fn run(&self) -> (String, String) {
+    pub(super) async fn place(&self) -> (String, String) {
         let body = json!({ "name": "files" });
         let (_, made) = self.post("/mlflow/experiments/create", body).await;
         let experiment = made["experiment_id"].as_str().unwrap().to_owned();
@@ -49,7 +49,7 @@ impl Server {
 #[tokio::test]
 async fn a_file_goes_up_and_comes_down() {
     let server = Server::new().await;
-    let (experiment, run) = server.run().await;
+    let (experiment, run) = server.place().await;
     let place = format!("{experiment}/{run}/artifacts");
     assert_eq!(server.put(&format!("{place}/data/a%20b%20%C3%A9.csv"), "x,y\n1,2\n").await, 200);
     let uri = format!("{PROXY}/{place}/data/a%20b%20%C3%A9.csv");
@@ -85,7 +85,7 @@ async fn a_file_goes_up_and_comes_down() {
 #[tokio::test]
 async fn files_are_listed_and_forgotten() {
     let server = Server::new().await;
-    let (experiment, run) = server.run().await;
+    let (experiment, run) = server.place().await;
     let place = format!("{experiment}/{run}/artifacts");
     for path in ["notes.txt", "model/MLmodel", "model/deep/x.bin"] {
         assert_eq!(server.put(&format!("{place}/{path}"), "text").await, 200);
@@ -124,7 +124,7 @@ async fn files_are_listed_and_forgotten() {
 #[tokio::test]
 async fn what_is_sent_is_checked() {
     let server = Server::with(ServerConfig::default().with_max_artifact_bytes(10)).await;
-    let (experiment, run) = server.run().await;
+    let (experiment, run) = server.place().await;
     let uri = format!("{PROXY}/{experiment}/{run}/artifacts/a.bin");
     let digest = |text: &str| format!("sha-256=:{}:", STANDARD.encode(Digest::of(text).as_bytes()));
     let other = digest("others");
@@ -151,7 +151,7 @@ async fn what_is_sent_is_checked() {
 #[tokio::test]
 async fn a_client_that_goes_away_leaves_nothing() {
     let server = Server::new().await;
-    let (experiment, run) = server.run().await;
+    let (experiment, run) = server.place().await;
     let uri = format!("{PROXY}/{experiment}/{run}/artifacts/a.bin");
     let pieces = [Ok(Bytes::from(vec![7; 9 << 20])), Err(std::io::Error::other("gone"))];
     let (status, ..) =
@@ -172,7 +172,7 @@ fn files(folder: &Path) -> usize {
 #[tokio::test]
 async fn a_tampered_artifact_is_not_sent_to_its_end() {
     let server = Server::new().await;
-    let (experiment, run) = server.run().await;
+    let (experiment, run) = server.place().await;
     let place = format!("{experiment}/{run}/artifacts/a.txt");
     assert_eq!(server.put(&place, "the truth").await, 200);
     let root = server.store.artifacts().root().unwrap().to_owned();
@@ -186,13 +186,23 @@ async fn a_tampered_artifact_is_not_sent_to_its_end() {
 #[tokio::test]
 async fn paths_that_leave_their_root_are_refused() {
     let server = Server::new().await;
-    let (experiment, run) = server.run().await;
+    let (experiment, run) = server.place().await;
     for path in [
-        "%2e%2e/x", "..%2f..%2fx", "%252e%252e/x", "a/../../x", "/etc/x", "a%5cb", "a%00b", "a%23b", "%ff",
+        "%2e%2e/x",
+        "..%2f..%2fx",
+        "%252e%252e/x",
+        "a/../../x",
+        "/etc/x",
+        "a%5cb",
+        "a%00b",
+        "a%23b",
+        "%ff",
     ] {
         let uri = format!("{PROXY}/{experiment}/{run}/artifacts/{path}");
         let root = format!("{PROXY}/{path}");
-        for uri in [uri, root].iter().filter(|uri| !uri.contains("artifacts//etc") || uri.len() < 60) {
+        for uri in
+            [uri, root].iter().filter(|uri| !uri.contains("artifacts//etc") || uri.len() < 60)
+        {
             for method in [Method::PUT, Method::GET, Method::DELETE] {
                 let (status, ..) = server.ask(method.clone(), uri, &[], "x").await;
                 assert_eq!(status, 400, "{method} {uri}");

@@ -22,7 +22,7 @@ impl Server {
 #[tokio::test]
 async fn a_logged_model_lives_its_life() {
     let server = Server::new().await;
-    let (experiment, run) = server.run().await;
+    let (experiment, run) = server.place().await;
     let id = server
         .logged_model(json!({
             "experiment_id": experiment, "name": "forest", "model_type": "sklearn", "source_run_id": run,
@@ -34,7 +34,10 @@ async fn a_logged_model_lives_its_life() {
     let (_, got) = server.get(&path).await;
     let info = &got["model"]["info"];
     assert_eq!(info["status"], "LOGGED_MODEL_PENDING");
-    assert_eq!(info["artifact_uri"], format!("mlflow-artifacts:/{experiment}/models/{id}/artifacts"));
+    assert_eq!(
+        info["artifact_uri"],
+        format!("mlflow-artifacts:/{experiment}/models/{id}/artifacts")
+    );
     assert_eq!(got["model"]["data"]["params"], json!([{ "key": "trees", "value": "10" }]));
     let ready = json!({ "model_id": id, "status": "LOGGED_MODEL_READY" });
     let (_, got) = server.call(Method::PATCH, &path, ready).await;
@@ -42,12 +45,11 @@ async fn a_logged_model_lives_its_life() {
     let tags = json!({ "tags": [{ "key": "size", "value": "s" }] });
     assert_eq!(server.call(Method::PATCH, &format!("{path}/tags"), tags).await.0, 200);
     for status in [200, 404] {
-        let call = server.call(Method::DELETE, &format!("{path}/tags/colour"), json!({}));
-        assert_eq!(call.await.0, status);
+        let tag = format!("{path}/tags/colour");
+        assert_eq!(server.call(Method::DELETE, &tag, json!({})).await.0, status);
     }
-    let params = |value: &str| {
-        json!({ "model_id": id, "params": [{ "key": "depth", "value": value }] })
-    };
+    let params =
+        |value: &str| json!({ "model_id": id, "params": [{ "key": "depth", "value": value }] });
     for (value, status) in [("3", 200), ("3", 200), ("4", 400)] {
         assert_eq!(server.post(&format!("{path}/params"), params(value)).await.0, status);
     }
@@ -68,7 +70,7 @@ async fn a_logged_model_lives_its_life() {
 #[tokio::test]
 async fn names_that_cannot_be_in_an_address_are_refused() {
     let server = Server::new().await;
-    let (experiment, _) = server.run().await;
+    let (experiment, _) = server.place().await;
     for name in ["a/b", "a:b", "a.b", "a%b", "a\"b", "a'b"] {
         let body = json!({ "experiment_id": experiment, "name": name });
         assert_eq!(server.post("/mlflow/logged-models", body).await.0, 400, "{name}");
@@ -80,7 +82,7 @@ async fn names_that_cannot_be_in_an_address_are_refused() {
 #[tokio::test]
 async fn models_are_found_by_all_that_they_have() {
     let server = Server::new().await;
-    let (experiment, run) = server.run().await;
+    let (experiment, run) = server.place().await;
     for (name, auc, dataset) in [("a", 0.7, "census"), ("b", 0.9, "census"), ("c", 0.8, "other")] {
         let id = server
             .logged_model(json!({
@@ -123,7 +125,11 @@ async fn models_are_found_by_all_that_they_have() {
     second["filter"] = "name = 'a'".into();
     assert_eq!(server.post("/mlflow/logged-models/search", second).await.0, 400);
     for wrong in ["name =", "metric.auc > 1", "params.a IS NULL", "colour = 'red'"] {
-        assert_eq!(server.post("/mlflow/logged-models/search", search(wrong)).await.0, 400, "{wrong}");
+        assert_eq!(
+            server.post("/mlflow/logged-models/search", search(wrong)).await.0,
+            400,
+            "{wrong}"
+        );
     }
     let (_, got) = server.post("/mlflow/logged-models/search", search("name = 'a'")).await;
     let metric = &got["models"][0]["data"]["metrics"][0];

@@ -1,7 +1,7 @@
 //! What a real MLflow server was asked, asked of ours: the answers are the same, but for listed reasons.
 //!
 //! `scripts/peers/mlflow_wire.py` says what a recorded case is, and makes them;
-//! `scripts/peers/mlflow_differences.toml` has the reasons.
+//! `data/mlflow_differences.toml` has the reasons.
 
 #[path = "replay/normal.rs"]
 mod normal;
@@ -85,7 +85,7 @@ fn fits(pattern: &[u8], text: &[u8]) -> bool {
 async fn answers_are_those_of_a_real_server() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/mlflow_replay.json");
     let recorded: Recorded = serde_json::from_slice(&std::fs::read(root).unwrap()).unwrap();
-    let list = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/peers/mlflow_differences.toml");
+    let list = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/mlflow_differences.toml");
     let allowed: Allowed = toml::from_str(&std::fs::read_to_string(list).unwrap()).unwrap();
     let mut session = Session::new().await;
     let (mut wrong, mut counted) = (Vec::new(), 0);

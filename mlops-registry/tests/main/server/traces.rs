@@ -58,7 +58,7 @@ impl Server {
 #[tokio::test]
 async fn a_trace_is_told_and_found() {
     let server = Server::new().await;
-    let (experiment, run) = server.run().await;
+    let (experiment, run) = server.place().await;
     for (number, state) in [(1, "OK"), (2, "ERROR"), (3, "IN_PROGRESS")] {
         let (status, made) =
             server.post("/mlflow/traces", started(&experiment, number, state)).await;
@@ -89,7 +89,8 @@ async fn a_trace_is_told_and_found() {
         assert_eq!(server.found(&experiment, &filter).await, names, "{filter}");
     }
     for status in [200, 404] {
-        let call = server.call(Method::DELETE, &format!("{first}/tags"), json!({ "key": "team" }));
+        let tags = format!("{first}/tags");
+        let call = server.call(Method::DELETE, &tags, json!({ "key": "team" }));
         assert_eq!(call.await.0, status);
     }
     let ids = json!([format!("tr-{:032x}", 1), "tr-none"]);
@@ -97,7 +98,8 @@ async fn a_trace_is_told_and_found() {
     let deleted = server.post("/mlflow/traces/delete-traces", body).await;
     assert_eq!(deleted, (200, json!({ "traces_deleted": 1 })));
     assert_eq!(server.get(&first).await.0, 404);
-    let body = json!({ "experiment_id": experiment, "max_timestamp_millis": 9_000_000_000_000_i64 });
+    let body =
+        json!({ "experiment_id": experiment, "max_timestamp_millis": 9_000_000_000_000_i64 });
     let deleted = server.post("/mlflow/traces/delete-traces", body).await;
     assert_eq!(deleted, (200, json!({ "traces_deleted": 2 })));
 }
@@ -105,7 +107,7 @@ async fn a_trace_is_told_and_found() {
 #[tokio::test]
 async fn spans_come_back_as_clients_read_them() {
     let server = Server::new().await;
-    let (experiment, _) = server.run().await;
+    let (experiment, _) = server.place().await;
     let spans = vec![span(5, 2, Some(1)), span(5, 1, None)];
     assert_eq!(server.log_spans(&experiment, spans).await, 200);
     let id = format!("tr-{:032x}", 5);
@@ -125,7 +127,8 @@ async fn spans_come_back_as_clients_read_them() {
     assert_eq!(trace["spans"][1]["parent_span_id"], "AAAAAAAAAAE=");
     let (_, got) = server.get(&format!("/mlflow/traces/batchGet?trace_ids={id}&trace_ids=x")).await;
     assert_eq!(got["traces"].as_array().unwrap().len(), 1);
-    let headers = |experiment| [("content-type", "text/plain"), ("x-mlflow-experiment-id", experiment)];
+    let headers =
+        |experiment| [("content-type", "text/plain"), ("x-mlflow-experiment-id", experiment)];
     let (status, ..) = server.ask(Method::POST, "/v1/traces", &headers(&experiment), "zzz").await;
     assert_eq!(status, 400);
     let headers = [("content-type", "application/x-protobuf"), ("x-mlflow-experiment-id", "1")];
@@ -138,7 +141,7 @@ async fn spans_come_back_as_clients_read_them() {
 #[tokio::test]
 async fn old_clients_tell_traces_in_parts() {
     let server = Server::new().await;
-    let (experiment, _) = server.run().await;
+    let (experiment, _) = server.place().await;
     let pair = |key: &str, value: &str| json!([{ "key": key, "value": value }]);
     let body = json!({
         "experiment_id": experiment, "timestamp_ms": 1_577_836_800_000_i64,

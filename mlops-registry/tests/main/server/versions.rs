@@ -28,7 +28,7 @@ impl Server {
     }
 
     /// A run of the first experiment with these files.
-    async fn run(&self, files: &[(&str, &str)]) -> RunId {
+    async fn run_with(&self, files: &[(&str, &str)]) -> RunId {
         let experiment = mlops_core::ExperimentId::new("0").unwrap();
         let run = self.store.create_run(CreateRun::new(experiment)).await.unwrap().id;
         for (path, text) in files {
@@ -57,8 +57,9 @@ async fn a_version_keeps_what_its_source_held() {
     let mut descriptor = MlModel::default();
     descriptor.set_signature(&signature);
     let descriptor = descriptor.to_yaml().unwrap();
-    let run =
-        server.run(&[("model/MLmodel", &descriptor), ("model/w/0", "one"), ("other", "x")]).await;
+    let run = server
+        .run_with(&[("model/MLmodel", &descriptor), ("model/w/0", "one"), ("other", "x")])
+        .await;
     let sources = [
         format!("runs:/{run}/model"),
         format!("mlflow-artifacts:/0/{run}/artifacts/model"),
@@ -119,7 +120,7 @@ async fn what_lies_elsewhere_is_named() {
 async fn sources_that_mlflow_refuses_are_refused() {
     let server = Server::new().await;
     server.model("risk").await;
-    let (run, other) = (server.run(&[("m/a", "a")]).await, server.run(&[]).await);
+    let (run, other) = (server.run_with(&[("m/a", "a")]).await, server.run_with(&[]).await);
     for (source, run_id) in [
         ("/etc/passwd".to_owned(), None),
         ("file:///etc/passwd".to_owned(), Some(run)),
@@ -266,13 +267,14 @@ async fn versions_are_described_tagged_and_found() {
 async fn our_clients_learn_what_a_version_is_made_of() {
     let server = Server::new().await;
     server.model("risk").await;
-    let run = server.run(&[("m/a", &"weights ".repeat(9))]).await;
+    let run = server.run_with(&[("m/a", &"weights ".repeat(9))]).await;
     let tags = json!([
         { "key": "mlops.dataset", "value": mlops_core::Digest::of("rows").to_string() },
         { "key": "mlops.metrics", "value": "{\"auc\":0.5,\"worst\":\"NaN\"}" },
         { "key": "team", "value": "a" },
     ]);
-    let new = json!({ "name": "risk", "source": format!("runs:/{run}/m"), "run_id": run, "tags": tags });
+    let new =
+        json!({ "name": "risk", "source": format!("runs:/{run}/m"), "run_id": run, "tags": tags });
     let (status, made) = server.version(new.clone()).await;
     assert_eq!(status, 200, "{made}");
     assert_eq!(made["model_version"]["tags"], json!([{ "key": "team", "value": "a" }]));
@@ -287,13 +289,15 @@ async fn our_clients_learn_what_a_version_is_made_of() {
     let (_, _, bytes) = server.send(request.body(axum::body::Body::empty()).unwrap()).await;
     let ours: Value = serde_json::from_slice(&bytes).unwrap();
     let tags = ours["model_version"]["tags"].as_array().unwrap();
-    let tag = |key: &str| tags.iter().find(|tag| tag["key"] == key).unwrap()["value"].as_str().unwrap();
+    let tag =
+        |key: &str| tags.iter().find(|tag| tag["key"] == key).unwrap()["value"].as_str().unwrap();
     assert_eq!(tag("mlops.digest"), found.digest().to_string());
     assert_eq!(tag("mlops.manifest"), found.manifest.to_canonical_json());
     assert_eq!(tag("mlops.metrics"), "{\"auc\":0.5,\"worst\":\"NaN\"}");
     // Who says that other bytes lie there registers nothing.
     let mut other = new;
-    other["tags"][0] = json!({ "key": "mlops.digest", "value": mlops_core::Digest::of("x").to_string() });
+    other["tags"][0] =
+        json!({ "key": "mlops.digest", "value": mlops_core::Digest::of("x").to_string() });
     refused(server.version(other).await, 409, "RESOURCE_CONFLICT");
 }
 
@@ -301,20 +305,23 @@ async fn our_clients_learn_what_a_version_is_made_of() {
 async fn the_proxy_serves_a_version_its_own_bytes() {
     let server = Server::new().await;
     server.model("my model").await;
-    let run = server.run(&[("m/a/b", "one"), ("m/c", "two")]).await;
+    let run = server.run_with(&[("m/a/b", "one"), ("m/c", "two")]).await;
     let source = format!("mlflow-artifacts:/0/{run}/artifacts/m");
     server.version(json!({ "name": "my model", "source": source, "run_id": run })).await;
     server.write(&run, "m/c", "changed").await;
-    let (_, uri) = server.get(&format!("{VERSIONS}/get-download-uri?name=my%20model&version=1")).await;
+    let (_, uri) =
+        server.get(&format!("{VERSIONS}/get-download-uri?name=my%20model&version=1")).await;
     let root = uri["artifact_uri"].as_str().unwrap().strip_prefix("mlflow-artifacts:/").unwrap();
     let list = format!("/mlflow-artifacts/artifacts?path={root}");
     let (_, listed) = server.get(&list).await;
-    let paths: Vec<_> = listed["files"].as_array().unwrap().iter().map(|file| &file["path"]).collect();
+    let paths: Vec<_> =
+        listed["files"].as_array().unwrap().iter().map(|file| &file["path"]).collect();
     assert_eq!(paths, ["a", "c"]);
     for (path, text) in [("a/b", "one"), ("c", "two")] {
         let request = axum::http::Request::builder()
             .uri(format!("/api/2.0/mlflow-artifacts/artifacts/{root}/{path}"));
-        let (status, _, bytes) = server.send(request.body(axum::body::Body::empty()).unwrap()).await;
+        let (status, _, bytes) =
+            server.send(request.body(axum::body::Body::empty()).unwrap()).await;
         assert_eq!((status.as_u16(), &bytes[..]), (200, text.as_bytes()));
     }
     // They never change.

@@ -45,10 +45,8 @@ pub(super) async fn start(call: Call) -> Result<Value> {
 async fn end(call: Call) -> Result<Value> {
     let args = &call.args;
     let ended = args.int("timestamp_ms")?.unwrap_or_default();
-    let state = match args.text("status")? {
-        Some(state @ ("OK" | "ERROR" | "IN_PROGRESS")) => state,
-        _ => "STATE_UNSPECIFIED",
-    };
+    let known = |state: &&str| matches!(*state, "OK" | "ERROR" | "IN_PROGRESS");
+    let state = args.text("status")?.filter(known).unwrap_or("STATE_UNSPECIFIED");
     let (metadata, tags) = (key_values(args, "request_metadata")?, key_values(args, "tags")?);
     let id = call.part("trace_id")?;
     let ended = call.store.end_trace(id, ended, state.to_owned(), metadata, tags).await?;

@@ -44,7 +44,7 @@ pub(super) async fn spans(
         let Some(experiment) = text("x-mlflow-experiment-id") else {
             let place = json!(["header", "x-mlflow-experiment-id"]);
             let missing = json!([{ "type": "missing", "loc": place, "msg": "Field required", "input": null }]);
-            return Ok(detail(StatusCode::UNPROCESSABLE_ENTITY, missing));
+            return Ok(detail(StatusCode::UNPROCESSABLE_ENTITY, &missing));
         };
         let experiment = experiment_id(experiment)?;
         let most = shared.config.max_body_bytes;
@@ -54,7 +54,7 @@ pub(super) async fn spans(
         })?;
         let spans = match read(&headers, &body) {
             Ok(spans) => spans,
-            Err(text) => return Ok(detail(StatusCode::BAD_REQUEST, text.into())),
+            Err(text) => return Ok(detail(StatusCode::BAD_REQUEST, &text.into())),
         };
         let roots = spans.iter().filter(|span| span.parent.is_none());
         let roots: Vec<String> = roots.map(|span| span.trace.clone()).collect();
@@ -69,7 +69,7 @@ pub(super) async fn spans(
     answer.await.unwrap_or_else(|error| Refusal(error).into_response())
 }
 
-fn detail(status: StatusCode, detail: Value) -> Response {
+fn detail(status: StatusCode, detail: &Value) -> Response {
     (status, Json(json!({ "detail": detail }))).into_response()
 }
 

@@ -35,7 +35,7 @@ pub(super) fn failed(cause: sqlx::Error) -> Error {
     Error::new(kind, format!("the record: {words}")).with_source(cause)
 }
 
-/// The classes are those of the appendix "PostgreSQL Error Codes" of its manual.
+/// The classes are those of the appendix on error codes of its manual.
 fn of_code(code: &str) -> (ErrorKind, &'static str) {
     match code {
         "55P03" | "40001" | "40P01" => (ErrorKind::Unavailable, "another process keeps it busy"),

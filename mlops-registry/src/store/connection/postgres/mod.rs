@@ -192,15 +192,14 @@ impl Db {
         if self.lost {
             return Err(Error::unavailable("the record: a write beside this one failed"));
         }
-        match self.ahead.iter().rposition(|(sql, _)| sql.is(BEGIN_PART)) {
+        if let Some(at) = self.ahead.iter().rposition(|(sql, _)| sql.is(BEGIN_PART)) {
             // It never came to the database.
-            Some(at) => self.ahead.truncate(at + 1),
-            None => {
-                self.ahead.clear();
-                self.run(ROLLBACK_TO_PART.into(), &[]).await?;
-                self.failed = false;
-            }
+            self.ahead.truncate(at + 1);
+            return Ok(());
         }
+        self.ahead.clear();
+        self.run(ROLLBACK_TO_PART.into(), &[]).await?;
+        self.failed = false;
         Ok(())
     }
 

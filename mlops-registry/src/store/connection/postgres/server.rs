@@ -27,7 +27,7 @@ const PARAMETERS: [&str; 18] = [
     "statement-cache-capacity",
 ];
 /// A transaction that its process has forgotten lets the next one in after so long, at least.
-const FORGOTTEN: Duration = Duration::from_secs(60);
+const FORGOTTEN: Duration = Duration::from_mins(1);
 
 /// Where a database is, and as whom to go there. Shown without its password.
 #[derive(Clone)]

@@ -65,6 +65,7 @@ fn pairs(of: &Value) -> Option<Vec<KeyValue>> {
     each(of, "attributes", pair)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "read beside others that can fail")]
 fn pair(own: &Value) -> Option<KeyValue> {
     Some(KeyValue { key: text(own, "key"), value: own.get("value").and_then(any) })
 }
