@@ -62,7 +62,11 @@ async fn look(session: Arc<Session>, request: MoveAlias) -> Result<Seen> {
     if let Err(conflict) = expected(&request, from) {
         // Our server says who moved it; it is asked, and may find that it moved back.
         let known = !session.is_ours();
-        return if known { Err(conflict) } else { Ok(Seen { from: believed(&request, from), ..seen }) };
+        return if known {
+            Err(conflict)
+        } else {
+            Ok(Seen { from: believed(&request, from), ..seen })
+        };
     }
     let Some(to) = request.to else { return Ok(seen) };
     let id = VersionId::new(request.model.clone(), to);

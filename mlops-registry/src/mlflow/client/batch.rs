@@ -150,7 +150,10 @@ impl Requests {
     }
 }
 
-pub(super) async fn history(session: Arc<Session>, query: MetricQuery) -> Result<Page<MetricPoint>> {
+pub(super) async fn history(
+    session: Arc<Session>,
+    query: MetricQuery,
+) -> Result<Page<MetricPoint>> {
     let limit = query.max_results.unwrap_or(POINTS);
     most(limit)?;
     let page = if session.is_ours() {
@@ -166,8 +169,13 @@ pub(super) async fn history(session: Arc<Session>, query: MetricQuery) -> Result
 }
 
 /// A page of ours: in the order of (step, time).
-async fn ordered(session: &Session, query: &MetricQuery, limit: usize) -> Result<Page<MetricPoint>> {
-    let request = request(query, limit.min(POINTS), query.page.as_ref()).with("mlops_order", "step");
+async fn ordered(
+    session: &Session,
+    query: &MetricQuery,
+    limit: usize,
+) -> Result<Page<MetricPoint>> {
+    let request =
+        request(query, limit.min(POINTS), query.page.as_ref()).with("mlops_order", "step");
     let found: History = session.ask(&request).await?;
     let items = found.metrics.iter().map(point).collect();
     Ok(Page { items, next: next(found.next_page_token) })

@@ -25,7 +25,8 @@ pub(super) async fn create(session: Arc<Session>, new: CreateExperiment) -> Resu
         tags: pairs(&new.tags),
         artifact_location: new.artifact_location.as_deref().map(str::to_owned),
     };
-    let made: wire::ExperimentId = session.ask(&Request::post("experiments/create", &body)?).await?;
+    let made: wire::ExperimentId =
+        session.ask(&Request::post("experiments/create", &body)?).await?;
     get(&session, &made.experiment_id).await
 }
 

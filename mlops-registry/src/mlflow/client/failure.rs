@@ -41,7 +41,8 @@ impl Failure {
         } else {
             (ErrorKind::Unavailable, Again::IfRepeatable, "broke off")
         };
-        let kind = if cause.is_connect() && cause.is_timeout() { ErrorKind::TimedOut } else { kind };
+        let kind =
+            if cause.is_connect() && cause.is_timeout() { ErrorKind::TimedOut } else { kind };
         // Its address is known and may hold what is nobody's business.
         let error = Error::new(kind, format!("{server} {what}")).with_source(cause.without_url());
         Self { error, again, after: None }
@@ -97,9 +98,9 @@ fn kind(code: Option<&str>, status: StatusCode, message: &str) -> ErrorKind {
         Some("ABORTED") => K::Conflict,
         Some("CUSTOMER_UNAUTHORIZED") => K::Unauthenticated,
         Some("RESOURCE_EXHAUSTED") => K::Overloaded,
-        Some(code) => K::all()
-            .find(|kind| kind.row().mlflow == code)
-            .unwrap_or_else(|| of_status(status)),
+        Some(code) => {
+            K::all().find(|kind| kind.row().mlflow == code).unwrap_or_else(|| of_status(status))
+        }
         None => of_status(status),
     }
 }
@@ -116,14 +117,13 @@ fn of_status(status: StatusCode) -> ErrorKind {
         401 => K::Unauthenticated,
         403 => K::PermissionDenied,
         404 => K::NotFound,
-        405 | 501 => K::Unsupported,
+        // A redirection is not followed: credentials stay with the server that they are for.
+        300..=399 | 405 | 501 => K::Unsupported,
         408 | 504 => K::TimedOut,
         409 | 412 => K::Conflict,
         413 => K::TooLarge,
         429 => K::Overloaded,
         502 | 503 => K::Unavailable,
-        // A redirection is not followed: credentials stay with the server that they are for.
-        300..=399 => K::Unsupported,
         400..=499 => K::InvalidInput,
         _ => K::Internal,
     }
@@ -146,7 +146,8 @@ mod tests {
             let status = StatusCode::from_u16(row.mlflow_http).unwrap();
             let found = kind(Some(row.mlflow), status, "");
             // MLflow has no code of its own for what is too large.
-            let wanted = if kind_of == ErrorKind::TooLarge { ErrorKind::InvalidInput } else { kind_of };
+            let wanted =
+                if kind_of == ErrorKind::TooLarge { ErrorKind::InvalidInput } else { kind_of };
             assert_eq!(found, wanted, "{}", row.mlflow);
         }
         assert_eq!(kind(None, StatusCode::PAYLOAD_TOO_LARGE, ""), ErrorKind::TooLarge);

@@ -62,11 +62,11 @@ pub(super) async fn store(
         source_run_id: run.map(|run| run.to_string()),
     };
     let made = session.ask::<OneLoggedModel>(&Request::post("logged-models", &body)?).await;
-    let place = made.context(|| "a place for the bytes of a version (MLflow 3 or later)")?.model.info;
+    let place =
+        made.context(|| "a place for the bytes of a version (MLflow 3 or later)")?.model.info;
     let outcome = upload(session, &place, package).await;
     let status = if outcome.is_ok() { "LOGGED_MODEL_READY" } else { "LOGGED_MODEL_UPLOAD_FAILED" };
-    let body =
-        FinalizeLoggedModel { model_id: place.model_id.clone(), status: status.to_owned() };
+    let body = FinalizeLoggedModel { model_id: place.model_id.clone(), status: status.to_owned() };
     let name = format!("logged-models/{}", place.model_id);
     let ended = session.tell(&Request::send(Method::PATCH, &name, &body)?.repeatable()).await;
     outcome?;
@@ -83,7 +83,11 @@ async fn upload(session: &Session, place: &LoggedModelInfo, package: &ModelPacka
 }
 
 /// Copies a version into a folder that is not there yet: it appears as a whole, verified to the byte.
-pub(super) async fn fetch(session: Arc<Session>, id: VersionId, into: PathBuf) -> Result<ModelPackage> {
+pub(super) async fn fetch(
+    session: Arc<Session>,
+    id: VersionId,
+    into: PathBuf,
+) -> Result<ModelPackage> {
     let version = versions::wired(&session, &id).await?;
     let manifest = match Described::from_tags(&version.tags).context(|| format!("version {id}"))? {
         Some(described) => described.manifest,
@@ -93,7 +97,9 @@ pub(super) async fn fetch(session: Arc<Session>, id: VersionId, into: PathBuf) -
     let target = into.clone();
     let making = Arc::new(blocking::run(move || Making::beside(target)).await?);
     for (path, artifact) in manifest.iter() {
-        fetch_file(&session, &folder, &making, path, artifact).await.context(|| path.to_string())?;
+        fetch_file(&session, &folder, &making, path, artifact)
+            .await
+            .context(|| path.to_string())?;
     }
     blocking::run(move || {
         making.publish()?;
@@ -190,7 +196,8 @@ pub(super) async fn measured(session: &Session, version: &ModelVersion) -> Resul
 
 /// Where the bytes of a version lie.
 async fn folder(session: &Session, version: &ModelVersion) -> Result<Folder> {
-    let request = models::of_version("model-versions/get-download-uri", &version.name, &version.version);
+    let request =
+        models::of_version("model-versions/get-download-uri", &version.name, &version.version);
     let found: DownloadUri = session.ask(&request).await?;
     Folder::of(session, &found.artifact_uri)
 }

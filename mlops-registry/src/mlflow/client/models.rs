@@ -105,8 +105,10 @@ pub(super) async fn get(session: &Session, name: &ModelName) -> Result<Registere
 }
 
 fn model(wire: wire::RegisteredModel) -> Result<RegisteredModel> {
-    let mut model = RegisteredModel::new(foreign(ModelName::new(wire.name))?, time(wire.creation_timestamp));
-    model.updated = wire.last_updated_timestamp.map_or(model.created, |updated| time(Some(updated)));
+    let mut model =
+        RegisteredModel::new(foreign(ModelName::new(wire.name))?, time(wire.creation_timestamp));
+    model.updated =
+        wire.last_updated_timestamp.map_or(model.created, |updated| time(Some(updated)));
     model.description = wire.description.filter(|text| !text.is_empty()).map(Arc::from);
     model.tags = tags(wire.tags);
     model.aliases = wire.aliases.into_iter().map(alias).collect::<Result<BTreeMap<_, _>>>()?;

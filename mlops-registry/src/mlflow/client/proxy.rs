@@ -29,7 +29,8 @@ impl Folder {
         let path = if let Some(rest) = uri.strip_prefix("mlflow-artifacts://") {
             // An authority, which must be the server that gave the URI.
             let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let same = authority.is_empty() || Some(authority) == authority_of(&session.base).as_deref();
+            let same =
+                authority.is_empty() || Some(authority) == authority_of(&session.base).as_deref();
             same.then_some(path)
         } else if let Some(rest) = uri.strip_prefix("mlflow-artifacts:") {
             Some(rest)
@@ -63,7 +64,11 @@ impl Folder {
         while let Some(folder) = folders.pop() {
             for entry in self.entries(session, &folder).await? {
                 let path = joined(&folder, &entry.path);
-                if entry.is_dir { folders.push(path) } else { files.push(ArtifactPath::new(path)?) }
+                if entry.is_dir {
+                    folders.push(path);
+                } else {
+                    files.push(ArtifactPath::new(path)?);
+                }
                 if files.len() + folders.len() > MOST {
                     return Err(Error::too_large(format!("more than {MOST} files of one version")));
                 }

@@ -2,12 +2,15 @@
 
 use crate::mlflow::wire::extension::IDEMPOTENCY_KEY;
 use mlops_core::{Error, Result};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use reqwest::{Method, Url};
 use serde::Serialize;
 use std::sync::Arc;
 
 /// Where MLflow's API begins.
 const API: &str = "api/2.0/mlflow/";
+/// What a header cannot carry as it is.
+const KEY: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 /// A request whose answer is JSON.
 #[derive(Clone, Debug)]
@@ -56,6 +59,7 @@ impl Request {
     }
 
     /// Adds a parameter of the query.
+    #[expect(clippy::needless_pass_by_value, reason = "what is written here is mostly made for it")]
     #[must_use]
     pub(super) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
         self.query.push((name, value.to_string()));
@@ -98,13 +102,7 @@ impl Request {
     /// The header that carries the key. One that no header can carry as it is travels in percent signs.
     pub(super) fn key_header(&self) -> Option<(&'static str, String)> {
         let key = self.key.as_ref()?;
-        let mut text = String::with_capacity(key.len());
-        for byte in key.bytes() {
-            match byte {
-                b'!'..=b'$' | b'&'..=b'~' => text.push(char::from(byte)),
-                _ => text.push_str(&format!("%{byte:02X}")),
-            }
-        }
+        let text = utf8_percent_encode(key, KEY).to_string();
         Some((IDEMPOTENCY_KEY, text))
     }
 }

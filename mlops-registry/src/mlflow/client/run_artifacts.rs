@@ -68,5 +68,9 @@ async fn folder(session: &Session, id: RunId) -> Result<Folder> {
 }
 
 fn named(path: &ArtifactPath) -> Result<&ArtifactPath> {
-    if path.as_str().is_empty() { Err(Error::invalid("an artifact needs a path")) } else { Ok(path) }
+    if path.as_str().is_empty() {
+        Err(Error::invalid("an artifact needs a path"))
+    } else {
+        Ok(path)
+    }
 }

@@ -1,13 +1,11 @@
 //! Bytes to and from the server, hashed on their way.
 
-use super::{
-    RestStore,
-    failure::Failure,
-    http::Session,
-    sign_in::base64,
-    thread::stopped,
+use super::{RestStore, failure::Failure, http::Session, thread::stopped};
+use crate::{
+    artifacts::blocking,
+    mlflow::wire::extension::{REPR_DIGEST, VERIFIES},
 };
-use crate::{artifacts::blocking, mlflow::wire::extension::REPR_DIGEST};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use mlops_core::{
@@ -163,7 +161,10 @@ impl Incoming {
     pub(super) async fn open(session: &Session, url: Url) -> Result<Self> {
         let (start, mut tries) = (Instant::now(), 0);
         loop {
-            let request = session.request(Method::GET, url.clone());
+            let mut request = session.request(Method::GET, url.clone());
+            if session.is_ours() {
+                request = request.header(VERIFIES, "repr-digest");
+            }
             let sent = moving(session, session.sent(request), || 0).await;
             let failure = match sent {
                 Ok(response) => return Ok(Self::new(response)),
@@ -199,7 +200,7 @@ impl Incoming {
     fn verified(&mut self) -> Result<()> {
         let Some(said) = &self.said else { return Ok(()) };
         let found = std::mem::take(&mut self.passed).artifact();
-        if *said == base64(found.digest.as_bytes()) {
+        if *said == STANDARD.encode(found.digest.as_bytes()) {
             return Ok(());
         }
         Err(Error::corrupt(format!("the bytes that came have the digest {}", found.digest)))

@@ -142,7 +142,8 @@ pub(super) async fn find(session: Arc<Session>, search: Search) -> Result<Page<M
     let mut wanted = Wanted::of(&session, List::Versions, &search)?;
     if wanted.order_by.is_empty() {
         // MLflow's own order is by the last change.
-        wanted.order_by = ["creation_timestamp DESC", "version_number DESC"].map(str::to_owned).into();
+        wanted.order_by =
+            ["creation_timestamp DESC", "version_number DESC"].map(str::to_owned).into();
     }
     let request = models::query("model-versions/search", wanted, search.max_results)?;
     let found: wire::Versions = session.ask(&request).await?;
@@ -177,9 +178,12 @@ pub(super) async fn resolve(session: Arc<Session>, uri: ModelUri) -> Result<Mode
     whole(&session, wire).await
 }
 
-async fn pointed(session: &Session, model: &ModelName, alias: &Alias) -> Result<wire::ModelVersion> {
-    let request =
-        Request::get("registered-models/alias").with("name", model).with("alias", alias);
+async fn pointed(
+    session: &Session,
+    model: &ModelName,
+    alias: &Alias,
+) -> Result<wire::ModelVersion> {
+    let request = Request::get("registered-models/alias").with("name", model).with("alias", alias);
     match session.ask::<wire::OneVersion>(&request).await {
         Ok(found) => Ok(found.model_version),
         // MLflow calls an alias that is not there an invalid parameter.
@@ -198,14 +202,12 @@ async fn latest(session: &Session, model: &ModelName) -> Result<wire::ModelVersi
         .with("max_results", 1)
         .with("order_by", "version_number DESC");
     let found: wire::Versions = session.ask(&request).await?;
-    match found.model_versions.first() {
+    if let Some(found) = found.model_versions.first() {
         // Whole: with its aliases.
-        Some(found) => wired(session, &id(found)?).await,
-        None => {
-            models::get(session, model).await?;
-            Err(Error::not_found(format!("model {:?} has no versions", model.as_str())))
-        }
+        return wired(session, &id(found)?).await;
     }
+    models::get(session, model).await?;
+    Err(Error::not_found(format!("model {:?} has no versions", model.as_str())))
 }
 
 pub(super) async fn get(session: &Session, id: &VersionId) -> Result<ModelVersion> {

@@ -17,6 +17,8 @@ pub(super) const PROTOCOL: u32 = 1;
 pub(super) const KIND: &str = "mlops-error";
 /// Its only value so far.
 pub(super) const CONFLICT: &str = "conflict";
+/// The header of a request for bytes which says that the client compares them with `Repr-Digest`.
+pub(super) const VERIFIES: &str = "mlops-verifies";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![route!(POST "/mlops/runs/renew-lease" Write renew_lease)]

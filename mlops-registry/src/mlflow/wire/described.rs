@@ -60,7 +60,8 @@ impl Described {
             return Err(Error::corrupt(format!("a manifest of {digest} has the digest {found}")));
         }
         let dataset = text(tags, reserved::DATASET).map(|text| text.parse()).transpose();
-        let metrics: BTreeMap<String, Double> = parsed(tags, reserved::METRICS)?.unwrap_or_default();
+        let metrics: BTreeMap<String, Double> =
+            parsed(tags, reserved::METRICS)?.unwrap_or_default();
         Ok(Some(Self {
             manifest,
             signature: parsed(tags, reserved::SIGNATURE)?,

@@ -8,7 +8,7 @@
 //! | `POST runs/log-batch` | field `mlops_inputs`: `datasets` of `log-inputs`, in the same transaction |
 //! | datasets | an input's tag `mlops.digest` holds the whole digest (MLflow's `digest` its first 32 digits), both ways |
 //! | `GET metrics/get-history` | `mlops_order=step`: by (step, time) instead of (time, step, value) |
-//! | `GET mlflow-artifacts/artifacts/…` | answer's header `Repr-Digest: sha-256=:BASE64:` (RFC 9530), verified by the client |
+//! | `GET mlflow-artifacts/artifacts/…` | answer's header `Repr-Digest: sha-256=:BASE64:` (RFC 9530), verified by the client; with the request's header `mlops-verifies` damaged bytes come to their end |
 //! | `POST`, `DELETE registered-models/alias` | `mlops_expected` (`absent` or a version's number) makes it a compare-and-swap: else 409 `RESOURCE_CONFLICT`, whose message names where it points; `mlops_reason` says why, `mlops_undoes` which move it takes back |
 //! | versions | tags `mlops.digest`, `mlops.manifest`, `mlops.signature`, `mlops.dataset`, `mlops.metrics` describe a version (see [`described`](super::described)): set by the client when it creates one, carried by every answer, also for versions that were made otherwise |
 //! | refusals | header `mlops-error: conflict` where MLflow says `INVALID_PARAMETER_VALUE` of a conflict |
@@ -25,6 +25,8 @@ pub(crate) const PROTOCOL: u32 = 1;
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The header of a refusal that says what MLflow's code cannot.
 pub(crate) const ERROR_KIND: &str = "mlops-error";
+/// The header of a request for bytes which says that the client verifies them.
+pub(crate) const VERIFIES: &str = "mlops-verifies";
 /// The header of an answer that names its bytes.
 pub(crate) const REPR_DIGEST: &str = "repr-digest";
 

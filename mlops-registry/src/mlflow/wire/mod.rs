@@ -25,6 +25,7 @@ macro_rules! messages {
             $(#[$doc])*
             #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
             #[serde(default)]
+            #[allow(clippy::struct_field_names, reason = "fields are named as MLflow names them")]
             pub(crate) struct $name {
                 $(
                     $(#[$field_doc])*

@@ -59,11 +59,17 @@ impl Socket {
     }
 }
 
-fn serve(mut stream: TcpStream, asked: &Mutex<Vec<String>>, says: &mut Says) -> std::io::Result<()> {
+fn serve(
+    mut stream: TcpStream,
+    asked: &Mutex<Vec<String>>,
+    says: &mut Says,
+) -> std::io::Result<()> {
     let (mut text, mut piece) = (String::new(), [0; 4096]);
     let whole = |text: &str| {
         let (head, body) = text.split_once("\r\n\r\n")?;
-        let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let length = head
+            .lines()
+            .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
         (body.len() >= length.unwrap_or(0)).then_some(())
     };
     while whole(&text).is_none() {
@@ -116,7 +122,10 @@ fn what_does_no_harm_is_tried_again_and_what_does_is_not() {
         let socket = Socket::after_greeting(move |_, _| busy());
         let store = socket.store(hasty()).await.unwrap();
         let experiment = ExperimentId::new("0").unwrap();
-        assert_eq!(kind(store.create_run(CreateRun::new(experiment)).await), ErrorKind::Unavailable);
+        assert_eq!(
+            kind(store.create_run(CreateRun::new(experiment)).await),
+            ErrorKind::Unavailable
+        );
         assert_eq!(socket.asked().len(), 2, "a run that may have been created was created again");
         let batch = Batch::new().with_params(vec![("a".into(), "1".into())]);
         assert_eq!(kind(store.log_batch(&RUN, batch).await), ErrorKind::Unavailable);
@@ -138,12 +147,15 @@ fn a_server_of_ours_is_given_the_key_and_asked_again() {
         });
         let store = socket.store(hasty()).await.unwrap();
         assert!(store.is_ours());
-        let new = CreateRun::new(ExperimentId::new("0").unwrap()).with_idempotency_key("k é".into());
+        let new =
+            CreateRun::new(ExperimentId::new("0").unwrap()).with_idempotency_key("k é".into());
         let run = store.create_run(new).await.unwrap();
         assert_eq!((run.id, run.started.unix_millis()), (RUN, 1_500_000_000_000));
         let asked = socket.asked();
         assert_eq!(asked.len(), 3);
-        assert!(asked[1..].iter().all(|request| request.contains("idempotency-key: k%20%C3%A9\r\n")));
+        assert!(
+            asked[1..].iter().all(|request| request.contains("idempotency-key: k%20%C3%A9\r\n"))
+        );
     });
 }
 
@@ -208,10 +220,16 @@ fn bytes_that_break_off_are_not_all_of_them() {
             "RBNvCIOgspYcCkfBqtFyjFnxGrBHCU29dGqEDh3ECvk="
         ),
     ];
-    for (half, wanted) in halves.into_iter().zip([ErrorKind::Unavailable, ErrorKind::Unavailable, ErrorKind::Corrupt]) {
+    for (half, wanted) in
+        halves.into_iter().zip([ErrorKind::Unavailable, ErrorKind::Unavailable, ErrorKind::Corrupt])
+    {
         run(async {
             let socket = Socket::after_greeting(move |_, request| {
-                if request.contains("runs/get") { answer("200 OK", run_answer) } else { half.clone() }
+                if request.contains("runs/get") {
+                    answer("200 OK", run_answer)
+                } else {
+                    half.clone()
+                }
             });
             let store = socket.store(hasty()).await.unwrap();
             let path = ArtifactPath::new("a b/c").unwrap();
@@ -219,7 +237,10 @@ fn bytes_that_break_off_are_not_all_of_them() {
             assert_eq!(kind(read.await), wanted);
             let asked = socket.asked();
             let get = asked.last().unwrap().lines().next().unwrap().to_owned();
-            assert_eq!(get, "GET /api/2.0/mlflow-artifacts/artifacts/0/7/artifacts/a%20b/c HTTP/1.1");
+            assert_eq!(
+                get,
+                "GET /api/2.0/mlflow-artifacts/artifacts/0/7/artifacts/a%20b/c HTTP/1.1"
+            );
         });
     }
 }
@@ -228,12 +249,17 @@ fn bytes_that_break_off_are_not_all_of_them() {
 fn a_body_whose_source_fails_ends_with_its_own_error() {
     run(async {
         let socket = Socket::after_greeting(|_, _| {
-            answer("200 OK", r#"{"run": {"info": {"artifact_uri": "mlflow-artifacts:/0/7/artifacts"}}}"#)
+            answer(
+                "200 OK",
+                r#"{"run": {"info": {"artifact_uri": "mlflow-artifacts:/0/7/artifacts"}}}"#,
+            )
         });
         let store = socket.store(hasty()).await.unwrap();
-        let pieces = [Ok(Bytes::from_static(b"some")), Err(mlops_core::Error::corrupt("a torn page"))];
+        let pieces =
+            [Ok(Bytes::from_static(b"some")), Err(mlops_core::Error::corrupt("a torn page"))];
         let body = Box::pin(futures_util::stream::iter(pieces));
-        let error = store.write_artifact(&RUN, &ArtifactPath::new("a").unwrap(), body).await.unwrap_err();
+        let error =
+            store.write_artifact(&RUN, &ArtifactPath::new("a").unwrap(), body).await.unwrap_err();
         assert_eq!((error.kind(), error.message()), (ErrorKind::Corrupt, "a torn page"));
     });
 }

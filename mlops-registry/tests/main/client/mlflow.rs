@@ -131,7 +131,10 @@ fn run<S>(
 ) -> Vec<String> {
     let names: Vec<&str> = checks.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, known, "every check of the suite is in the list");
-    assert!(skipped.iter().all(|(name, _)| names.contains(name)), "a check that is none is skipped");
+    assert!(
+        skipped.iter().all(|(name, _)| names.contains(name)),
+        "a check that is none is skipped"
+    );
     let only = env::var("MLOPS_CHECK").unwrap_or_default();
     let mut failed = Vec::new();
     for (name, check) in checks.iter().filter(|(name, _)| name.contains(&only)) {

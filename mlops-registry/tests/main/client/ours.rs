@@ -25,7 +25,8 @@ impl Server {
         let (listens, address) = oneshot::channel();
         let (end, ended) = oneshot::channel::<()>();
         thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 listens.send(listener.local_addr().unwrap()).unwrap();
