@@ -5,14 +5,14 @@
 
 use mlops::model::PackageBuilder;
 use mlops::registry::{AliasMove, CreateVersion, Gate, HistoryQuery, ModelUri, RegistryExt};
-use mlops::store::{MetricGate, SqliteStore, StoreConfig};
+use mlops::store::{MetricGate, SqlStore, StoreConfig};
 use mlops::tracker::{RunOptions, TrackerExt};
 use mlops::{Alias, Error, ModelName, Principal, Registry, Result, VersionId};
 use std::{path::Path, sync::Arc};
 
 /// Trains, measures, registers. The version keeps what its run had measured by now: what a gate sees later
 /// is what you see today.
-async fn register(store: &SqliteStore, folder: &Path, slope: f64, auc: f64) -> Result<VersionId> {
+async fn register(store: &SqlStore, folder: &Path, slope: f64, auc: f64) -> Result<VersionId> {
     let run = Arc::new(store.clone()).start_run("risk", RunOptions::new()).await?;
     run.log_params([("slope", slope.into())]).await?;
     run.log_metrics([("roc_auc", auc), ("brier", 0.3 - auc / 5.0)]).await?;
@@ -37,7 +37,7 @@ fn gates() -> Vec<Arc<dyn Gate>> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let folder = std::env::temp_dir().join(format!("mlops-promote-{}", std::process::id()));
-    let store = SqliteStore::open(folder.join("mlops.db"), StoreConfig::default()).await?;
+    let store = SqlStore::open(folder.join("mlops.db"), StoreConfig::default()).await?;
     let (model, champion) = (ModelName::new("risk")?, Alias::new("champion")?);
 
     // Who acts is part of the handle, and of every event.

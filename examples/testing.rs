@@ -9,7 +9,7 @@ use mlops::tracker::{Batch, CreateExperiment, CreateRun, Metric, MetricQuery, Tr
 use mlops::{Clock, Error, ErrorKind, Predictor, Result, RunId, Timestamp};
 use std::{sync::Arc, time::Duration};
 
-/// Your service. It knows traits only: in production an `Endpoint`, a `SqliteStore`, `SystemClock`.
+/// Your service. It knows traits only: in production an `Endpoint`, a `SqlStore`, `SystemClock`.
 struct Desk {
     model: Arc<dyn Predictor>,
     record: Arc<dyn Tracker>,

@@ -4,7 +4,7 @@
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use mlops::page::Search;
-use mlops::store::{SqliteStore, StoreConfig};
+use mlops::store::{SqlStore, StoreConfig};
 use mlops::tracker::{DatasetInput, MetricsLayer, RunOptions, TrackerExt};
 use mlops::{Digest, Result, Tracker};
 use std::{sync::Arc, time::Duration};
@@ -61,7 +61,7 @@ async fn attempt(record: &Arc<dyn Tracker>, rate: f64) -> Result<()> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let store = SqliteStore::open("target/track/mlops.db", StoreConfig::default()).await?;
+    let store = SqlStore::open("target/track/mlops.db", StoreConfig::default()).await?;
     let record: Arc<dyn Tracker> = Arc::new(store);
     for rate in [0.001, 0.01, 0.05, 10.0] {
         attempt(&record, rate).await?;

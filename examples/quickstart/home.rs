@@ -2,7 +2,7 @@
 
 use mlops::{
     Alias, Clock, Error, ModelName, Principal, Registry, Result, Timestamp, Tracker,
-    store::{SqliteStore, StoreConfig},
+    store::{SqlStore, StoreConfig},
 };
 use std::{
     path::PathBuf,
@@ -22,7 +22,7 @@ pub(crate) const CHAMPION: &str = "champion";
 #[derive(Debug)]
 pub(crate) struct Home {
     pub(crate) folder: PathBuf,
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<SqlStore>,
     pub(crate) clock: Arc<StoryClock>,
     pub(crate) model: ModelName,
     pub(crate) champion: Alias,
@@ -39,7 +39,7 @@ impl Home {
         let folder = folder.canonicalize().map_err(|e| Error::io(folder.display(), e))?;
         let clock = Arc::new(StoryClock::at("2015-12-31T00:00:00Z".parse()?));
         let config = StoreConfig::default().with_clock(clock.clone());
-        let store = SqliteStore::open(folder.join("mlops.db"), config).await?;
+        let store = SqlStore::open(folder.join("mlops.db"), config).await?;
         // Whoever holds this handle is in the history as the one who acted.
         let store = Arc::new(store.acting_as(Principal::new("quickstart")));
         let (model, champion) = (ModelName::new(MODEL)?, Alias::new(CHAMPION)?);
@@ -47,11 +47,11 @@ impl Home {
     }
 
     pub(crate) fn tracker(&self) -> Arc<dyn Tracker> {
-        Arc::<SqliteStore>::clone(&self.store)
+        Arc::<SqlStore>::clone(&self.store)
     }
 
     pub(crate) fn registry(&self) -> Arc<dyn Registry> {
-        Arc::<SqliteStore>::clone(&self.store)
+        Arc::<SqlStore>::clone(&self.store)
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {

@@ -147,7 +147,7 @@ fn same_as(own: &VersionAccuracy) -> impl Fn((u64, u64)) -> String {
 
 /// Raises an alarm in the record for what asks for attention.
 pub(crate) async fn alarm(home: &Home, findings: &Findings) -> Result<()> {
-    let events: Arc<dyn EventLog> = Arc::<mlops::store::SqliteStore>::clone(&home.store);
+    let events: Arc<dyn EventLog> = Arc::<mlops::store::SqlStore>::clone(&home.store);
     let config = AlarmConfig::new(format!("endpoint/{MODEL}")).with_clock(home.clock());
     let mut alarms = Alarms::new(events, config);
     let mut raised = 0;

@@ -10,7 +10,7 @@ use mlops_core::{
     page::Search,
     tracker::{Batch, CreateRun, Metric, MetricQuery},
 };
-use mlops_registry::{SqliteStore, StoreConfig};
+use mlops_registry::{SqlStore, StoreConfig};
 use std::{
     fs::File,
     future::Future,
@@ -58,7 +58,7 @@ fn main() {
 
 struct Home {
     folder: tempfile::TempDir,
-    store: SqliteStore,
+    store: SqlStore,
 }
 
 fn folder() -> tempfile::TempDir {
@@ -66,8 +66,8 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in(place).unwrap()
 }
 
-async fn open(folder: &Path) -> SqliteStore {
-    SqliteStore::open(folder.join("mlops.db"), StoreConfig::default()).await.unwrap()
+async fn open(folder: &Path) -> SqlStore {
+    SqlStore::open(folder.join("mlops.db"), StoreConfig::default()).await.unwrap()
 }
 
 impl Home {

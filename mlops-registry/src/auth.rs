@@ -1,6 +1,6 @@
 //! Tells from a request's credentials which user of the record it is.
 
-use crate::store::{SqliteStore, principals};
+use crate::store::{SqlStore, principals};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use mlops_core::{
     Digest, Error, ErrorKind, Principal, Result, auth::Authenticator, digest::Hasher,
@@ -62,7 +62,7 @@ impl UserConfig {
 /// Waits for the record, and for as long as checking a password takes: call it where waiting harms nobody.
 /// Neither its errors nor its `Debug` show a credential. Unknown users take as long as known ones.
 pub struct UserAuthenticator {
-    store: SqliteStore,
+    store: SqlStore,
     config: UserConfig,
     /// Makes what is remembered useless to anybody who could read it.
     key: [u8; 32],
@@ -80,7 +80,7 @@ struct Remembered {
 
 impl UserAuthenticator {
     /// Recognises the users of this record.
-    pub fn new(store: SqliteStore, config: UserConfig) -> Result<Self> {
+    pub fn new(store: SqlStore, config: UserConfig) -> Result<Self> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(|cause| {
             Error::unavailable("this machine gives no random numbers").with_source(cause)

@@ -5,14 +5,18 @@ pub mod artifacts;
 mod auth;
 mod disk;
 mod gate;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "mlflow"))]
 pub mod mlflow;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod store;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mlflow"))]
+mod thread;
 
 pub use artifacts::ArtifactStore;
 #[cfg(feature = "http")]
 pub use auth::{UserAuthenticator, UserConfig};
 pub use gate::{ChampionGate, MetricGate};
+#[cfg(feature = "mlflow")]
+pub use mlflow::{RestConfig, RestStore};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use store::{SqliteStore, StoreConfig};
+pub use store::{SqlStore, StoreConfig};

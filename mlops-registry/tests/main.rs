@@ -10,6 +10,9 @@ mod auth;
 #[cfg(feature = "sqlite")]
 #[path = "main/backup.rs"]
 mod backup;
+#[cfg(feature = "mlflow")]
+#[path = "main/client.rs"]
+mod client;
 #[cfg(feature = "sqlite")]
 #[path = "main/conformance.rs"]
 mod conformance;
@@ -22,21 +25,23 @@ mod events;
 #[path = "main/gates.rs"]
 mod gates;
 #[cfg(feature = "sqlite")]
-#[path = "main/hostile.rs"]
-mod hostile;
 #[path = "main/gc.rs"]
 mod gc;
 #[cfg(feature = "sqlite")]
+#[path = "main/hostile.rs"]
+mod hostile;
+#[cfg(feature = "sqlite")]
 #[path = "main/hosts.rs"]
 mod hosts;
+#[cfg(feature = "sqlite")]
+#[path = "main/import.rs"]
+mod import;
 #[cfg(feature = "sqlite")]
 #[path = "main/metrics.rs"]
 mod metrics;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 #[path = "main/postgres.rs"]
 mod postgres;
-#[path = "main/import.rs"]
-mod import;
 #[cfg(feature = "sqlite")]
 #[path = "main/processes.rs"]
 mod processes;

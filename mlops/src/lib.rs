@@ -15,14 +15,18 @@ pub use mlops_core::{
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mlflow"))]
+pub mod home;
 #[cfg(all(feature = "inference-log", any(feature = "tabular", feature = "candle")))]
 pub mod replay;
 #[cfg(feature = "cli")]
 mod server;
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mlflow"))]
+pub use home::{Home, connect};
 #[cfg(feature = "drift")]
 pub use mlops_drift as watch;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mlflow"))]
 pub use mlops_registry as store;
 #[cfg(any(feature = "tabular", feature = "http", feature = "candle"))]
 pub use mlops_serve as serve;

@@ -73,13 +73,13 @@ fn write_failed(source: io::Error) -> Error {
 }
 
 /// A folder in the making, under another name beside its place; gone if it is dropped unpublished.
-struct Making {
+pub(crate) struct Making {
     temporary: PathBuf,
     target: PathBuf,
 }
 
 impl Making {
-    fn beside(target: PathBuf) -> Result<Self> {
+    pub(crate) fn beside(target: PathBuf) -> Result<Self> {
         let Some(name) = target.file_name() else {
             return Err(Error::invalid(format!("{}: not a folder's path", target.display())));
         };
@@ -97,7 +97,7 @@ impl Making {
         Err(Error::internal("no number is left for a temporary folder"))
     }
 
-    fn create(&self, path: &ArtifactPath) -> Result<File> {
+    pub(crate) fn create(&self, path: &ArtifactPath) -> Result<File> {
         let file = path.under(&self.temporary);
         let folder = file.parent().unwrap_or(&self.temporary);
         fs::create_dir_all(folder)
@@ -105,7 +105,14 @@ impl Making {
             .map_err(|source| Error::io("creating", source))
     }
 
-    fn publish(&self) -> Result<()> {
+    /// Removes a file that did not come to its end.
+    #[cfg(feature = "mlflow")]
+    pub(crate) fn remove(&self, path: &ArtifactPath) -> Result<()> {
+        let file = path.under(&self.temporary);
+        fs::remove_file(file).map_err(|source| Error::io("removing", source))
+    }
+
+    pub(crate) fn publish(&self) -> Result<()> {
         sync_tree(&self.temporary)?;
         // A rename replaces an empty folder without a word.
         taken(&self.target)?;

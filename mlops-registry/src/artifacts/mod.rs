@@ -7,6 +7,9 @@ mod layout;
 mod read;
 mod write;
 
+#[cfg(feature = "mlflow")]
+pub(crate) use folder::Making;
+
 use mlops_core::{Error, ErrorKind, Result};
 use object_store::{ObjectStore, local::LocalFileSystem};
 use std::{

@@ -4,7 +4,7 @@
 //! transaction that moves the alias checks that it still points at what was judged.
 
 use super::{
-    SqliteStore,
+    SqlStore,
     connection::{Connection, values},
     events::{self, About},
     models,
@@ -37,7 +37,7 @@ struct Step {
 }
 
 /// Moves an alias, or says what keeps it.
-pub(super) async fn move_alias(store: &SqliteStore, request: MoveAlias) -> Result<AliasMove> {
+pub(super) async fn move_alias(store: &SqlStore, request: MoveAlias) -> Result<AliasMove> {
     for _ in 0..TRIES {
         let seen = if request.gates.is_empty() {
             None

@@ -5,7 +5,7 @@
 //! backup, and a folder whose next backup was interrupted still is the one before.
 
 use super::{
-    SqliteStore,
+    SqlStore,
     connection::{Connection, Location, values},
     events,
     session::Tx,
@@ -81,7 +81,7 @@ pub struct BackedUp {
     pub copied: u64,
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Copies the record as it is now into a folder; only what is new if that holds a backup already.
     /// Others go on reading and writing meanwhile.
     ///

@@ -1,12 +1,12 @@
 //! What a server asks beyond the traits: single things by what names them.
 
-use super::{SqliteStore, connection::values, experiments, runs};
+use super::{SqlStore, connection::values, experiments, runs};
 use mlops_core::{
     ExperimentId, Result, RunId,
     tracker::{Experiment, Run},
 };
 
-impl SqliteStore {
+impl SqlStore {
     /// An experiment, live or deleted; an unknown one is `NotFound`.
     pub async fn experiment(&self, id: &ExperimentId) -> Result<Experiment> {
         let number = experiments::number(id)?;

@@ -1,6 +1,6 @@
 //! [`EventLog`] of the store.
 
-use super::{SqliteStore, events, follow};
+use super::{SqlStore, events, follow};
 use async_trait::async_trait;
 use mlops_core::{
     EventLog, Result,
@@ -8,7 +8,7 @@ use mlops_core::{
 };
 
 #[async_trait]
-impl EventLog for SqliteStore {
+impl EventLog for SqlStore {
     async fn append(&self, events: &[Event]) -> Result<Cursor> {
         events::may_append(&self.actor, events)?;
         let own = events.to_vec();

@@ -1,7 +1,7 @@
 //! Streams over the event log: what is there, then what comes.
 
 use super::{
-    SqliteStore, events,
+    SqlStore, events,
     events::{Reach, Wanted},
     models, versions,
 };
@@ -22,7 +22,7 @@ const HISTORY: (usize, usize) = (1000, 10_000);
 
 /// Events after a place, then each new one.
 pub(super) fn follow(
-    store: SqliteStore,
+    store: SqlStore,
     after: Option<Cursor>,
     kinds: Vec<EventKind>,
 ) -> BoxStream<'static, Result<(Cursor, Event)>> {
@@ -40,7 +40,7 @@ pub(super) fn follow(
 }
 
 struct Following {
-    store: SqliteStore,
+    store: SqlStore,
     wanted: Wanted,
     changes: watch::Receiver<Cursor>,
     ready: VecDeque<(Cursor, Event)>,
@@ -79,7 +79,7 @@ async fn changed(changes: &mut watch::Receiver<Cursor>) -> Result<()> {
 
 /// What a URI means now, then each change. What it does not mean any more is an error, after which the
 /// stream goes on; a store that is closed ends it.
-pub(super) fn watch(store: SqliteStore, uri: ModelUri) -> BoxStream<'static, Result<ModelVersion>> {
+pub(super) fn watch(store: SqlStore, uri: ModelUri) -> BoxStream<'static, Result<ModelVersion>> {
     let changes = store.shared.thread.changes();
     let watching = Watching { store, uri, changes, last: None };
     Box::pin(stream::unfold(Some(watching), |watching| async move {
@@ -91,7 +91,7 @@ pub(super) fn watch(store: SqliteStore, uri: ModelUri) -> BoxStream<'static, Res
 }
 
 struct Watching {
-    store: SqliteStore,
+    store: SqlStore,
     uri: ModelUri,
     changes: watch::Receiver<Cursor>,
     /// What the last item said: a version, or that there is none.
@@ -119,7 +119,7 @@ impl Watching {
 }
 
 /// What happened to a model, a version or an alias.
-pub(super) async fn history(store: &SqliteStore, query: HistoryQuery) -> Result<Page<Event>> {
+pub(super) async fn history(store: &SqlStore, query: HistoryQuery) -> Result<Page<Event>> {
     let limit = super::tokens::limit(query.max_results, HISTORY.0, HISTORY.1)?;
     let HistoryQuery { of, kinds, after, .. } = query;
     let read = store.shared.thread.read(async move |db| {

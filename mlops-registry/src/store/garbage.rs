@@ -8,7 +8,7 @@
 //! record acknowledge bytes that are gone. A kill leaves at most some bytes more than are needed.
 
 use super::{
-    SqliteStore,
+    SqlStore,
     connection::{Connection, Value, placeholders, values},
     events::{self, About},
     purge,
@@ -92,7 +92,7 @@ pub struct Collected {
     pub waiting: u64,
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Removes what nothing refers to any more. Safe beside everything else that any process does with
     /// this record.
     ///

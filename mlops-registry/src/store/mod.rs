@@ -96,11 +96,7 @@ use connection::Location;
 #[cfg(feature = "postgres")]
 use mlops_core::Error;
 use mlops_core::{Clock, Principal, Result};
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use thread::StoreThread;
 use transfers::Transfers;
 
@@ -114,7 +110,7 @@ use transfers::Transfers;
 ///
 /// The file or the connection is closed when the last handle and the last of its streams are dropped.
 #[derive(Clone, Debug)]
-pub struct SqliteStore {
+pub struct SqlStore {
     shared: Arc<Shared>,
     actor: Principal,
 }
@@ -130,7 +126,7 @@ struct Shared {
     busy_timeout: Duration,
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Opens a database file; creates it, its folder and its schema if it is not there.
     ///
     /// A file with an older schema is `Unsupported` and the error names the command that
@@ -203,6 +199,11 @@ impl SqliteStore {
     /// Who acts through this handle; the [host](Principal::host) if nobody has said.
     pub fn actor(&self) -> &Principal {
         &self.actor
+    }
+
+    /// Where the record is, as a command line takes it; never with a password.
+    pub fn uri(&self) -> String {
+        self.shared.location.to_string()
     }
 
     /// Where the bytes of runs and versions lie.

@@ -1,7 +1,7 @@
 //! Bytes under the paths of whatever has them: runs, logged models, traces.
 
 use super::{
-    SqliteStore,
+    SqlStore,
     connection::{Connection, values},
     logged_models,
     relay::relay,
@@ -112,7 +112,7 @@ impl fmt::Display for Owner {
 
 /// Stores bytes under a path. On the disk when it returns.
 pub(crate) async fn write(
-    store: &SqliteStore,
+    store: &SqlStore,
     owner: Owner,
     path: ArtifactPath,
     body: ByteStream,
@@ -122,7 +122,7 @@ pub(crate) async fn write(
 
 /// As [`write`]; bytes that do not have the digest that their sender says are refused.
 pub(crate) async fn write_expected(
-    store: &SqliteStore,
+    store: &SqlStore,
     owner: Owner,
     path: ArtifactPath,
     body: ByteStream,
@@ -211,7 +211,7 @@ async fn artifact(db: &mut Connection, key: &str, path: &str) -> Result<Option<A
 
 /// The bytes under a path, and what they must hash to; the stream ends with `Corrupt` if they do not.
 pub(crate) async fn read(
-    store: &SqliteStore,
+    store: &SqlStore,
     owner: Owner,
     path: ArtifactPath,
 ) -> Result<(ArtifactRef, ByteStream)> {
@@ -231,7 +231,7 @@ pub(crate) async fn read(
 }
 
 /// The bytes of an artifact; the stream ends with `Corrupt` if they are others.
-pub(crate) async fn open(store: &SqliteStore, artifact: ArtifactRef) -> Result<ByteStream> {
+pub(crate) async fn open(store: &SqlStore, artifact: ArtifactRef) -> Result<ByteStream> {
     let thread = &store.shared.thread;
     let artifacts = store.shared.artifacts.clone();
     let bytes = thread.task(async move { artifacts.get(&artifact).await }).await?;

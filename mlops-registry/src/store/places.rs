@@ -5,7 +5,7 @@
 //! path is ever a path of this machine.
 
 use super::{
-    SqliteStore,
+    SqlStore,
     connection::{Connection, values},
     paths::{self, Owner},
     versions,
@@ -37,7 +37,7 @@ struct Guess {
     path: ArtifactPath,
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Whose bytes lie under a path of the proxy.
     pub(crate) async fn place(&self, path: ArtifactPath) -> Result<Place> {
         if let Some((owner, path)) = paths::in_version(&path) {

@@ -4,7 +4,7 @@
 //! hash. Neither can be had back from the record, and no event says more than that there is one.
 
 use super::{
-    SqliteStore,
+    SqlStore,
     connection::{Connection, values},
     events::{self, About},
     session::Tx,
@@ -103,7 +103,7 @@ impl fmt::Debug for Token {
     }
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Adds a user. Without a password only tokens stand for them.
     ///
     /// A name that is taken is `AlreadyExists`; one with a colon, which basic authentication cannot

@@ -2,7 +2,7 @@
 //! stays in the event log.
 
 use super::{
-    SqliteStore,
+    SqlStore,
     connection::{Connection, Value, values},
     events::{self, About},
     garbage::Collected,
@@ -105,7 +105,7 @@ static EXPERIMENTS: Kind = Kind {
 ///
 /// Versions that are made of the same bytes keep them: they do not need the run that made them.
 pub(super) async fn deleted(
-    store: &SqliteStore,
+    store: &SqlStore,
     age: Duration,
     dry: bool,
     done: &mut Collected,
@@ -118,12 +118,7 @@ pub(super) async fn deleted(
     Ok(())
 }
 
-async fn all(
-    store: &SqliteStore,
-    kind: &'static Kind,
-    before: Timestamp,
-    dry: bool,
-) -> Result<u64> {
+async fn all(store: &SqlStore, kind: &'static Kind, before: Timestamp, dry: bool) -> Result<u64> {
     let thread = &store.shared.thread;
     if dry {
         let count = async move |db: &mut Connection| due(db, kind, before, i64::MAX).await;

@@ -1,7 +1,7 @@
 //! Models and versions as MLflow's clients see them: with stages, links, and the newest version a stage.
 
 use super::{
-    SqliteStore, aliases,
+    SqlStore, aliases,
     connection::{Connection, Value, placeholders},
     models, search,
     stages::{self, Stage},
@@ -36,7 +36,7 @@ pub(crate) struct RegisteredVersion {
     pub(crate) description: Option<Arc<str>>,
 }
 
-impl SqliteStore {
+impl SqlStore {
     pub(crate) async fn registered_model(&self, name: &ModelName) -> Result<RegisteredName> {
         let name = name.clone();
         let read = self.shared.thread.read(async move |db| {

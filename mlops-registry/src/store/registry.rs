@@ -1,6 +1,6 @@
 //! [`Registry`] of the store.
 
-use super::{SqliteStore, aliases, follow, models, search, versions};
+use super::{SqlStore, aliases, follow, models, search, versions};
 use crate::artifacts::blocking;
 use async_trait::async_trait;
 use mlops_core::{
@@ -17,7 +17,7 @@ use mlops_core::{
 use std::path::Path;
 
 #[async_trait]
-impl Registry for SqliteStore {
+impl Registry for SqlStore {
     async fn create_model(&self, new: CreateModel) -> Result<RegisteredModel> {
         let thread = &self.shared.thread;
         thread.write(&self.actor, async move |tx| models::create(tx, new).await).await

@@ -1,9 +1,10 @@
 //! A record from a backup: all of it, verified, or nothing.
 
 use super::{
-    SqliteStore, StoreConfig,
+    SqlStore, StoreConfig,
     backup::{self, ARTIFACTS, BackupNote, Contents, FORMAT, NOTE, Progress},
-    connection::folder_of, thread,
+    connection::folder_of,
+    thread,
 };
 use crate::{ArtifactStore, disk};
 use mlops_core::{Digest, Error, ErrorKind, Result, ResultExt};
@@ -15,7 +16,7 @@ use std::{
     sync::Arc,
 };
 
-impl SqliteStore {
+impl SqlStore {
     /// Makes a record from a backup. Its artifacts go where the configuration says.
     ///
     /// # Behavior

@@ -5,7 +5,7 @@
 //! change. What lies outside of the record cannot be kept; such a version has no files.
 
 use super::{
-    SqliteStore,
+    SqlStore,
     connection::{Connection, values},
     logged_models, models,
     paths::{self, Owner},
@@ -73,7 +73,7 @@ struct Held {
     logged_model: Option<Arc<str>>,
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// The experiment of a logged model that is not deleted.
     pub(crate) async fn experiment_of_logged_model(&self, id: &str) -> Result<ExperimentId> {
         let id = id.to_owned();

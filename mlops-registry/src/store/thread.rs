@@ -19,9 +19,6 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// How many threads wait for files at the same time, at most; they end when nothing is to be waited for.
-const BLOCKING: usize = 16;
-
 /// A read: has the connection to itself.
 pub(super) type Read = Box<dyn for<'a> FnOnce(&'a mut Session) -> LocalBoxFuture<'a, ()> + Send>;
 /// A write: does its part of a transaction, then waits with its caller for the commit; nothing is left
@@ -182,16 +179,11 @@ fn spawn_thread<F: Future<Output = ()>>(
     closing: std::sync::mpsc::Sender<()>,
     work: impl FnOnce() -> F + Send + 'static,
 ) -> Result<()> {
-    // Made here, so that a host without threads or handles to spare learns it as an error.
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().max_blocking_threads(BLOCKING).build();
-    let runtime = runtime.map_err(|source| Error::io("the store's runtime", source))?;
-    let thread = move || {
+    let work = move || async move {
         let _closing = closing;
-        runtime.block_on(work());
+        work().await;
     };
-    let started = std::thread::Builder::new().name("mlops-store".to_owned()).spawn(thread);
-    started.map(drop).map_err(|source| Error::io("the store's thread", source))
+    crate::thread::spawn("store", work)
 }
 
 /// Does one thing on such a thread and ends it.

@@ -1,7 +1,7 @@
 //! [`Tracker`] of the store.
 
 use super::{
-    SqliteStore, batch,
+    SqlStore, batch,
     connection::Value,
     experiments, metrics, paths,
     paths::Owner,
@@ -22,7 +22,7 @@ use mlops_core::{
 use std::time::Duration;
 
 #[async_trait]
-impl Tracker for SqliteStore {
+impl Tracker for SqlStore {
     async fn create_experiment(&self, new: CreateExperiment) -> Result<Experiment> {
         let thread = &self.shared.thread;
         thread.write(&self.actor, async move |tx| experiments::create(tx, new).await).await

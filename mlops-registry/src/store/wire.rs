@@ -2,7 +2,7 @@
 //! runs and is not in them.
 
 use super::{
-    SqliteStore, batch,
+    SqlStore, batch,
     connection::{Connection, Value, placeholders, values},
     experiments,
     logged_models::{self, ModelPoint},
@@ -68,7 +68,7 @@ pub(crate) struct DatasetSummary {
     pub(crate) context: String,
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Deletes or restores an experiment together with its runs, as MLflow's clients expect.
     pub(crate) async fn set_experiment_life(&self, id: &ExperimentId, to: Lifecycle) -> Result<()> {
         let (thread, number) = (&self.shared.thread, experiments::number(id)?);

@@ -12,7 +12,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::StreamExt;
 use mlops_core::{ErrorKind, EventLog, auth::Authenticator};
 use mlops_registry::{
-    SqliteStore, StoreConfig, UserAuthenticator, UserConfig,
+    SqlStore, StoreConfig, UserAuthenticator, UserConfig,
     mlflow::server::ServerConfig,
     store::{Role, SHORTEST_PASSWORD},
 };
@@ -25,13 +25,13 @@ use std::{
 
 const PASSWORD: &str = "correct horse battery";
 
-async fn store() -> (SqliteStore, tempfile::TempDir) {
+async fn store() -> (SqlStore, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mlops.db");
-    (SqliteStore::open(path, StoreConfig::default()).await.unwrap(), folder)
+    (SqlStore::open(path, StoreConfig::default()).await.unwrap(), folder)
 }
 
-fn authenticator(store: &SqliteStore, config: UserConfig) -> Arc<UserAuthenticator> {
+fn authenticator(store: &SqlStore, config: UserConfig) -> Arc<UserAuthenticator> {
     Arc::new(UserAuthenticator::new(store.clone(), config).unwrap())
 }
 
@@ -247,7 +247,9 @@ struct Listener(Log);
 
 impl tracing::field::Visit for Log {
     fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-        self.0.lock().unwrap().push_str(&format!("{}={value:?} ", field.name()));
+        let mut text = self.0.lock().unwrap();
+        std::fmt::Write::write_fmt(&mut *text, format_args!("{}={value:?} ", field.name()))
+            .unwrap();
     }
 }
 

@@ -9,7 +9,7 @@ use mlops_core::{
     tracker::{Batch, Metric, MetricQuery},
 };
 use mlops_registry::{
-    SqliteStore, StoreConfig,
+    SqlStore, StoreConfig,
     store::{BackupNote, GcOptions, Progress},
 };
 use std::{
@@ -26,12 +26,12 @@ fn path(text: &str) -> ArtifactPath {
     ArtifactPath::new(text).unwrap()
 }
 
-async fn write(store: &SqliteStore, run: RunId, at: &str, text: &str) {
+async fn write(store: &SqlStore, run: RunId, at: &str, text: &str) {
     let body = stream(vec![text.as_bytes().to_vec()]);
     store.write_artifact(&run, &path(at), body).await.unwrap();
 }
 
-async fn read(store: &SqliteStore, run: RunId, at: &str) -> String {
+async fn read(store: &SqlStore, run: RunId, at: &str) -> String {
     let bytes = store.read_artifact(&run, &path(at)).await.unwrap();
     let bytes: Vec<_> = bytes.try_collect().await.unwrap();
     String::from_utf8(bytes.concat()).unwrap()
@@ -39,7 +39,7 @@ async fn read(store: &SqliteStore, run: RunId, at: &str) -> String {
 
 async fn restore(from: &Path, to: &Path) -> Result<BackupNote> {
     let config = StoreConfig::default();
-    SqliteStore::restore(from, to.join("mlops.db"), config, |_| ()).await
+    SqlStore::restore(from, to.join("mlops.db"), config, |_| ()).await
 }
 
 /// Every file below a folder.
@@ -101,6 +101,9 @@ async fn a_second_backup_copies_what_is_new() {
     assert_eq!(read(&open(back.path()).await.unwrap(), run, "b").await, "two");
 }
 
+/// What it is called, the damage, and how it is refused.
+type Case<'a> = (&'a str, &'a dyn Fn(&Path), ErrorKind, &'a str);
+
 #[tokio::test]
 async fn a_backup_that_was_tampered_with_is_refused_by_name() {
     let home = Home::new().await;
@@ -109,7 +112,7 @@ async fn a_backup_that_was_tampered_with_is_refused_by_name() {
     let good = home.folder.path().join("backup");
     let note = home.store.backup(&good, |_| ()).await.unwrap().note;
     let object = Digest::of("the truth").to_hex();
-    let cases: [(&str, &dyn Fn(&Path), ErrorKind, &str); 7] = [
+    let cases: [Case<'_>; 7] = [
         (
             "no note",
             &|to| fs::remove_file(to.join("backup.json")).unwrap(),

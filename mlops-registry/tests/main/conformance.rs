@@ -6,7 +6,7 @@ use mlops_core::{
     conformance::{event, registry, tracker},
     testing::ManualClock,
 };
-use mlops_registry::{SqliteStore, StoreConfig};
+use mlops_registry::{SqlStore, StoreConfig};
 use std::{fs, path::Path, sync::Arc};
 
 /// Where an artifact lies in a folder's store.
@@ -25,7 +25,7 @@ async fn tracker() -> tracker::Subject {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::default());
     let config = StoreConfig::default().with_clock(Arc::<ManualClock>::clone(&clock));
-    let store = SqliteStore::open(folder.path().join("mlops.db"), config).await.unwrap();
+    let store = SqlStore::open(folder.path().join("mlops.db"), config).await.unwrap();
     let path = folder.path().to_owned();
     tracker::Subject::new(store)
         .with_clock(clock)

@@ -24,7 +24,7 @@ use mlops_core::{
     registry::ModelUri,
     tracker::{MetricPoint, MetricQuery},
 };
-use mlops_registry::SqliteStore;
+use mlops_registry::SqlStore;
 use std::{
     collections::BTreeSet,
     fs,
@@ -240,7 +240,7 @@ fn check_objects(artifacts: &Path) {
     }
 }
 
-async fn check_run(store: &SqliteStore, run: RunId, acks: &Acks) {
+async fn check_run(store: &SqlStore, run: RunId, acks: &Acks) {
     let history = async |metric: &str| -> Vec<MetricPoint> {
         store.metric_history(MetricQuery::new(run, metric)).await.unwrap().items
     };
@@ -255,7 +255,7 @@ async fn check_run(store: &SqliteStore, run: RunId, acks: &Acks) {
     }
 }
 
-async fn check_versions(store: &SqliteStore, folder: &Path, acks: &Acks) {
+async fn check_versions(store: &SqlStore, folder: &Path, acks: &Acks) {
     let versions = store.versions(Search::new()).await.unwrap().items;
     assert!((acks.versions..=acks.versions + 1).contains(&versions.len()));
     for version in versions {

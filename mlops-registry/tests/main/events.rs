@@ -1,5 +1,4 @@
 //! What happened stays as it was written, and says so if it does not.
-#![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
 use crate::story::{Home, open};
 use mlops_core::{
@@ -7,7 +6,7 @@ use mlops_core::{
     event::{Event, EventKind},
     registry::{AliasMove, HistoryQuery, ModelUri, MoveAlias},
 };
-use mlops_registry::{MetricGate, SqliteStore, StoreConfig};
+use mlops_registry::{MetricGate, SqlStore, StoreConfig};
 use std::fs;
 
 #[tokio::test]
@@ -119,9 +118,9 @@ async fn every_way_to_tamper_is_named() {
 async fn migrating_what_is_up_to_date_changes_nothing() {
     let home = Home::new().await;
     let path = home.folder.path().join("mlops.db");
-    let done = SqliteStore::migrate(&path, StoreConfig::default()).await.unwrap();
+    let done = SqlStore::migrate(&path, StoreConfig::default()).await.unwrap();
     assert_eq!(done.from, done.to);
     let fresh = home.folder.path().join("fresh.db");
-    let done = SqliteStore::migrate(&fresh, StoreConfig::default()).await.unwrap();
+    let done = SqlStore::migrate(&fresh, StoreConfig::default()).await.unwrap();
     assert_eq!((done.from, done.to > 0), (0, true));
 }

@@ -8,7 +8,7 @@ use mlops_core::{
     event::EventKind,
     tracker::{ExperimentChange, Lifecycle, RunChange},
 };
-use mlops_registry::{SqliteStore, store::GcOptions};
+use mlops_registry::{SqlStore, store::GcOptions};
 use proptest::prelude::*;
 use std::{
     collections::BTreeMap,
@@ -27,12 +27,12 @@ fn path(text: &str) -> ArtifactPath {
     ArtifactPath::new(text).unwrap()
 }
 
-async fn write(store: &SqliteStore, run: RunId, at: &str, text: &str) -> Result<()> {
+async fn write(store: &SqlStore, run: RunId, at: &str, text: &str) -> Result<()> {
     let body = stream(vec![text.as_bytes().to_vec()]);
     store.write_artifact(&run, &path(at), body).await.map(drop)
 }
 
-async fn read(store: &SqliteStore, run: RunId, at: &str) -> Result<String> {
+async fn read(store: &SqlStore, run: RunId, at: &str) -> Result<String> {
     let bytes: Vec<_> = store.read_artifact(&run, &path(at)).await?.try_collect().await?;
     Ok(String::from_utf8(bytes.concat()).unwrap())
 }
@@ -55,7 +55,7 @@ async fn what_nothing_refers_to_goes_in_two_steps() {
 
     let seen = home.store.collect_garbage(GcOptions::default()).await.unwrap();
     assert_eq!((seen.artifacts, seen.waiting), (0, 2), "they are only marked");
-    let hour = GcOptions::default().with_older_than(Duration::from_secs(3600));
+    let hour = GcOptions::default().with_older_than(Duration::from_hours(1));
     assert_eq!(home.store.collect_garbage(hour).await.unwrap().artifacts, 0);
     let planned = home.store.collect_garbage(at_once().with_dry_run(true)).await.unwrap();
     assert!(stored(&home, "old"));
@@ -89,7 +89,7 @@ async fn deleted_runs_keep_their_bytes_until_they_are_purged() {
     home.store.update_experiment(&second.experiment, gone).await.unwrap();
 
     home.store.collect_garbage(at_once()).await.unwrap();
-    let recent = at_once().with_purge_deleted(Duration::from_secs(60));
+    let recent = at_once().with_purge_deleted(Duration::from_mins(1));
     assert_eq!(home.store.collect_garbage(recent).await.unwrap().runs, 0);
     let back = RunChange::default().with_lifecycle(Lifecycle::Active);
     home.store.update_run(&first.id, back).await.unwrap();
@@ -229,7 +229,8 @@ proptest! {
             for task in tasks {
                 task.await.unwrap();
             }
-            check(&home, run, &told.lock().unwrap().clone()).await;
+            let told = told.lock().unwrap().clone();
+            check(&home, run, &told).await;
         });
     }
 }

@@ -9,7 +9,7 @@ use mlops_core::{
     registry::{AliasMove, ModelUri, MoveAlias},
     tracker::{Batch, CreateRun, Metric},
 };
-use mlops_registry::{SqliteStore, StoreConfig};
+use mlops_registry::{SqlStore, StoreConfig};
 use std::{
     pin::pin,
     sync::Arc,
@@ -153,9 +153,9 @@ fn a_place_that_cannot_be_is_named() {
         let file = folder.path().join("file");
         std::fs::write(&file, "no database, and long enough to be told apart from one ".repeat(99))
             .unwrap();
-        let error = SqliteStore::open(&file, StoreConfig::default()).await.unwrap_err();
+        let error = SqlStore::open(&file, StoreConfig::default()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
-        let error = SqliteStore::open(file.join("mlops.db"), StoreConfig::default()).await;
+        let error = SqlStore::open(file.join("mlops.db"), StoreConfig::default()).await;
         let error = error.unwrap_err();
         assert!(error.to_string().contains("file"), "{error}");
     });

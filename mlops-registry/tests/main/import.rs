@@ -11,7 +11,7 @@ use mlops_core::{
     tracker::{MetricQuery, RunStatus},
 };
 use mlops_registry::{
-    SqliteStore,
+    SqlStore,
     store::{ImportOptions, ImportSource, Imported},
 };
 use serde_json::Value;
@@ -29,7 +29,7 @@ fn expected(name: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-async fn import(store: &SqliteStore, from: &ImportSource) -> Imported {
+async fn import(store: &SqlStore, from: &ImportSource) -> Imported {
     // Where the data lay when it was made.
     let options = ImportOptions::default()
         .with_moved("file:///tmp/keep/fix/s/artifacts", data("mlflow-3.17/artifacts"));
@@ -37,7 +37,7 @@ async fn import(store: &SqliteStore, from: &ImportSource) -> Imported {
 }
 
 /// Every file of a run.
-async fn files(store: &SqliteStore, run: RunId) -> Vec<String> {
+async fn files(store: &SqlStore, run: RunId) -> Vec<String> {
     let (mut found, mut open) = (Vec::new(), vec![ArtifactPath::new("").unwrap()]);
     while let Some(folder) = open.pop() {
         for entry in Tracker::artifacts(store, &run, &folder).await.unwrap().items {
@@ -51,7 +51,7 @@ async fn files(store: &SqliteStore, run: RunId) -> Vec<String> {
     found
 }
 
-async fn check_run(store: &SqliteStore, wanted: &Value) {
+async fn check_run(store: &SqlStore, wanted: &Value) {
     let id: RunId = wanted["id"].as_str().unwrap().parse().unwrap();
     let run = store.run(&id).await.unwrap();
     assert_eq!(run.name.as_ref(), wanted["name"]);

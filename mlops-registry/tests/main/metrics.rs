@@ -6,7 +6,7 @@ use mlops_core::{
     page::Search,
     tracker::{Batch, Metric, MetricPoint, MetricQuery},
 };
-use mlops_registry::{SqliteStore, store::segment};
+use mlops_registry::{SqlStore, store::segment};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ fn wanted(batches: &[Vec<Metric>]) -> BTreeMap<&str, Vec<MetricPoint>> {
     all
 }
 
-async fn read(store: &SqliteStore, run: RunId, metric: &str, size: usize) -> Vec<MetricPoint> {
+async fn read(store: &SqlStore, run: RunId, metric: &str, size: usize) -> Vec<MetricPoint> {
     let (mut points, mut page) = (Vec::new(), None);
     loop {
         let query = MetricQuery::new(run, metric).with_max_results(size).with_page(page);
@@ -62,7 +62,7 @@ fn same(left: &[MetricPoint], right: &[MetricPoint]) {
     }
 }
 
-async fn log(store: &SqliteStore, run: RunId, metrics: Vec<Metric>) {
+async fn log(store: &SqlStore, run: RunId, metrics: Vec<Metric>) {
     store.log_batch(&run, Batch::new().with_metrics(metrics)).await.unwrap();
 }
 
@@ -94,7 +94,7 @@ proptest! {
 }
 
 /// Samples and first points are what can be said of all points in memory.
-async fn check_bulk(store: &SqliteStore, run: RunId, name: &str, most: usize, all: &[MetricPoint]) {
+async fn check_bulk(store: &SqlStore, run: RunId, name: &str, most: usize, all: &[MetricPoint]) {
     let runs = [run, RunId::from_u128(7)];
     let found = store.sample_metric(&runs, name, None, most).await.unwrap();
     assert!(found.len() <= most && found.len() == most.min(all.len()));

@@ -18,7 +18,7 @@ use mlops_core::{
     conformance::{event, registry, tracker},
     testing::ManualClock,
 };
-use mlops_registry::{SqliteStore, StoreConfig};
+use mlops_registry::{SqlStore, StoreConfig};
 use proptest::prelude::*;
 use std::{fs, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
@@ -44,8 +44,8 @@ impl Place {
         Some(Self { cluster, url, schema, folder: tempfile::tempdir().unwrap() })
     }
 
-    pub(crate) async fn open(&self) -> SqliteStore {
-        SqliteStore::connect(&self.url, config(self.folder.path())).await.unwrap()
+    pub(crate) async fn open(&self) -> SqlStore {
+        SqlStore::connect(&self.url, config(self.folder.path())).await.unwrap()
     }
 
     /// Runs a statement beside the store; gives its answer as text.
@@ -63,7 +63,7 @@ async fn a_tracker() -> Option<tracker::Subject> {
     let place = Place::new()?;
     let clock = Arc::new(ManualClock::default());
     let config = config(place.folder.path()).with_clock(Arc::<ManualClock>::clone(&clock));
-    let store = SqliteStore::connect(&place.url, config).await.unwrap();
+    let store = SqlStore::connect(&place.url, config).await.unwrap();
     let path = place.folder.path().to_owned();
     let subject = tracker::Subject::new(store).with_clock(clock);
     Some(subject.with_damage(move |_, _, artifact| damage(&path, artifact)).keeping(place.folder))

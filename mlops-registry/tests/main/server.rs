@@ -27,7 +27,7 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header::CONTENT_TYPE},
 };
 use mlops_registry::{
-    SqliteStore, StoreConfig,
+    SqlStore, StoreConfig,
     mlflow::server::{ServerConfig, router},
 };
 use serde_json::Value;
@@ -42,7 +42,7 @@ pub(crate) fn refused((status, body): (u16, Value), wanted: u16, code: &str) {
 
 /// A fresh record behind its router.
 pub(crate) struct Server {
-    pub(crate) store: SqliteStore,
+    pub(crate) store: SqlStore,
     router: Router,
     _folder: TempDir,
 }
@@ -55,7 +55,7 @@ impl Server {
     pub(crate) async fn with(config: ServerConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mlops.db");
-        let store = SqliteStore::open(path, StoreConfig::default()).await.unwrap();
+        let store = SqlStore::open(path, StoreConfig::default()).await.unwrap();
         Self { router: router(store.clone(), config), store, _folder: folder }
     }
 

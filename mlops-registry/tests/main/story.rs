@@ -7,13 +7,13 @@ use mlops_core::{
     registry::CreateVersion,
     tracker::{CreateExperiment, CreateRun, Run},
 };
-use mlops_registry::{SqliteStore, StoreConfig};
+use mlops_registry::{SqlStore, StoreConfig};
 use std::{path::Path, time::Duration};
 use tempfile::TempDir;
 
 /// A store and the folder that it lives in.
 pub(crate) struct Home {
-    pub(crate) store: SqliteStore,
+    pub(crate) store: SqlStore,
     pub(crate) folder: TempDir,
 }
 
@@ -38,9 +38,9 @@ impl Home {
 }
 
 /// Opens the store of a folder; looks often for what other processes wrote.
-pub(crate) async fn open(folder: &Path) -> Result<SqliteStore> {
+pub(crate) async fn open(folder: &Path) -> Result<SqlStore> {
     let config = StoreConfig::default().with_poll_interval(Duration::from_millis(10));
-    SqliteStore::open(folder.join("mlops.db"), config).await
+    SqlStore::open(folder.join("mlops.db"), config).await
 }
 
 /// Writes a package with this text as its only file, if it is not there.

@@ -8,13 +8,13 @@ use mlops_core::{
     artifact::{ArtifactPath, ByteStream},
     tracker::CreateRun,
 };
-use mlops_registry::{SqliteStore, StoreConfig};
+use mlops_registry::{SqlStore, StoreConfig};
 use std::{pin::pin, time::Duration};
 use tempfile::TempDir;
 
-async fn store(config: StoreConfig) -> (SqliteStore, RunId, TempDir) {
+async fn store(config: StoreConfig) -> (SqlStore, RunId, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(folder.path().join("mlops.db"), config).await.unwrap();
+    let store = SqlStore::open(folder.path().join("mlops.db"), config).await.unwrap();
     let run = store.create_run(CreateRun::new(ExperimentId::new("0").unwrap())).await.unwrap();
     (store, run.id, folder)
 }

@@ -39,7 +39,7 @@ impl Audit {
         });
         match found {
             Ok(count) if console.json() => {
-                console.say_json(&json!({ "whole": true, "events": count }))?
+                console.say_json(&json!({ "whole": true, "events": count }))?;
             }
             Ok(count) => console.say(format_args!("{count} events, each as it was written"))?,
             Err(error) if error.kind() == ErrorKind::Corrupt => {

@@ -2,12 +2,12 @@
 
 use super::{
     Answer, Console, home,
-    record::{Record, bytes},
+    record::{Artifacts, Record, bytes},
 };
 use crate::{Error, ErrorKind, Result};
 use clap::Args;
 use mlops_registry::{
-    SqliteStore, StoreConfig,
+    SqlStore,
     store::{BackupNote, Progress},
 };
 use std::path::PathBuf;
@@ -57,9 +57,8 @@ pub(super) struct Restore {
     /// The record that is made
     #[arg(long, value_name = "URI")]
     to: String,
-    /// The folder that its artifacts go into; `artifacts` beside it if absent
-    #[arg(long, value_name = "DIR")]
-    artifacts_destination: Option<PathBuf>,
+    #[command(flatten)]
+    artifacts: Artifacts,
     /// Write what was restored as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -67,11 +66,7 @@ pub(super) struct Restore {
 
 impl Restore {
     pub(super) fn run(&self, console: &Console) -> Result<Answer> {
-        let mut config = StoreConfig::default();
-        if let Some(folder) = &self.artifacts_destination {
-            config = config.with_artifacts(folder.clone());
-        }
-        let to = home::path(&self.to)?;
+        let (config, to) = (self.artifacts.config()?, home::file(&self.to)?);
         let (heard, steps_in) = std::sync::mpsc::sync_channel(1);
         let restored = std::thread::scope(|scope| {
             let work = scope.spawn(|| {
@@ -79,7 +74,7 @@ impl Restore {
                     // Only the latest step is of interest.
                     let _ = heard.try_send(step);
                 };
-                super::block_on(SqliteStore::restore(&self.from, &to, config, tell))
+                super::block_on(SqlStore::restore(&self.from, &to, config, tell))
             });
             for step in steps_in {
                 steps(console, step);

@@ -1,60 +1,49 @@
-//! The record that a URI names.
+//! The record that a flag names.
 
 mod lazy;
 
-use crate::{Error, Registry, Result};
-use mlops_registry::{SqliteStore, StoreConfig};
+use crate::{
+    Error, Registry, Result,
+    home::{Home, HomeConfig, Place, connect_with},
+};
+use mlops_registry::RestConfig;
 use std::{path::PathBuf, sync::Arc};
 
-/// Opens the record at `sqlite:///PATH`, or a path alone. It must be there: a mistyped path makes no
-/// empty record.
-pub(super) async fn open(uri: &str) -> Result<SqliteStore> {
-    let path = path(uri)?;
-    if !path.exists() {
-        return Err(Error::unavailable(format!("there is no record at {}", path.display())));
+/// Opens or connects to the record at a URI, as [`connect`](crate::connect) reads it. A file must be
+/// there: a mistyped path makes no empty record. Who signs in to a server is asked of the environment
+/// by the names that MLflow's own clients know.
+pub(super) async fn open(uri: &str) -> Result<Home> {
+    present(uri)?;
+    let rest = RestConfig::from_env(|name| std::env::var(name).ok());
+    connect_with(uri, HomeConfig::default().with_rest(rest)).await
+}
+
+/// Refuses a file that is not there.
+pub(super) fn present(uri: &str) -> Result<()> {
+    match path(uri)?.filter(|path| !path.exists()) {
+        Some(path) => Err(Error::unavailable(format!("there is no record at {}", path.display()))),
+        None => Ok(()),
     }
-    SqliteStore::open(path, StoreConfig::default()).await
 }
 
 /// The record as a registry that is opened when it is first asked: a server that has what it needs
 /// in its cache starts while the record is away.
 pub(super) fn registry(uri: &str) -> Result<Arc<dyn Registry>> {
-    path(uri)?;
+    Place::of(uri)?;
     Ok(Arc::new(lazy::Lazy::new(uri)))
 }
 
-/// The file that a URI means. As elsewhere in the field, three slashes begin a path relative to the
-/// working folder, four an absolute one.
-pub(super) fn path(uri: &str) -> Result<PathBuf> {
-    let path = match uri.split_once("://") {
-        None => uri,
-        Some(("sqlite", rest)) => rest.strip_prefix('/').unwrap_or(rest),
-        Some((scheme, _)) => {
-            return Err(Error::unsupported(format!(
-                "no record is read from {scheme:?} URIs; give sqlite:///PATH"
-            )));
-        }
-    };
-    if path.is_empty() {
-        return Err(Error::invalid(format!("{uri:?} names no file")));
-    }
-    Ok(PathBuf::from(path))
+/// The file that a URI must mean for what only a file can do. The URI may hold a password.
+pub(super) fn file(uri: &str) -> Result<PathBuf> {
+    path(uri)?.ok_or_else(|| {
+        Error::unsupported("only a record in a file can be used here: give sqlite:///PATH")
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn three_slashes_are_relative_and_four_absolute() {
-        for (uri, file) in [
-            ("sqlite:///mlops.db", "mlops.db"),
-            ("sqlite:////var/lib/mlops.db", "/var/lib/mlops.db"),
-            ("sqlite://mlops.db", "mlops.db"),
-            ("mlops.db", "mlops.db"),
-        ] {
-            assert_eq!(path(uri).unwrap(), PathBuf::from(file), "{uri}");
-        }
-        assert!(path("postgresql://host/db").is_err() && path("sqlite:///").is_err());
-    }
+/// The file that a URI means, if it means one.
+pub(super) fn path(uri: &str) -> Result<Option<PathBuf>> {
+    Ok(match Place::of(uri)? {
+        Place::File(path) => Some(path),
+        _ => None,
+    })
 }

@@ -8,10 +8,7 @@ use super::{
 };
 use crate::{Error, Result};
 use clap::Args;
-use mlops_registry::{
-    SqliteStore,
-    store::{ImportOptions, ImportSource},
-};
+use mlops_registry::store::{ImportOptions, ImportSource};
 use std::path::PathBuf;
 
 /// Take runs, models and artifacts from MLflow's database or folder
@@ -39,10 +36,9 @@ pub(super) struct Import {
 impl Import {
     pub(super) fn run(&self, console: &Console) -> Result<Answer> {
         let (from, options) = (self.source()?, self.options()?);
-        let to = home::path(&self.record.backend_store_uri)?;
         let done = super::block_on(async {
             // An import may be what a record begins with.
-            let store = SqliteStore::open(to, self.record.config()).await?;
+            let store = self.record.create().await?;
             let tell = |step: mlops_registry::store::Progress| {
                 console.progress(format_args!("{} of {} runs", step.done, step.all));
             };
@@ -73,7 +69,7 @@ impl Import {
 
     fn source(&self) -> Result<ImportSource> {
         if self.from.starts_with("sqlite:") {
-            return home::path(&self.from).map(ImportSource::Database);
+            return home::file(&self.from).map(ImportSource::Database);
         }
         if let Some((scheme, _)) = self.from.split_once("://") {
             return Err(Error::unsupported(format!(

@@ -1,9 +1,9 @@
 //! `mlops migrate`: a record of an older release becomes one of this.
 
 use super::{Answer, Console, home, record::Record};
-use crate::{Error, Result};
+use crate::{Error, Result, home::Place};
 use clap::Args;
-use mlops_registry::SqliteStore;
+use mlops_registry::{SqlStore, store::Migrated};
 use serde_json::json;
 
 /// Bring a record up to the schema of this build
@@ -23,11 +23,8 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) fn run(&self, console: &Console) -> Result<Answer> {
-        let path = home::path(&self.record.backend_store_uri)?;
-        if !path.exists() {
-            return Err(Error::unavailable(format!("there is no record at {}", path.display())));
-        }
-        let done = super::block_on(SqliteStore::migrate(&path, self.record.config()))?;
+        home::present(&self.record.backend_store_uri)?;
+        let done = super::block_on(self.migrate())?;
         if console.json() {
             console.say_json(&json!({ "from": done.from, "to": done.to }))?;
         } else if done.from == done.to {
@@ -36,5 +33,17 @@ impl Migrate {
             console.say(format_args!("schema {} became schema {}", done.from, done.to))?;
         }
         Ok(Answer::Yes)
+    }
+
+    async fn migrate(&self) -> Result<Migrated> {
+        let config = self.record.config()?;
+        match Place::of(&self.record.backend_store_uri)? {
+            Place::File(path) => SqlStore::migrate(path, config).await,
+            #[cfg(feature = "postgres")]
+            Place::Database(url) => SqlStore::migrate_url(&url, config).await,
+            _ => Err(Error::unsupported(
+                "a record is migrated where it is, by a build that opens its database",
+            )),
+        }
     }
 }

@@ -1,6 +1,11 @@
 //! The program's commands. Each reads its flags, composes parts of the crates as any host would, and
 //! writes what came of it; none holds logic of its own that a host could want.
 
+#![allow(
+    clippy::doc_markdown,
+    reason = "the comments of flags are help, which is printed as it stands"
+)]
+
 mod audit;
 mod backup;
 mod console;

@@ -1,37 +1,76 @@
 //! The flags of commands that work on a record.
 
 use super::{home, source::DEFAULT_REGISTRY};
-use crate::{Error, Result};
+use crate::{
+    Error, Result, ResultExt,
+    home::{HomeConfig, Place, connect_with},
+};
 use clap::Args;
-use mlops_registry::{SqliteStore, StoreConfig};
+use mlops_registry::{SqlStore, StoreConfig};
 use std::{path::PathBuf, time::Duration};
 
 /// Which record.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Record {
-    /// The record
+    /// The record: sqlite:///PATH or postgresql://USER@HOST/DATABASE
     #[arg(long, value_name = "URI", default_value = DEFAULT_REGISTRY)]
     pub(super) backend_store_uri: String,
-    /// The folder of its artifacts; `artifacts` beside it if absent
+    #[command(flatten)]
+    artifacts: Artifacts,
+}
+
+/// Where a record's artifacts are.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Artifacts {
+    /// The folder of the artifacts; `artifacts` beside the record if absent
     #[arg(long, value_name = "DIR")]
-    pub(super) artifacts_destination: Option<PathBuf>,
+    artifacts_destination: Option<String>,
 }
 
 impl Record {
-    pub(super) fn config(&self) -> StoreConfig {
-        match &self.artifacts_destination {
-            Some(folder) => StoreConfig::default().with_artifacts(folder.clone()),
-            None => StoreConfig::default(),
-        }
+    pub(super) fn config(&self) -> Result<StoreConfig> {
+        self.artifacts.config()
     }
 
     /// Opens one that is there.
-    pub(super) async fn open(&self) -> Result<SqliteStore> {
-        let path = home::path(&self.backend_store_uri)?;
-        if !path.exists() {
-            return Err(Error::unavailable(format!("there is no record at {}", path.display())));
+    pub(super) async fn open(&self) -> Result<SqlStore> {
+        home::present(&self.backend_store_uri)?;
+        self.create().await
+    }
+
+    /// Opens one; makes it if it is not there.
+    pub(super) async fn create(&self) -> Result<SqlStore> {
+        let uri = &self.backend_store_uri;
+        if let Place::Server(_) | Place::Memory = Place::of(uri)? {
+            return Err(Error::unsupported(format!(
+                "{uri}: this is done where the record is: give sqlite:///PATH or postgresql://…"
+            )));
         }
-        SqliteStore::open(path, self.config()).await
+        let home = connect_with(uri, HomeConfig::default().with_store(self.config()?)).await;
+        let store = home.context(|| "--backend-store-uri")?.store().cloned();
+        store.ok_or_else(|| Error::internal("a record that is opened has a store"))
+    }
+}
+
+impl Artifacts {
+    pub(super) fn config(&self) -> Result<StoreConfig> {
+        let config = StoreConfig::default();
+        Ok(match &self.artifacts_destination {
+            Some(place) => config.with_artifacts(folder(place)?),
+            None => config,
+        })
+    }
+}
+
+/// The folder that a place of artifacts means.
+fn folder(place: &str) -> Result<PathBuf> {
+    match place.split_once("://") {
+        None if place.is_empty() => Err(Error::invalid("--artifacts-destination names no folder")),
+        None => Ok(PathBuf::from(place)),
+        Some(("file", path)) if path.starts_with('/') => Ok(PathBuf::from(path)),
+        Some((scheme, _)) => Err(Error::unsupported(format!(
+            "no artifacts are kept at {scheme:?} URIs; give a folder"
+        ))),
     }
 }
 

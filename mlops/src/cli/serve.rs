@@ -88,8 +88,9 @@ impl Serve {
         let scratch = super::scratch()?;
         let models = self.open_all(scratch.path(), console).await?;
         let app = self.app(&models);
+        let end = server::asked_to_end()?;
         announce(&server, &models, console)?;
-        let all_answered = server.run(app, server::asked_to_end()).await?;
+        let all_answered = server.run(app, end).await?;
         for Served { endpoint, log, .. } in &models {
             if let Some(log) = log {
                 log.flush()

@@ -1,17 +1,17 @@
 //! `mlops server`: the record behind MLflow's REST API.
 
-use super::{Answer, Console, home, source::DEFAULT_REGISTRY};
+use super::{Answer, Console, record::Record};
 use crate::{
-    Error, Result, ResultExt,
+    Result,
     server::{self, Counters},
     store::{
-        SqliteStore, StoreConfig, UserAuthenticator, UserConfig,
+        SqlStore, UserAuthenticator, UserConfig,
         mlflow::server::{ServerConfig, router},
     },
 };
 use clap::Args;
 use serde_json::json;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// Serve the record to MLflow's clients
 #[derive(Debug, Args)]
@@ -19,12 +19,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
     after_help = "Example:\n  mlops server --backend-store-uri sqlite:///mlops.db --artifacts-destination artifacts --port 5000"
 )]
 pub(super) struct Server {
-    /// The record; created if it is not there
-    #[arg(long, value_name = "URI", default_value = DEFAULT_REGISTRY)]
-    backend_store_uri: String,
-    /// The folder of the artifacts; `artifacts` beside the record if absent
-    #[arg(long, value_name = "DIR")]
-    artifacts_destination: Option<String>,
+    #[command(flatten)]
+    record: Record,
     /// The address to listen on
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
@@ -62,31 +58,23 @@ impl Server {
         // Before the record is opened: a port that is taken is known at once.
         let server =
             server::Server::bind(&self.host, self.port, self.max_connections, grace).await?;
-        let store = self.open().await?;
+        let store = self.record.create().await?;
         let config = self.config(&store)?;
+        let end = server::asked_to_end()?;
+        announce(&server, &store, console)?;
         let counters = Arc::<Counters>::default();
         let calls = Arc::clone(&counters).around(router(store, config));
         let app = calls.merge(server::http_metrics(move || counters.read()));
-        self.announce(&server, console)?;
-        if !server.run(app, server::asked_to_end()).await? {
+        if !server.run(app, end).await? {
             console.note("requests were still in flight when the time to end was over");
             return Ok(Answer::No);
         }
         Ok(Answer::Yes)
     }
 
-    async fn open(&self) -> Result<SqliteStore> {
-        let path = home::path(&self.backend_store_uri)?;
-        let mut config = StoreConfig::default();
-        if let Some(place) = &self.artifacts_destination {
-            config = config.with_artifacts(folder(place)?);
-        }
-        SqliteStore::open(path, config).await.context(|| self.backend_store_uri.clone())
-    }
-
     /// How the calls are served. Who may call is decided here: without `--auth` everybody who reaches
     /// the port.
-    fn config(&self, store: &SqliteStore) -> Result<ServerConfig> {
+    fn config(&self, store: &SqlStore) -> Result<ServerConfig> {
         let mut config = ServerConfig::default().with_max_body_bytes(self.max_body_bytes);
         if self.auth {
             let users = UserAuthenticator::new(store.clone(), UserConfig::default())?;
@@ -97,26 +85,14 @@ impl Server {
             None => config,
         })
     }
-
-    /// The first thing on stdout: whoever starts a server waits for it, and reads the port from it.
-    fn announce(&self, server: &server::Server, console: &Console) -> Result<()> {
-        let url = format!("http://{}", server.address()?);
-        if console.json() {
-            let record = &self.backend_store_uri;
-            return console.say_json(&json!({ "listening": url, "record": record }));
-        }
-        console.say(format_args!("listening on {url}"))
-    }
 }
 
-/// The folder that a place of artifacts means.
-fn folder(place: &str) -> Result<PathBuf> {
-    match place.split_once("://") {
-        None if place.is_empty() => Err(Error::invalid("--artifacts-destination names no folder")),
-        None => Ok(PathBuf::from(place)),
-        Some(("file", path)) if path.starts_with('/') => Ok(PathBuf::from(path)),
-        Some((scheme, _)) => Err(Error::unsupported(format!(
-            "no artifacts are kept at {scheme:?} URIs; give a folder"
-        ))),
+/// The first thing on stdout: whoever starts a server waits for it, and reads the port from it.
+fn announce(server: &server::Server, store: &SqlStore, console: &Console) -> Result<()> {
+    let url = format!("http://{}", server.address()?);
+    if console.json() {
+        let record = store.uri();
+        return console.say_json(&json!({ "listening": url, "record": record }));
     }
+    console.say(format_args!("listening on {url}"))
 }

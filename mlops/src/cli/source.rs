@@ -87,7 +87,8 @@ impl Source {
                 Ok(Opened { package, version: "1".into() })
             }
             Self::Registry(uri) => {
-                let store = home::open(registry.unwrap_or(DEFAULT_REGISTRY)).await?;
+                let home = home::open(registry.unwrap_or(DEFAULT_REGISTRY)).await?;
+                let store = home.registry();
                 let version = store.resolve(uri).await?;
                 let package = store.fetch(&version.id, &scratch.join("package")).await?;
                 Ok(Opened { package, version: version.id.version.to_string().into() })

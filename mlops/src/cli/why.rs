@@ -139,7 +139,8 @@ impl Why {
             Error::not_found(format!("version {:?} is no number of a record", record.version))
         })?;
         let id = VersionId::new(crate::ModelName::new(record.model.as_ref())?, number);
-        home::open(&self.registry_uri).await?.fetch(&id, &scratch.join("package")).await
+        let home = home::open(&self.registry_uri).await?;
+        home.registry().fetch(&id, &scratch.join("package")).await
     }
 }
 

@@ -81,33 +81,29 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     outcome
 }
 
-/// Done when the process is asked to end: by ctrl-c, or, on Unix, by SIGTERM.
-pub(crate) async fn asked_to_end() {
-    if let Err(error) = signalled().await {
-        tracing::error!(%error, "no signal can end this server gracefully");
-        std::future::pending::<()>().await;
-    }
-}
-
-async fn signalled() -> Result<()> {
-    let interrupted = async {
-        tokio::signal::ctrl_c().await.map_err(|source| Error::io("waiting for ctrl-c", source))
-    };
-    tokio::select! {
-        done = interrupted => done,
-        done = terminated() => done,
-    }
-}
-
+/// Done when the process is asked to end: by ctrl-c, or, on Unix, by SIGTERM. It hears from now on, not
+/// from when it is first waited for: whoever is told the address may ask at once.
 #[cfg(unix)]
-async fn terminated() -> Result<()> {
+pub(crate) fn asked_to_end() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let failed = |source| Error::io("waiting for SIGTERM", source);
-    signal(SignalKind::terminate()).map_err(failed)?.recv().await;
-    Ok(())
+    let failed = |source| Error::io("listening for signals", source);
+    let mut interrupted = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminated = signal(SignalKind::terminate()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+    })
 }
 
+/// Done when the process is asked to end by ctrl-c.
 #[cfg(not(unix))]
-async fn terminated() -> Result<()> {
-    std::future::pending().await
+pub(crate) fn asked_to_end() -> Result<impl Future<Output = ()>> {
+    Ok(async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::error!(%error, "no signal can end this server gracefully");
+            std::future::pending::<()>().await;
+        }
+    })
 }

@@ -184,7 +184,7 @@ mod seeing {
     #[test]
     fn implementors_are_seen() {
         let seen = |line| implementor(line, "Registry");
-        assert_eq!(seen("impl Registry for SqliteStore {"), Some("SqliteStore"));
+        assert_eq!(seen("impl Registry for SqlStore {"), Some("SqlStore"));
         assert_eq!(seen("impl<T: Clock> Registry for Cached<T> {"), Some("Cached"));
         assert_eq!(seen("impl<R: Registry + ?Sized> Registry for Arc<R> {"), None);
         assert_eq!(seen("impl fmt::Debug for Registry {"), None);

@@ -45,7 +45,7 @@ mod tests {
         router,
         routes::{PREFIXES, calls},
     };
-    use crate::{SqliteStore, StoreConfig};
+    use crate::{SqlStore, StoreConfig};
     use axum::{
         body::Body,
         http::{Method, Request, header},
@@ -76,7 +76,7 @@ mod tests {
     async fn each_call_needs_its_role() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mlops.db");
-        let store = SqliteStore::open(path, StoreConfig::default()).await.unwrap();
+        let store = SqlStore::open(path, StoreConfig::default()).await.unwrap();
         let app = router(store, ServerConfig::default().with_authenticator(Arc::new(Roles)));
         let calls = calls();
         assert!(!calls.is_empty());

@@ -1,7 +1,7 @@
 //! One call: who calls, with what arguments.
 
 use super::{Shared, args::Args, refusal::Refusal};
-use crate::SqliteStore;
+use crate::SqlStore;
 use axum::{
     body::Bytes,
     extract::RawPathParams,
@@ -44,7 +44,7 @@ pub(super) type Answer = BoxFuture<'static, Result<Value>>;
 #[derive(Debug)]
 pub(super) struct Call {
     /// The store, acting as who calls.
-    pub(super) store: SqliteStore,
+    pub(super) store: SqlStore,
     pub(super) args: Args,
     /// What makes a second call with it the same as the first.
     pub(super) key: Option<Arc<str>>,
@@ -92,7 +92,7 @@ impl Call {
     }
 
     /// The store acting as whom the client names, which counts only where nobody has to prove it.
-    pub(super) fn store_as(&self, user: Option<&str>) -> SqliteStore {
+    pub(super) fn store_as(&self, user: Option<&str>) -> SqlStore {
         match user.filter(|user| !user.is_empty() && !self.authenticated) {
             Some(user) => self.store.acting_as(Principal::new(user)),
             None => self.store.clone(),
@@ -101,11 +101,7 @@ impl Call {
 }
 
 /// The store acting as who calls; refuses who may not do what is needed.
-pub(super) fn authorized(
-    shared: &Shared,
-    needed: Right,
-    headers: &HeaderMap,
-) -> Result<SqliteStore> {
+pub(super) fn authorized(shared: &Shared, needed: Right, headers: &HeaderMap) -> Result<SqlStore> {
     let Some(authenticator) = &shared.config.authenticator else {
         return Ok(shared.store.clone());
     };

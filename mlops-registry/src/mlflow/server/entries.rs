@@ -3,7 +3,7 @@
 use super::{
     args::{Args, invalid, missing},
     call::Call,
-    limits,
+    inputs, limits,
     routes::{Route, route},
     runs::{as_invalid, id, live},
     shown::RUN_NAME,
@@ -58,6 +58,7 @@ async fn log_batch(mut call: Call) -> Result<Value> {
     for (index, mut args) in tags.into_iter().enumerate() {
         tag(&mut args, &format!("tags[{index}]."), &mut entry)?;
     }
+    entry.batch.inputs = inputs::ours(call.args.take_objects("mlops_inputs")?)?;
     enter(&call, run, entry).await
 }
 

@@ -1,6 +1,6 @@
 //! What clients ask before they begin: is it there, and what is it.
 
-use super::Shared;
+use super::{Shared, ours};
 use axum::{Json, Router, routing::get};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -27,5 +27,6 @@ fn server_info() -> Value {
         "presigned_upload_run_id_supported": false,
         "presigned_upload_model_id_supported": false,
         "features_enabled": { "gateway": false },
+        "mlops": { "protocol": ours::PROTOCOL },
     })
 }

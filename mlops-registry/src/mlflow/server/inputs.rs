@@ -1,13 +1,13 @@
 //! What runs read and made: data and logged models.
 
 use super::{
-    args::{Args, missing},
+    args::{Args, invalid, missing},
     call::Call,
     experiments::experiment_id,
     limits,
     routes::{Route, route},
     runs::{as_invalid, id},
-    shown::CONTEXT,
+    shown::{CONTEXT, ROWS},
 };
 use crate::store::{DatasetSummary, Entry, ModelRole, RunModel};
 use mlops_core::{
@@ -28,6 +28,8 @@ const LENGTHS: [(&str, usize); 6] = [
 ];
 /// The longest key and value of a tag of an input.
 const TAG: (usize, usize) = (255, 500);
+/// The tag in which our client sends a whole digest.
+const DIGEST: &str = "mlops.digest";
 /// The most datasets or models of one call.
 const MOST: usize = 1000;
 /// The most experiments whose data one call asks for.
@@ -100,6 +102,23 @@ fn dataset(args: &Args) -> Result<DatasetInput> {
         }
     }
     Ok(input)
+}
+
+/// Data as our client sends it with a batch: what MLflow has no room for is in tags.
+pub(super) fn ours(inputs: Vec<Args>) -> Result<Vec<DatasetInput>> {
+    limits::count("mlops_inputs", inputs.len(), MOST)?;
+    let whole = |args: Args| {
+        let mut input = dataset(&args)?;
+        if let Some(digest) = input.tags.remove(DIGEST) {
+            input.digest = Arc::from(digest);
+        }
+        if let Some(rows) = input.tags.remove(ROWS) {
+            let count = rows.parse().map_err(|_| invalid(&rows, ROWS, "a number is expected"))?;
+            input.rows = Some(count);
+        }
+        Ok(input)
+    };
+    inputs.into_iter().map(whole).collect()
 }
 
 async fn search_datasets(call: Call) -> Result<Value> {

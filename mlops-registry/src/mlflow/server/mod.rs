@@ -30,6 +30,7 @@ mod logged_models;
 mod metrics;
 mod models;
 mod named;
+mod ours;
 mod refusal;
 mod routes;
 mod runs;
@@ -41,17 +42,17 @@ mod versions;
 pub use artifacts::artifact_path;
 pub use config::ServerConfig;
 
-use crate::SqliteStore;
+use crate::SqlStore;
 use std::sync::Arc;
 
 /// MLflow's REST API over this store.
-pub fn router(store: SqliteStore, config: ServerConfig) -> axum::Router {
+pub fn router(store: SqlStore, config: ServerConfig) -> axum::Router {
     routes::router(Arc::new(Shared { store, config }))
 }
 
 /// What every call needs.
 #[derive(Debug)]
 struct Shared {
-    store: SqliteStore,
+    store: SqlStore,
     config: ServerConfig,
 }

@@ -1,5 +1,6 @@
 //! An error as MLflow's clients read it.
 
+use super::ours;
 use axum::{
     Json,
     http::{StatusCode, header::WWW_AUTHENTICATE},
@@ -33,6 +34,10 @@ impl IntoResponse for Refusal {
             body["error_class"] = class.into();
         }
         let mut response = (status, Json(body)).into_response();
+        if ours::is_conflict(&error) {
+            let conflict = axum::http::HeaderValue::from_static(ours::CONFLICT);
+            response.headers_mut().insert(ours::KIND, conflict);
+        }
         if error.kind() == ErrorKind::Unauthenticated {
             let ask = axum::http::HeaderValue::from_static("Basic realm=\"mlops\"");
             response.headers_mut().insert(WWW_AUTHENTICATE, ask);

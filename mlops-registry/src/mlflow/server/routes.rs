@@ -3,7 +3,7 @@
 use super::{
     Shared, access, aliases, artifacts,
     call::{Answer, Call, Right, json},
-    entries, experiments, info, inputs, logged_models, metrics, models,
+    entries, experiments, info, inputs, logged_models, metrics, models, ours,
     refusal::Refusal,
     runs, traces, versions,
 };
@@ -71,6 +71,7 @@ pub(super) fn calls() -> Vec<Route> {
         aliases::routes(),
         logged_models::routes(),
         traces::routes(),
+        ours::routes(),
         artifacts::routes(),
     ];
     all.into_iter().flatten().collect()

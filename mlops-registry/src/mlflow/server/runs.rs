@@ -183,7 +183,7 @@ fn deleted(id: RunId) -> Error {
 /// MLflow knows no conflict of what is written: it is an invalid parameter.
 pub(super) fn as_invalid(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::Conflict => Error::invalid(error.message().to_owned()),
+        ErrorKind::Conflict => Error::invalid(error.message().to_owned()).with_source(error),
         _ => error,
     }
 }

@@ -13,6 +13,9 @@ pub(super) const RUN_NAME: &str = "mlflow.runName";
 /// The tag of an input that says what it was used for.
 pub(super) const CONTEXT: &str = "mlflow.data.context";
 
+/// The tag of an input that says how many rows it has: MLflow has no field for it.
+pub(super) const ROWS: &str = "mlops.rows";
+
 /// How much of a run an answer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Detail {
@@ -129,6 +132,9 @@ fn input(input: &DatasetInput) -> Value {
     let mut tags = pairs(&input.tags);
     if !input.context.is_empty() {
         tags.push(json!({ "key": CONTEXT, "value": input.context }));
+    }
+    if let Some(rows) = input.rows {
+        tags.push(json!({ "key": ROWS, "value": rows.to_string() }));
     }
     let mut shown = json!({ "dataset": dataset });
     put(&mut shown, "tags", tags);

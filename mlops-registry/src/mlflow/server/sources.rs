@@ -5,7 +5,7 @@
 
 use super::{experiments::artifact_location, named::unknown_model};
 use crate::{
-    SqliteStore,
+    SqlStore,
     store::{RegisteredVersion, Source, version_uri},
 };
 use mlops_core::{
@@ -43,7 +43,7 @@ pub(super) struct Checked {
 }
 
 /// Refuses what may not be taken.
-pub(super) async fn checked(store: &SqliteStore, wanted: Wanted<'_>) -> Result<Checked> {
+pub(super) async fn checked(store: &SqlStore, wanted: Wanted<'_>) -> Result<Checked> {
     let uri = Uri::parse(wanted.text);
     if wanted.is_prompt {
         if PLACEHOLDERS.contains(&wanted.text) {
@@ -112,7 +112,7 @@ impl<'a> Wanted<'a> {
 }
 
 /// `models:/NAME/3`, `models:/NAME/Production`, `models:/NAME/latest` or `models:/NAME@ALIAS`: a copy.
-async fn registered(store: &SqliteStore, uri: &Uri, wanted: Wanted<'_>) -> Result<Checked> {
+async fn registered(store: &SqlStore, uri: &Uri, wanted: Wanted<'_>) -> Result<Checked> {
     if !uri.host.is_empty() {
         let why = "Registered model sources must use the active model registry.";
         return Err(wanted.refused(why));
@@ -159,7 +159,7 @@ async fn registered(store: &SqliteStore, uri: &Uri, wanted: Wanted<'_>) -> Resul
 }
 
 /// A path of this machine: taken only if it lies where the run's artifacts lie on this machine.
-async fn local(store: &SqliteStore, uri: &Uri, wanted: Wanted<'_>) -> Result<Checked> {
+async fn local(store: &SqlStore, uri: &Uri, wanted: Wanted<'_>) -> Result<Checked> {
     let (field, root) = match (wanted.model(), wanted.run()) {
         (Some(id), _) => ("model_id", logged_root(store, id).await?),
         (None, Some(run)) => ("run_id", run_root(store, run).await?),
@@ -199,7 +199,7 @@ fn of_runs(uri: &Uri, wanted: Wanted<'_>) -> Result<Checked> {
 }
 
 /// A path of the artifact proxy, of this server whatever it is called.
-async fn of_proxy(store: &SqliteStore, uri: &Uri, wanted: Wanted<'_>) -> Result<Checked> {
+async fn of_proxy(store: &SqlStore, uri: &Uri, wanted: Wanted<'_>) -> Result<Checked> {
     let (field, root) = match (wanted.model(), wanted.run()) {
         (Some(id), _) => ("model_id", logged_root(store, id).await?),
         (None, Some(run)) => ("run_id", run_root(store, run).await?),
@@ -219,7 +219,7 @@ async fn of_proxy(store: &SqliteStore, uri: &Uri, wanted: Wanted<'_>) -> Result<
 }
 
 /// Where a run's artifacts lie for clients, if it is there.
-async fn run_root(store: &SqliteStore, run: &str) -> Result<Option<String>> {
+async fn run_root(store: &SqlStore, run: &str) -> Result<Option<String>> {
     let Ok(id) = run.parse::<RunId>() else { return Ok(None) };
     match store.run(&id).await {
         Ok(run) => {
@@ -232,7 +232,7 @@ async fn run_root(store: &SqliteStore, run: &str) -> Result<Option<String>> {
 }
 
 /// Where a logged model's artifacts lie for clients, if it is there.
-async fn logged_root(store: &SqliteStore, id: &str) -> Result<Option<String>> {
+async fn logged_root(store: &SqlStore, id: &str) -> Result<Option<String>> {
     match store.experiment_of_logged_model(id).await {
         Ok(experiment) => {
             let place = location(store, &experiment).await?;
@@ -243,13 +243,13 @@ async fn logged_root(store: &SqliteStore, id: &str) -> Result<Option<String>> {
     }
 }
 
-async fn location(store: &SqliteStore, id: &ExperimentId) -> Result<String> {
+async fn location(store: &SqlStore, id: &ExperimentId) -> Result<String> {
     Ok(artifact_location(&store.experiment(id).await?))
 }
 
 /// Where clients read a version's bytes: from the version itself if the record holds them, so that nothing
 /// written to its run afterwards matters; else from where MLflow would send them.
-pub(super) async fn download_uri(store: &SqliteStore, found: &RegisteredVersion) -> Result<String> {
+pub(super) async fn download_uri(store: &SqlStore, found: &RegisteredVersion) -> Result<String> {
     if found.version.manifest.iter().len() > 0 {
         return Ok(version_uri(found.row));
     }

@@ -105,7 +105,7 @@ impl Database {
             match id.parse() {
                 Ok(id) => found.push(id),
                 Err(_) => {
-                    done.left(format!("run {id:?}"), "its identity is not 32 hexadecimal digits")
+                    done.left(format!("run {id:?}"), "its identity is not 32 hexadecimal digits");
                 }
             }
         }

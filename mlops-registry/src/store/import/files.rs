@@ -1,7 +1,7 @@
 //! Artifacts from where a source keeps them.
 
 use super::{
-    super::{SqliteStore, paths, paths::Owner},
+    super::{SqlStore, paths, paths::Owner},
     ImportOptions, Imported,
     folder::{files, relative},
 };
@@ -12,6 +12,7 @@ use mlops_core::{
     Error, Result,
     artifact::{ArtifactPath, ByteStream},
 };
+use percent_encoding::percent_decode_str;
 use std::{fs::File, io::Read, path::PathBuf};
 
 /// How much of a file is read at once.
@@ -39,24 +40,10 @@ impl ImportOptions {
 
 /// `%20` is a space: places are URIs.
 fn decoded(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.filter(|_| first == b'%').map(|digits| u8::from_str_radix(digits, 16)) {
-            Some(Ok(byte)) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Takes every file below a place.
     pub(super) async fn import_files(
         &self,

@@ -10,7 +10,7 @@ mod found;
 mod registered;
 mod write;
 
-use super::{Progress, SqliteStore};
+use super::{Progress, SqlStore};
 use database::Database;
 use folder::Folder;
 use found::{FoundExperiment, FoundModel, FoundRegistered, FoundRun};
@@ -86,7 +86,7 @@ impl Imported {
     }
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Takes what another record has into this one.
     ///
     /// # Behavior

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        SqliteStore,
+        SqlStore,
         connection::{Connection, Value, values},
         events::{self, About},
         models,
@@ -23,7 +23,7 @@ use mlops_core::{
 use serde_json::json;
 use std::path::PathBuf;
 
-impl SqliteStore {
+impl SqlStore {
     /// A model with those of its versions that are not there and whose bytes are.
     pub(super) async fn import_registered(
         &self,

@@ -2,7 +2,8 @@
 
 use super::{
     super::{
-        SqliteStore, batch,
+        SqlStore,
+        batch::{self, Parts},
         connection::{Connection, Value, values},
         events::{self, About},
         experiments,
@@ -26,7 +27,7 @@ const IMPORTED: &str = "mlops.imported";
 
 const RUN_IMPORTED: EventKind = EventKind::of("run.imported");
 
-impl SqliteStore {
+impl SqlStore {
     /// The number of an experiment of this name, which is new if there was none.
     pub(super) async fn import_experiment(
         &self,
@@ -73,7 +74,7 @@ impl SqliteStore {
         loop {
             let (points, next) = source.points(&experiment.found, id, after).await?;
             done.points += points.len() as u64;
-            let batch = Batch::new().with_metrics(points);
+            let batch = Parts::new(Batch::new().with_metrics(points))?;
             thread.write(&self.actor, async move |tx| batch::log(tx, id, batch).await).await?;
             match next {
                 Some(next) => after = next,
@@ -150,7 +151,7 @@ async fn begin_run(tx: &mut Tx<'_>, found: FoundRun, experiment: i64) -> Result<
         .with_params(pairs(found.params))
         .with_tags(pairs(found.tags))
         .with_inputs(found.inputs);
-    batch::log(tx, found.id, batch).await?;
+    batch::log(tx, found.id, Parts::new(batch)?).await?;
     for (position, (output, model, step)) in found.models.iter().enumerate() {
         let role = if *output { "output" } else { "input" };
         let sql = "insert into run_models (run, model, role, step, position)

@@ -4,7 +4,7 @@ use super::{
     LoggedModelSearch, search, unknown,
     whole::{LoggedModel, get, load},
 };
-use crate::store::{SqliteStore, connection::values, experiments, session::Tx, tags, words::word};
+use crate::store::{SqlStore, connection::values, experiments, session::Tx, tags, words::word};
 use mlops_core::{
     Error, ExperimentId, Result,
     page::Page,
@@ -35,7 +35,7 @@ pub(crate) struct NewLoggedModel {
     pub(crate) tags: Tags,
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Notes a model whose files are still to come.
     pub(crate) async fn create_logged_model(&self, new: NewLoggedModel) -> Result<LoggedModel> {
         let thread = &self.shared.thread;

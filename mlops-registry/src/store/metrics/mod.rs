@@ -14,7 +14,7 @@ mod series;
 mod walk;
 mod write;
 
-use super::SqliteStore;
+use super::SqlStore;
 use mlops_core::{Result, RunId, tracker::MetricPoint};
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -22,7 +22,7 @@ pub(super) use history::history;
 pub(super) use series::find;
 pub(super) use write::{NamedPoints, add, by_name};
 
-impl SqliteStore {
+impl SqlStore {
     /// A metric of several runs as a chart wants it: of each run at most `most` points (at least one) with
     /// steps in a range, or with any, spread evenly over those there are, the last always among them.
     ///

@@ -5,7 +5,7 @@ use super::{
     whole::{Trace, get, load},
 };
 use crate::store::{
-    SqliteStore,
+    SqlStore,
     connection::{Value, placeholders, values},
     experiments, runs,
     session::Tx,
@@ -34,7 +34,7 @@ pub(crate) struct DeleteTraces {
     pub(crate) ids: Vec<String>,
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Notes a trace; what was known of it before is changed by what is said now. One without an identity
     /// gets one.
     pub(crate) async fn put_trace(&self, mut trace: Trace) -> Result<Trace> {

@@ -7,7 +7,7 @@ use mlops_core::{
     registry::MoveAlias,
     tracker::{Batch, CreateRun, Metric},
 };
-use mlops_registry::{SqliteStore, store::GcOptions};
+use mlops_registry::{SqlStore, store::GcOptions};
 use std::{
     fs::{self, File},
     io::Write,
@@ -73,7 +73,7 @@ fn victim() {
     ack("over".to_owned());
 }
 
-async fn puts(store: &SqliteStore, ack: &mut dyn FnMut(String)) {
+async fn puts(store: &SqlStore, ack: &mut dyn FnMut(String)) {
     ack("ready".to_owned());
     for number in 0..100 {
         let body = stream(vec![format!("artifact {number}").into_bytes()]);
@@ -82,7 +82,7 @@ async fn puts(store: &SqliteStore, ack: &mut dyn FnMut(String)) {
     }
 }
 
-async fn run(store: &SqliteStore, ack: &mut dyn FnMut(String)) -> RunId {
+async fn run(store: &SqlStore, ack: &mut dyn FnMut(String)) -> RunId {
     let new = CreateRun::new(ExperimentId::new("0").unwrap());
     let run = store.create_run(new).await.unwrap().id;
     ack(format!("ready {run}"));
@@ -101,7 +101,7 @@ fn batch(step: usize) -> Batch {
         .with_tags(vec![("step".to_owned(), step.to_string())])
 }
 
-async fn batches(store: &SqliteStore, count: usize, ack: &mut dyn FnMut(String)) {
+async fn batches(store: &SqlStore, count: usize, ack: &mut dyn FnMut(String)) {
     let run = run(store, ack).await;
     for step in 0..count {
         store.log_batch(&run, batch(step)).await.unwrap();
@@ -109,20 +109,20 @@ async fn batches(store: &SqliteStore, count: usize, ack: &mut dyn FnMut(String))
     }
 }
 
-async fn artifact(store: &SqliteStore, run: RunId, bytes: Vec<u8>, ack: &mut dyn FnMut(String)) {
+async fn artifact(store: &SqlStore, run: RunId, bytes: Vec<u8>, ack: &mut dyn FnMut(String)) {
     let digest = Digest::of(&bytes);
     let path = ArtifactPath::new(digest.to_hex()).unwrap();
     store.write_artifact(&run, &path, stream(vec![bytes])).await.unwrap();
     ack(format!("artifact {digest}"));
 }
 
-async fn long(store: &SqliteStore, ack: &mut dyn FnMut(String)) {
+async fn long(store: &SqlStore, ack: &mut dyn FnMut(String)) {
     let run = run(store, ack).await;
     artifact(store, run, vec![7; (8 << 20) + 1], ack).await;
 }
 
 /// Bytes that are garbage, then of use, then garbage and of use: what is acknowledged stays.
-async fn garbage(store: &SqliteStore, ack: &mut dyn FnMut(String)) {
+async fn garbage(store: &SqlStore, ack: &mut dyn FnMut(String)) {
     let run = run(store, ack).await;
     let at_once = GcOptions::default().with_older_than(Duration::ZERO);
     for round in 0..3_u8 {
@@ -140,7 +140,7 @@ async fn garbage(store: &SqliteStore, ack: &mut dyn FnMut(String)) {
 }
 
 pub(crate) async fn everything(
-    store: &SqliteStore,
+    store: &SqlStore,
     folder: &Path,
     rounds: usize,
     ack: &mut dyn FnMut(String),

@@ -8,7 +8,7 @@ use mlops_core::{
     page::Search,
     tracker::{Batch, CreateExperiment, CreateRun, Metric, MetricQuery},
 };
-use mlops_registry::SqliteStore;
+use mlops_registry::SqlStore;
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
@@ -21,7 +21,7 @@ async fn what_was_acknowledged_survives_the_server() {
     let cluster = Arc::new(cluster);
     let (_, url) = cluster.schema();
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::connect(&url, config(folder.path())).await.unwrap();
+    let store = SqlStore::connect(&url, config(folder.path())).await.unwrap();
     let run = store.create_run(CreateRun::new("0".parse().unwrap())).await.unwrap();
     let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
     for round in 0..3_i64 {
@@ -92,7 +92,7 @@ async fn a_connection_that_was_cut_is_opened_again() {
 async fn whoever_waits_too_long_for_its_turn_is_told() {
     let Some(place) = Place::new() else { return };
     let busy = config(place.folder.path()).with_busy_timeout(Duration::from_millis(300));
-    let store = SqliteStore::connect(&place.url, busy).await.unwrap();
+    let store = SqlStore::connect(&place.url, busy).await.unwrap();
     let lock = "begin; select pg_advisory_xact_lock(1835822191, hashtext(current_schema()));
         select pg_sleep(3); commit";
     let statement = format!("set search_path = {}; {lock}", place.schema);

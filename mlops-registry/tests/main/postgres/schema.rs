@@ -7,7 +7,7 @@ use mlops_core::{
     page::Search,
     tracker::{Batch, CreateExperiment, CreateRun},
 };
-use mlops_registry::SqliteStore;
+use mlops_registry::SqlStore;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_open_a_fresh_database_at_once() {
@@ -15,7 +15,7 @@ async fn many_open_a_fresh_database_at_once() {
     let opening: Vec<_> = (0..6)
         .map(|_| {
             let (url, config) = (place.url.clone(), config(place.folder.path()));
-            tokio::spawn(async move { SqliteStore::connect(&url, config).await })
+            tokio::spawn(async move { SqlStore::connect(&url, config).await })
         })
         .collect();
     for store in opening {
@@ -38,9 +38,9 @@ async fn records_in_two_schemas_know_nothing_of_each_other() {
 async fn old_and_new_schemas_are_named_and_migrated() {
     let Some(place) = Place::new() else { return };
     let config = || config(place.folder.path());
-    let done = SqliteStore::migrate_url(&place.url, config()).await.unwrap();
+    let done = SqlStore::migrate_url(&place.url, config()).await.unwrap();
     assert_eq!((done.from, done.to > 0), (0, true));
-    let done = SqliteStore::migrate_url(&place.url, config()).await.unwrap();
+    let done = SqlStore::migrate_url(&place.url, config()).await.unwrap();
     assert_eq!(done.from, done.to);
     drop(place.open().await);
 
@@ -48,17 +48,17 @@ async fn old_and_new_schemas_are_named_and_migrated() {
     place.sql("insert into schema_version values (99, 'later', 1, 0)");
     drop(place.open().await);
     place.sql("update schema_version set oldest = 99 where version = 99");
-    let error = SqliteStore::connect(&place.url, config()).await.unwrap_err();
+    let error = SqlStore::connect(&place.url, config()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("newer release"), "{error}");
-    let error = SqliteStore::migrate_url(&place.url, config()).await.unwrap_err();
+    let error = SqlStore::migrate_url(&place.url, config()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 
     // An earlier one knew less.
     place.sql("delete from schema_version where version > 1");
     place.sql("update schema_version set version = 0");
     let url = place.url.replace("mlops@", "mlops:very-secret@");
-    let error = SqliteStore::connect(&url, config()).await.unwrap_err();
+    let error = SqlStore::connect(&url, config()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("--backend-store-uri postgresql://mlops@"), "{error}");
     assert!(!error.to_string().contains("very-secret"), "{error}");

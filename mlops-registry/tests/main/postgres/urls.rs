@@ -2,7 +2,7 @@
 
 use super::{Place, config};
 use mlops_core::{Error, ErrorKind, Tracker, page::Search};
-use mlops_registry::{SqliteStore, StoreConfig};
+use mlops_registry::{SqlStore, StoreConfig};
 use proptest::prelude::*;
 use std::{error::Error as _, time::Duration};
 
@@ -24,7 +24,7 @@ async fn wrong_turns_are_named_without_the_password() {
     let Some(place) = Place::new() else { return };
     let folder = place.folder.path();
     let url = place.url.replace("mlops@", &format!("mlops:{SECRET}@"));
-    let store = SqliteStore::connect(&url, config(folder)).await.unwrap();
+    let store = SqlStore::connect(&url, config(folder)).await.unwrap();
     assert!(!format!("{store:?}").contains(SECRET));
     for (url, kind) in [
         (url.replace("/postgres?", "/nowhere?"), ErrorKind::NotFound),
@@ -35,17 +35,17 @@ async fn wrong_turns_are_named_without_the_password() {
         (format!("postgresql://mlops:12/{SECRET}@localhost/x"), ErrorKind::InvalidInput),
         (format!("mysql://mlops:{SECRET}@localhost/x"), ErrorKind::InvalidInput),
     ] {
-        let error = SqliteStore::connect(&url, config(folder)).await.unwrap_err();
+        let error = SqlStore::connect(&url, config(folder)).await.unwrap_err();
         if kind != ErrorKind::Internal {
             assert_eq!(error.kind(), kind, "{}", everything(&error));
         }
         assert!(!everything(&error).contains(SECRET), "{}", everything(&error));
     }
     let nowhere = url.replace("search_path%3Drecord", "search_path%3Dnowhere");
-    let error = SqliteStore::connect(&nowhere, config(folder)).await.unwrap_err();
+    let error = SqlStore::connect(&nowhere, config(folder)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("schema"), "{error}");
-    let error = SqliteStore::connect(&url, StoreConfig::default()).await.unwrap_err();
+    let error = SqlStore::connect(&url, StoreConfig::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("artifacts"), "{error}");
 }
@@ -57,7 +57,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path()).with_busy_timeout(Duration::from_millis(200));
-        if let Err(error) = runtime.block_on(SqliteStore::connect(&url, config)) {
+        if let Err(error) = runtime.block_on(SqlStore::connect(&url, config)) {
             // A user's name is no secret, and neither is where the server is.
             let after_colon = before.contains(':');
             prop_assert!(!after_colon || !everything(&error).contains(SECRET), "{url}: {}", everything(&error));
@@ -77,7 +77,7 @@ async fn who_asks_for_tls_gets_it() {
         format!("{}?{schema}&application_name=tls&sslmode={mode}", place.cluster.tcp("mlops"))
     };
     let folder = place.folder.path();
-    let connect = |url: String| async move { SqliteStore::connect(&url, config(folder)).await };
+    let connect = |url: String| async move { SqlStore::connect(&url, config(folder)).await };
     let encrypted = "select count(*) from pg_stat_ssl join pg_stat_activity using (pid)
         where ssl and application_name = 'tls'";
     let plain = connect(url("disable")).await.unwrap();
@@ -99,11 +99,11 @@ async fn a_server_that_forgets_is_refused() {
     cluster.sql("alter system set fsync = off");
     cluster.sql("alter role mlops set synchronous_commit = off");
     cluster.sql("select pg_reload_conf(), pg_sleep(0.3)");
-    let error = SqliteStore::connect(&url, config(folder.path())).await.unwrap_err();
+    let error = SqlStore::connect(&url, config(folder.path())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     assert!(error.to_string().contains("fsync"), "{error}");
     cluster.sql("alter system set fsync = on");
     cluster.sql("select pg_reload_conf(), pg_sleep(0.3)");
     // What a role says about its own sessions is overruled.
-    SqliteStore::connect(&url, config(folder.path())).await.unwrap();
+    SqlStore::connect(&url, config(folder.path())).await.unwrap();
 }

@@ -10,7 +10,7 @@ use mlops_core::{
     registry::{Expected, HistoryQuery, ModelUri, MoveAlias},
     tracker::{Batch, CreateExperiment, CreateRun, Metric, RunStatus},
 };
-use mlops_registry::SqliteStore;
+use mlops_registry::SqlStore;
 use std::{
     collections::BTreeSet,
     path::Path,
@@ -123,7 +123,7 @@ async fn writer() {
     let (Ok(url), Some(folder)) = (std::env::var(URL), std::env::var_os(FOLDER)) else { return };
     let process = std::env::var("MLOPS_POSTGRES_PROCESS").unwrap();
     let folder = Path::new(&folder);
-    let store = SqliteStore::connect(&url, super::config(folder)).await.unwrap();
+    let store = SqlStore::connect(&url, super::config(folder)).await.unwrap();
     let alias = Alias::new("champion").unwrap();
     for round in 0..ROUNDS {
         let new = CreateExperiment::new(format!("{process}-{round}"));

@@ -13,7 +13,6 @@ use crate::{
 };
 use async_trait::async_trait;
 use futures_util::{TryStreamExt, stream};
-use mlops_registry::SqliteStore;
 use std::{path::Path, sync::Arc};
 use tokio::sync::OnceCell;
 
@@ -21,7 +20,7 @@ use tokio::sync::OnceCell;
 #[derive(Clone, Debug)]
 pub(super) struct Lazy {
     uri: Arc<str>,
-    store: Arc<OnceCell<SqliteStore>>,
+    store: Arc<OnceCell<Arc<dyn Registry>>>,
 }
 
 impl Lazy {
@@ -29,8 +28,9 @@ impl Lazy {
         Self { uri: uri.into(), store: Arc::default() }
     }
 
-    async fn store(&self) -> Result<&SqliteStore> {
-        self.store.get_or_try_init(|| open(&self.uri)).await
+    async fn store(&self) -> Result<&Arc<dyn Registry>> {
+        let opened = async || Ok(Arc::clone(open(&self.uri).await?.registry()));
+        self.store.get_or_try_init(opened).await
     }
 }
 

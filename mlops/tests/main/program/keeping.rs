@@ -4,7 +4,7 @@ use super::Place;
 use mlops::{
     Tracker,
     artifact::ArtifactPath,
-    store::{SqliteStore, StoreConfig},
+    store::{SqlStore, StoreConfig},
     tracker::{CreateExperiment, CreateRun},
 };
 use serde_json::Value;
@@ -14,8 +14,7 @@ use std::process::Command;
 fn record(place: &Place) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let store =
-            SqliteStore::open(place.path("mlops.db"), StoreConfig::default()).await.unwrap();
+        let store = SqlStore::open(place.path("mlops.db"), StoreConfig::default()).await.unwrap();
         let experiment = store.create_experiment(CreateExperiment::new("e")).await.unwrap();
         let run = store.create_run(CreateRun::new(experiment.id)).await.unwrap();
         for text in ["old", "new"] {

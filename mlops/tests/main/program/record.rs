@@ -4,7 +4,7 @@ use super::{Place, Serving, rows};
 use mlops::{
     Alias, ModelName, Registry,
     registry::{AliasMove, CreateVersion, MoveAlias},
-    store::{SqliteStore, StoreConfig},
+    store::{SqlStore, StoreConfig},
 };
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -33,10 +33,10 @@ pub(super) fn champion(place: &Place, version: u64) {
     assert!(matches!(moved, AliasMove::Moved { .. }));
 }
 
-fn in_record<T>(place: &Place, work: impl AsyncFnOnce(SqliteStore) -> T) -> T {
+fn in_record<T>(place: &Place, work: impl AsyncFnOnce(SqlStore) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let store = SqliteStore::open(place.path("mlops.db"), StoreConfig::default()).await;
+        let store = SqlStore::open(place.path("mlops.db"), StoreConfig::default()).await;
         work(store.unwrap()).await
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{checked, down::at};
 use crate::{
-    SqliteStore,
+    SqlStore,
     mlflow::server::{
         args::{Args, missing},
         call::Call,
@@ -51,7 +51,7 @@ async fn of_run(call: Call) -> Result<Value> {
 }
 
 /// What lies directly under a place; nothing lies under what is not there.
-async fn listed(store: &SqliteStore, place: Place) -> Result<Page<ArtifactEntry>> {
+async fn listed(store: &SqlStore, place: Place) -> Result<Page<ArtifactEntry>> {
     store.list_place(place).await
 }
 
@@ -79,11 +79,7 @@ fn files(
 }
 
 /// A path of the run that a call names, which must be there.
-pub(super) async fn run_place(
-    store: &SqliteStore,
-    args: &Args,
-    path: ArtifactPath,
-) -> Result<Place> {
+pub(super) async fn run_place(store: &SqlStore, args: &Args, path: ArtifactPath) -> Result<Place> {
     Ok(at(Owner::Run(run(store, args).await?.id), path))
 }
 
@@ -92,7 +88,7 @@ pub(super) fn model_place(id: &str, path: ArtifactPath) -> Place {
     at(Owner::Model(id.into()), path)
 }
 
-async fn run(store: &SqliteStore, args: &Args) -> Result<Run> {
+async fn run(store: &SqlStore, args: &Args) -> Result<Run> {
     let named = |name| Ok::<_, Error>(args.text(name)?.filter(|id| !id.is_empty()));
     let id = match named("run_id")? {
         Some(id) => id,

@@ -2,7 +2,7 @@
 
 use super::{MOST_OF_A_PAGE, Params, answered, checked, lists, part};
 use crate::{
-    SqliteStore,
+    SqlStore,
     mlflow::server::{
         Shared,
         args::Args,
@@ -68,12 +68,7 @@ pub(super) async fn of_page(
     answered(answer.await)
 }
 
-async fn kept(
-    store: &SqliteStore,
-    place: Place,
-    headers: &HeaderMap,
-    body: ByteStream,
-) -> Result<()> {
+async fn kept(store: &SqlStore, place: Place, headers: &HeaderMap, body: ByteStream) -> Result<()> {
     let Place { owner, path } = place;
     crate::store::write_expected(store, owner, path, body, promised(headers)?).await.map(drop)
 }

@@ -17,7 +17,7 @@ use mlops::{
         http::Service,
     },
     signature::ModelSignature,
-    store::{SqliteStore, StoreConfig},
+    store::{SqlStore, StoreConfig},
     tensor::Tensor,
     testing::FnPredictor,
     tracker::{Batch, CreateExperiment, CreateRun, Metric},
@@ -33,7 +33,7 @@ const ONNX: &str =
 
 pub(crate) async fn live() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(folder.path().join("mlops.db"), StoreConfig::default()).await;
+    let store = SqlStore::open(folder.path().join("mlops.db"), StoreConfig::default()).await;
     let store = store.unwrap();
     track(&store).await;
     register(&store, "mlp", trained()).await;
@@ -51,7 +51,7 @@ pub(crate) async fn live() {
     watch();
 }
 
-async fn track(store: &SqliteStore) {
+async fn track(store: &SqlStore) {
     let experiment = store.create_experiment(CreateExperiment::new("host")).await.unwrap();
     let run = store.create_run(CreateRun::new(experiment.id)).await.unwrap();
     let auc = Metric::new("roc_auc", 0.9, 0, run.started);
@@ -68,7 +68,7 @@ fn trained() -> PackageBuilder {
     train(&config, &x, &y, &options, &Stop::new()).unwrap().package().unwrap()
 }
 
-async fn register(store: &SqliteStore, name: &str, package: PackageBuilder) {
+async fn register(store: &SqlStore, name: &str, package: PackageBuilder) {
     let folder = tempfile::tempdir().unwrap();
     let package = package.write(folder.path().join("package")).unwrap();
     let (name, champion) = (ModelName::new(name).unwrap(), Alias::new("champion").unwrap());
@@ -78,7 +78,7 @@ async fn register(store: &SqliteStore, name: &str, package: PackageBuilder) {
     store.move_alias(first).await.unwrap();
 }
 
-async fn follow(store: SqliteStore, folder: &Path) -> Endpoint {
+async fn follow(store: SqlStore, folder: &Path) -> Endpoint {
     let config = EndpointConfig::new(folder.join("cache"));
     Endpoint::connect("models:/mlp@champion", Arc::new(store), config).await.unwrap()
 }
