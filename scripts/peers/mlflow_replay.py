@@ -16,8 +16,7 @@ from pathlib import Path
 from mlflow_server import real_server
 from mlflow_wire import Session, searched
 
-HERE = Path(__file__).resolve().parent
-DATA = HERE.parents[1] / "mlops-registry/tests/data"
+DATA = Path(__file__).resolve().parents[2] / "mlops-registry/tests/data"
 RECORDINGS = {"requests": DATA / "mlflow_replay.json", "filters": DATA / "mlflow_filters.json"}
 WIDTH = 110
 
@@ -144,7 +143,7 @@ def main():
     if arguments.url == "real":
         with real_server() as url:
             return run(url, *given, Allowed(None))
-    return run(arguments.url, *given, Allowed(HERE / "mlflow_differences.toml"))
+    return run(arguments.url, *given, Allowed(DATA / "mlflow_differences.toml"))
 
 
 if __name__ == "__main__":

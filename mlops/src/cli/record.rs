@@ -41,13 +41,18 @@ impl Record {
     /// Opens one; makes it if it is not there.
     pub(super) async fn create(&self) -> Result<SqlStore> {
         let uri = &self.backend_store_uri;
-        if let Place::Server(_) | Place::Memory = Place::of(uri)? {
-            return Err(Error::unsupported(format!(
-                "{uri}: this is done where the record is: give sqlite:///PATH or postgresql://…"
-            )));
-        }
+        let shown = match Place::of(uri)? {
+            Place::File(path) => path.display().to_string(),
+            // Its address may hold a password.
+            Place::Database(_) => "the database".to_owned(),
+            Place::Server(_) | Place::Memory => {
+                return Err(Error::unsupported(
+                    "this is done where the record is: give sqlite:///PATH or postgresql://…",
+                ));
+            }
+        };
         let home = connect_with(uri, HomeConfig::default().with_store(self.config()?)).await;
-        let store = home.context(|| "--backend-store-uri")?.store().cloned();
+        let store = home.context(|| shown)?.store().cloned();
         store.ok_or_else(|| Error::internal("a record that is opened has a store"))
     }
 }

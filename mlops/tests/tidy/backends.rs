@@ -136,11 +136,13 @@ fn inside(path: &Path) -> std::path::PathBuf {
     if is_root { path.with_file_name("") } else { path.with_extension("") }
 }
 
+/// The feature of the innermost module that is behind one.
 fn gate(gates: &[(String, String)], path: &str) -> Option<String> {
     let behind = |module: &str| {
         path.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
     };
-    gates.iter().find(|(module, _)| behind(module)).map(|(_, feature)| feature.clone())
+    let around = gates.iter().filter(|(module, _)| behind(module));
+    around.max_by_key(|(module, _)| module.len()).map(|(_, feature)| feature.clone())
 }
 
 /// Features of a crate, each with what it turns on.
@@ -192,7 +194,9 @@ mod seeing {
         let engine = serve.iter().find(|backend| backend.name == "CandleEngine").unwrap();
         assert_eq!((engine.of, engine.feature.as_deref()), ("Engine", Some("candle")));
         let registry = backends("mlops-registry");
-        assert!(registry.iter().all(|backend| backend.feature.as_deref() == Some("sqlite")));
+        let of = |name| registry.iter().find(|backend| backend.name == name).unwrap();
+        assert_eq!(of("SqlStore").feature.as_deref(), Some("sqlite"));
+        assert_eq!(of("RestStore").feature.as_deref(), Some("mlflow"));
     }
 
     #[test]

@@ -67,8 +67,8 @@ mod tests {
 
     /// What a call does to the record, by its name alone.
     fn expected(method: &Method, path: &str) -> Right {
-        let reads = ["/search", "/get-latest-versions", "/get-history", "/get-online-trace"];
-        let reads = reads.iter().any(|word| path.contains(word)) || path.ends_with("/batch-get");
+        let reads = ["/search", "/get-latest-versions", "/batch", "download"];
+        let reads = reads.iter().any(|word| path.contains(word));
         if *method == Method::GET || reads { Right::Read } else { Right::Write }
     }
 
