@@ -5,17 +5,23 @@ encoded before the clock starts, no library of either side. So the figures are t
 servers' own, and the client's share of them is the same. Times are wall-clock;
 what counts is the ratio.
 
-Run:  python scripts/peers/record_bench.py OURS=http://host:port MLFLOW=http://host:port
-          [--runs N] [--seconds S]   (see scripts/bench)
+Run:  python scripts/peers/record_bench.py PROGRAM [--runs N] [--seconds S]
+      PROGRAM is `mlops`, built in release mode (scripts/bench record builds it)
 """
 
+import contextlib
 import http.client
 import json
 import statistics
+import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
+
+from mlflow_server import real_server
 
 POINTS, HISTORY, PAGE = 1000, 15_000, 25_000
 
@@ -50,10 +56,34 @@ class Server:
         return made["run"]["info"]["run_id"]
 
 
+@contextlib.contextmanager
+def our_server(program):
+    """`mlops server` on a new record; prints when it was ready and what it takes while idle."""
+    with tempfile.TemporaryDirectory(prefix="mlops-") as folder:
+        arguments = ["server", "--port", "0", "--json", "--backend-store-uri", f"sqlite:///{folder}/mlops.db"]
+        started = time.perf_counter()
+        with subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, text=True) as process:
+            try:
+                url = json.loads(process.stdout.readline())["listening"]
+                print(f"ready in {1000 * (time.perf_counter() - started):.0f} ms on a new record", flush=True)
+                Server("ours", url).post("experiments/search", max_results=1)
+                time.sleep(1)
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                resident = int(status.split("VmRSS:")[1].split()[0])
+                print(f"resident idle {resident / 1024:.1f} MiB", flush=True)
+                yield url
+            finally:
+                process.terminate()
+
+
 def main(arguments):
-    options = dict(zip(arguments[2::2], arguments[3::2]))
-    servers = [Server(*argument.split("=", 1)) for argument in arguments[:2]]
+    options = dict(zip(arguments[1::2], arguments[2::2]))
     seconds, runs = float(options.get("--seconds", 4)), int(options.get("--runs", 300))
+    with our_server(arguments[0]) as ours, real_server() as theirs:
+        beside([Server("mlops", ours), Server("mlflow", theirs)], seconds, runs)
+
+
+def beside(servers, seconds, runs):
     measures = [
         ("create_run a second", lambda server: rate(create_run(server), seconds)),
         ("create_run a second, 8 clients", lambda server: rate(create_run(server), seconds, 8)),
