@@ -2,6 +2,10 @@
 
 pub(crate) mod blocking;
 mod folder;
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    allow(dead_code, reason = "only a record knows what is garbage")
+)]
 pub(crate) mod garbage;
 mod layout;
 mod read;

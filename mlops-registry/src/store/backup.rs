@@ -9,6 +9,7 @@ use super::{
     connection::{Connection, Location, values},
     events,
     session::Tx,
+    thread,
     words::int,
 };
 use crate::{ArtifactStore, artifacts::blocking, disk};
@@ -128,7 +129,8 @@ impl SqlStore {
     ) -> Result<BackedUp> {
         let (shared, own) = (&self.shared, to.clone());
         let (path, wait) = (file(&shared.location)?, shared.busy_timeout);
-        let copied = shared.thread.task(async move { snapshot(&path, &own, wait).await }).await?;
+        // Not on the store's thread, which others wait for.
+        let copied = thread::once(move || async move { snapshot(&path, &own, wait).await }).await?;
         let Snapshot { database, found } = copied;
         let folder = to.join(ARTIFACTS);
         let target =

@@ -123,6 +123,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     /// Where the database is, for those who open it beside the thread.
     location: Location,
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only files are opened so"))]
     busy_timeout: Duration,
 }
 

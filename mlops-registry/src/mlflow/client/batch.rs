@@ -216,6 +216,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        // Each case is megabytes of text.
+        #![proptest_config(ProptestConfig::with_cases(8))]
         #[test]
         fn every_request_keeps_the_limits_and_nothing_is_lost(
             params in 0..250_usize, tags in 0..250_usize, metrics in 0..2_500_usize, long in 0..20_000_usize,

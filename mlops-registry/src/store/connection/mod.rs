@@ -1,4 +1,4 @@
-//! The only room that names sqlx: statements and values in, rows and our own errors out.
+//! The only room that names a database's library: statements and values in, rows and our own errors out.
 //!
 //! Statements are written once, with `$1` placeholders, for every database that stands behind this.
 

@@ -19,11 +19,12 @@ macro_rules! read {
     ($row:expr, $what:ident, $column:expr) => {
         match $row {
             #[cfg(feature = "sqlite")]
-            Row::Sqlite(row) => super::sqlite::$what(row, $column),
+            Row::Sqlite(row) => super::sqlite::$what(row, $column)
+                .map_err(|cause| unreadable($column).with_source(cause)),
             #[cfg(feature = "postgres")]
-            Row::Postgres(row) => super::postgres::$what(row, $column),
+            Row::Postgres(row) => super::postgres::$what(row, $column)
+                .map_err(|cause| unreadable($column).with_source(cause)),
         }
-        .map_err(|cause| unreadable($column).with_source(cause))
     };
 }
 

@@ -1,38 +1,37 @@
 //! SQLite: one file, no server. A commit is on the disk when it returns.
+//!
+//! Statements run on the thread that asks, which is one of the store's own and never a host's: the way
+//! to another thread and back would take longer than most statements.
 
 use super::{BEGIN_PART, END_PART, Mode, ROLLBACK_TO_PART, Sql, Value};
-use futures_util::TryStreamExt;
 use mlops_core::{Error, ErrorKind, Result};
-pub(super) use sqlx::sqlite::SqliteRow;
-use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection as _, Either, Executor, Row as _, Sqlite,
-    SqliteConnection, TypeInfo as _, ValueRef as _,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+use rusqlite::{
+    Connection, OpenFlags, Statement, ToSql,
+    types::{ToSqlOutput, ValueRef},
 };
 use std::{
-    fmt::Write as _,
     path::Path,
     time::{Duration, Instant},
 };
 
-/// How many statements are sent to the database's thread at once, at most: few, so that the texts that are
-/// put together so are few, too, and are found prepared.
-const TOGETHER: usize = 6;
 /// How many prepared statements are kept.
 const PREPARED: usize = 256;
-/// How many pages the log holds before they are moved into the file: 16 MiB. More are written to the
-/// file less often, and take longer to read after a kill.
-const LOG_PAGES: &str = "4000";
-/// KiB of pages that are kept in memory.
-const CACHE: &str = "-16384";
+/// Waits for the disk with every commit, and, where a plain fsync stops at the drive's cache, for more.
+/// The log holds 16 MiB of pages before they are moved into the file: more are written there less often,
+/// and take longer to read after a kill. 16 MiB of pages are kept in memory.
+const SETTINGS: &str = "pragma synchronous = full; pragma fullfsync = on; pragma foreign_keys = on;
+    pragma wal_autocheckpoint = 4000; pragma cache_size = -16384";
+/// The first pause of who waits for another process, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+
+pub(super) const HAS_TABLE: &str = "select 1 from sqlite_master where type = 'table' and name = $1";
 
 /// An open file.
 #[derive(Debug)]
 pub(in crate::store) struct Db {
-    inner: SqliteConnection,
-    /// What is sent together with the next statement, since nobody waits for its answer: a way to the
-    /// database's thread and back costs more than most statements do.
+    inner: Connection,
+    busy_timeout: Duration,
+    /// What nobody waits for the answer of; it is run before the next statement.
     ahead: Vec<(Sql, Vec<Value>)>,
     began: Began,
     /// Whether something that another part of the transaction had left for later has failed.
@@ -44,47 +43,34 @@ pub(in crate::store) struct Db {
 enum Began {
     No,
     /// Begins with the next statement.
-    Asked,
-    /// That statement failed, or the beginning.
-    Unsure,
+    Asked(Mode),
     Yes,
 }
+
+/// What a row holds.
+pub(super) type SqliteRow = Vec<Value>;
 
 impl Db {
     /// Opens a SQLite file, creating it if it is not there. Every commit waits for the disk.
     pub(super) async fn open(path: &Path, busy_timeout: Duration) -> Result<Self> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .busy_timeout(busy_timeout)
-            .statement_cache_capacity(PREPARED)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            // Where a plain fsync stops at the drive's cache, ask for more.
-            .pragma("fullfsync", "on")
-            .pragma("wal_autocheckpoint", LOG_PAGES)
-            .pragma("cache_size", CACHE)
-            .disable_statement_logging();
-        let deadline = Instant::now() + busy_timeout;
-        loop {
-            match options.connect().await {
-                Ok(inner) => {
-                    let (ahead, began) = (Vec::new(), Began::No);
-                    return Ok(Self { inner, ahead, began, broken: false });
-                }
-                // Changing to the write-ahead log does not wait for its turn by itself.
-                Err(cause) if is_busy(&cause) && Instant::now() < deadline => {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                Err(cause) => return Err(failed(cause)),
-            }
-        }
+        // One thread at a time has it, and a path is no URI.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let inner = Connection::open_with_flags(path, flags).map_err(failed)?;
+        inner.busy_timeout(busy_timeout).map_err(failed)?;
+        inner.set_prepared_statement_cache_capacity(PREPARED);
+        // Changing to the write-ahead log does not wait for its turn by itself.
+        patiently(busy_timeout, || inner.pragma_update(None, "journal_mode", "wal")).await?;
+        inner.execute_batch(SETTINGS).map_err(failed)?;
+        Ok(Self { inner, busy_timeout, ahead: Vec::new(), began: Began::No, broken: false })
     }
 
     /// Runs a statement; gives how many rows it changed.
     pub(super) async fn execute(&mut self, sql: Sql, values: &[Value]) -> Result<u64> {
-        Ok(self.run(sql, values.to_vec()).await?.0)
+        self.begun().await?;
+        self.step(&sql, values, usize::MAX)?;
+        Ok(self.inner.changes())
     }
 
     /// Runs a statement by the next one or the commit, whose failure its own then is.
@@ -94,63 +80,33 @@ impl Db {
 
     /// Every row that a statement gives.
     pub(super) async fn rows(&mut self, sql: Sql, values: &[Value]) -> Result<Vec<SqliteRow>> {
-        Ok(self.run(sql, values.to_vec()).await?.1)
+        self.begun().await?;
+        self.step(&sql, values, usize::MAX)
     }
 
     /// The first row, if there is one.
     pub(super) async fn row(&mut self, sql: Sql, values: &[Value]) -> Result<Option<SqliteRow>> {
-        let others = self.leaves_of_others();
-        let query = self.together(sql, values.to_vec()).await?;
-        let row = query.fetch_optional(&mut self.inner).await;
-        self.ran(row, others)
+        self.begun().await?;
+        Ok(self.step(&sql, values, 1)?.pop())
     }
 
-    /// Runs what was left for later and a statement; gives how many rows that one changed, and its rows.
-    async fn run(&mut self, sql: Sql, values: Vec<Value>) -> Result<(u64, Vec<SqliteRow>)> {
-        let others = self.leaves_of_others();
-        let query = self.together(sql, values).await?;
-        let ran = async {
-            let (mut changed, mut rows) = (0, Vec::new());
-            let mut answers = self.inner.fetch_many(query);
-            while let Some(answer) = answers.try_next().await? {
-                match answer {
-                    Either::Left(done) => changed = done.rows_affected(),
-                    Either::Right(row) => rows.push(row),
-                }
-            }
-            Ok((changed, rows))
-        };
-        let ran = ran.await;
-        self.ran(ran, others)
-    }
-
-    /// One query of a statement and what was left for later.
-    async fn together(&mut self, sql: Sql, values: Vec<Value>) -> Result<Statement> {
-        let others = self.leaves_of_others();
-        let mut ahead = std::mem::take(&mut self.ahead);
-        ahead.push((sql, values));
-        while ahead.len() > TOGETHER {
-            let rest = ahead.split_off(TOGETHER);
-            let query = prepared(std::mem::replace(&mut ahead, rest));
-            let ran = query.execute(&mut self.inner).await;
-            self.ran(ran, others)?;
+    /// Runs one statement; gives so many of its rows at most.
+    fn step(&self, sql: &Sql, values: &[Value], most: usize) -> Result<Vec<SqliteRow>> {
+        if self.began == Began::Yes && self.inner.is_autocommit() {
+            // Some failures end it: nothing may be written as if it were still there.
+            return Err(Error::unavailable("the record: a failure has ended the transaction"));
         }
-        Ok(prepared(ahead))
-    }
-
-    /// Whether what was left for later belongs to other parts of the transaction than the last.
-    fn leaves_of_others(&self) -> bool {
-        let part = self.ahead.iter().rposition(|(sql, _)| sql.is(BEGIN_PART));
-        part.is_some_and(|part| self.ahead[..part].iter().any(|(sql, _)| !sql.is(END_PART)))
-    }
-
-    /// Notes whether the transaction that was asked for is open, and whether it is one still.
-    fn ran<T>(&mut self, outcome: sqlx::Result<T>, others: bool) -> Result<T> {
-        self.broken |= others && outcome.is_err();
-        if self.began == Began::Asked {
-            self.began = if outcome.is_ok() { Began::Yes } else { Began::Unsure };
+        let mut statement = self.inner.prepare_cached(sql.text()).map_err(failed)?;
+        bind(&mut statement, values)?;
+        let columns = statement.column_count();
+        let (mut rows, mut found) = (statement.raw_query(), Vec::new());
+        while found.len() < most
+            && let Some(row) = rows.next().map_err(failed)?
+        {
+            let read = |column| row.get_ref(column).map_err(failed).and_then(owned);
+            found.push((0..columns).map(read).collect::<Result<_>>()?);
         }
-        outcome.map_err(failed)
+        Ok(found)
     }
 
     /// Several statements without values: a migration.
@@ -158,30 +114,46 @@ impl Db {
         self.begun().await?;
         // Here the number of a row is where it lies only if its type has this very name.
         let text = text.replace("bigint primary key", "integer primary key");
-        sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut self.inner).await.map(drop).map_err(failed)
+        self.inner.execute_batch(&text).map_err(failed)
     }
 
     /// Begins a transaction, by its first statement.
     pub(super) fn begin(&mut self, mode: Mode) {
-        let sql = match mode {
-            Mode::Read => "begin",
-            Mode::Write => "begin immediate",
-        };
-        self.began = Began::Asked;
-        self.later(sql.into(), Vec::new());
+        self.began = Began::Asked(mode);
     }
 
-    /// The transaction has begun when it returns: its turn to write has come.
+    /// The transaction has begun when it returns, and what was left for later is done: its turn to write
+    /// has come.
     pub(super) async fn begun(&mut self) -> Result<()> {
-        match self.ahead.pop() {
-            Some((sql, values)) => self.run(sql, values).await.map(drop),
-            None => Ok(()),
+        if let Began::Asked(mode) = self.began {
+            match mode {
+                Mode::Read => self.inner.execute_batch("begin").map_err(failed)?,
+                Mode::Write => self.begin_write().await?,
+            }
+            self.began = Began::Yes;
         }
+        let ahead = std::mem::take(&mut self.ahead);
+        let own = ahead.iter().rposition(|(sql, _)| sql.is(BEGIN_PART)).unwrap_or(0);
+        for (at, (sql, values)) in ahead.iter().enumerate() {
+            let ran = self.step(sql, values, usize::MAX);
+            self.broken |= ran.is_err() && at < own;
+            ran?;
+        }
+        Ok(())
+    }
+
+    /// Waits here, and not in SQLite, while another process writes: artifacts go on meanwhile.
+    async fn begin_write(&self) -> Result<()> {
+        self.inner.busy_timeout(Duration::ZERO).map_err(failed)?;
+        let began =
+            patiently(self.busy_timeout, || self.inner.execute_batch("begin immediate")).await;
+        self.inner.busy_timeout(self.busy_timeout).map_err(failed)?;
+        began
     }
 
     /// The changes are on the disk when it returns.
     pub(super) async fn commit(&mut self) -> Result<()> {
-        if self.began == Began::Asked && self.ahead.len() <= 1 {
+        if matches!(self.began, Began::Asked(_)) && self.ahead.is_empty() {
             return self.rollback().await;
         }
         self.execute("commit".into(), &[]).await?;
@@ -189,19 +161,16 @@ impl Db {
         Ok(())
     }
 
+    #[expect(clippy::unused_async, reason = "as the other database does it")]
     pub(super) async fn rollback(&mut self) -> Result<()> {
         self.ahead.clear();
         self.broken = false;
-        let undone = match std::mem::replace(&mut self.began, Began::No) {
-            Began::No | Began::Asked => return Ok(()),
-            Began::Unsure => {
-                // Fails if nothing was begun.
-                let _ = self.execute("rollback".into(), &[]).await;
-                return Ok(());
-            }
-            Began::Yes => self.execute("rollback".into(), &[]).await,
-        };
-        undone.map(drop)
+        self.began = Began::No;
+        // Some failures have ended it already.
+        if self.inner.is_autocommit() {
+            return Ok(());
+        }
+        self.inner.execute_batch("rollback").map_err(failed)
     }
 
     /// Begins a part of the open transaction that can be undone alone; ends the part before it.
@@ -226,80 +195,95 @@ impl Db {
         self.execute(ROLLBACK_TO_PART.into(), &[]).await.map(drop)
     }
 
+    #[expect(clippy::unused_async, reason = "as the other database does it")]
     pub(super) async fn close(self) -> Result<()> {
-        self.inner.close().await.map_err(failed)
+        self.inner.close().map_err(|(_, cause)| failed(cause))
     }
 }
 
-pub(super) const HAS_TABLE: &str = "select 1 from sqlite_master where type = 'table' and name = $1";
-
-type Statement = Query<'static, Sqlite, SqliteArguments>;
-
-/// One query of several statements, one after the other. The placeholders of each count from `$1`.
-fn prepared(statements: Vec<(Sql, Vec<Value>)>) -> Statement {
-    let (mut text, mut values) = (String::new(), Vec::new());
-    if let [(Sql::Fixed(only), _)] = statements[..] {
-        let own = statements.into_iter().flat_map(|(_, values)| values);
-        return own.fold(sqlx::query(only), bound);
-    }
-    for (sql, own) in statements {
-        let sql = match &sql {
-            Sql::Fixed(text) => text,
-            Sql::Composed(text) => text.as_str(),
-        };
-        if !text.is_empty() {
-            text.push_str("; ");
+/// Asks again while another process keeps the file busy, until its time is over.
+async fn patiently(most: Duration, mut ask: impl FnMut() -> rusqlite::Result<()>) -> Result<()> {
+    let (deadline, (mut pause, longest)) = (Instant::now() + most, PAUSES);
+    loop {
+        match ask() {
+            Err(cause) if is_busy(&cause) && Instant::now() < deadline => {
+                tokio::time::sleep(pause).await;
+                pause = longest.min(pause * 2);
+            }
+            other => return other.map_err(failed),
         }
-        append_renumbered(&mut text, sql, values.len());
-        values.extend(own);
     }
-    values.into_iter().fold(sqlx::query(AssertSqlSafe(text)), bound)
 }
 
-fn bound(query: Statement, value: Value) -> Statement {
+/// Gives each placeholder the value of its number, in whatever order they stand.
+fn bind(statement: &mut Statement<'_>, values: &[Value]) -> Result<()> {
+    for index in 1..=statement.parameter_count() {
+        let name = statement.parameter_name(index).and_then(|name| name.strip_prefix('$'));
+        let number = name.and_then(|number| number.parse::<usize>().ok());
+        let value = number.and_then(|number| values.get(number.checked_sub(1)?));
+        let value = value.ok_or_else(|| Error::internal("a statement wants another value"))?;
+        statement.raw_bind_parameter(index, value).map_err(failed)?;
+    }
+    Ok(())
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Real(value) => ValueRef::Real(*value),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+fn owned(value: ValueRef<'_>) -> Result<Value> {
+    Ok(match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(value) => Value::Int(value),
+        ValueRef::Real(value) => Value::Real(value),
+        ValueRef::Text(text) => {
+            let text = std::str::from_utf8(text).map_err(|cause| {
+                Error::corrupt("the record: a text is not UTF-8").with_source(cause)
+            })?;
+            Value::Text(text.to_owned())
+        }
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_owned()),
+    })
+}
+
+pub(super) fn int(row: &SqliteRow, column: usize) -> Result<Option<i64>> {
+    match row.get(column) {
+        Some(Value::Int(value)) => Ok(Some(*value)),
+        other => absent(other, "a whole number"),
+    }
+}
+
+pub(super) fn text(row: &SqliteRow, column: usize) -> Result<Option<String>> {
+    match row.get(column) {
+        Some(Value::Text(text)) => Ok(Some(text.clone())),
+        other => absent(other, "a text"),
+    }
+}
+
+pub(super) fn bytes(row: &SqliteRow, column: usize) -> Result<Option<Vec<u8>>> {
+    match row.get(column) {
+        Some(Value::Bytes(bytes)) => Ok(Some(bytes.clone())),
+        other => absent(other, "bytes"),
+    }
+}
+
+pub(super) fn any(row: &SqliteRow, column: usize) -> Result<Value> {
+    row.get(column).cloned().ok_or_else(|| Error::internal("a row has fewer columns"))
+}
+
+/// Nothing, if that is what there is.
+fn absent<T>(value: Option<&Value>, wanted: &str) -> Result<Option<T>> {
     match value {
-        Value::Null => query.bind(None::<i64>),
-        Value::Int(value) => query.bind(value),
-        Value::Real(value) => query.bind(value),
-        Value::Text(value) => query.bind(value),
-        Value::Bytes(value) => query.bind(value),
-    }
-}
-
-/// Adds a statement whose `$1` is the value after so many others. Our statements have no other `$`.
-fn append_renumbered(text: &mut String, sql: &str, by: usize) {
-    let mut pieces = sql.split('$');
-    text.push_str(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        let digits = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
-        let number = piece[..digits].parse::<usize>().unwrap_or_default() + by;
-        // Writing to a String cannot fail.
-        let _ = write!(text, "${number}{}", &piece[digits..]);
-    }
-}
-
-pub(super) fn int(row: &SqliteRow, column: usize) -> sqlx::Result<Option<i64>> {
-    row.try_get(column)
-}
-
-pub(super) fn text(row: &SqliteRow, column: usize) -> sqlx::Result<Option<String>> {
-    row.try_get(column)
-}
-
-pub(super) fn bytes(row: &SqliteRow, column: usize) -> sqlx::Result<Option<Vec<u8>>> {
-    row.try_get(column)
-}
-
-pub(super) fn any(row: &SqliteRow, column: usize) -> sqlx::Result<Value> {
-    let raw = row.try_get_raw(column)?;
-    if raw.is_null() {
-        return Ok(Value::Null);
-    }
-    match raw.type_info().name() {
-        "INTEGER" => row.try_get(column).map(Value::Int),
-        "REAL" => row.try_get(column).map(Value::Real),
-        "BLOB" => row.try_get(column).map(Value::Bytes),
-        _ => row.try_get(column).map(Value::Text),
+        Some(Value::Null) => Ok(None),
+        _ => Err(Error::corrupt(format!("holds no {wanted}"))),
     }
 }
 
@@ -319,17 +303,17 @@ pub(super) fn glob(like: &str, ignore_case: bool) -> String {
     glob
 }
 
-fn code(cause: &sqlx::Error) -> Option<i32> {
+fn code(cause: &rusqlite::Error) -> Option<i32> {
     // The low byte is the class of the error, the rest its variant.
-    cause.as_database_error()?.code()?.parse::<i32>().ok().map(|code| code & 0xff)
+    cause.sqlite_error().map(|error| error.extended_code & 0xff)
 }
 
-fn is_busy(cause: &sqlx::Error) -> bool {
+fn is_busy(cause: &rusqlite::Error) -> bool {
     matches!(code(cause), Some(5 | 6))
 }
 
 /// The one conversion from the database's errors. Its own text may quote a statement: it stays in the source.
-fn failed(cause: sqlx::Error) -> Error {
+fn failed(cause: rusqlite::Error) -> Error {
     let (kind, words) = match code(&cause) {
         Some(5 | 6) => (ErrorKind::Unavailable, "another process keeps it busy"),
         Some(13) => (ErrorKind::Unavailable, "the disk is full"),
@@ -337,9 +321,6 @@ fn failed(cause: sqlx::Error) -> Error {
         Some(14) => (ErrorKind::Unavailable, "its file cannot be opened"),
         Some(3 | 8 | 23) => (ErrorKind::PermissionDenied, "its file may not be written"),
         Some(11 | 26) => (ErrorKind::Corrupt, "its file is damaged or no database"),
-        _ if matches!(cause, sqlx::Error::WorkerCrashed) => {
-            (ErrorKind::Unavailable, "its connection broke")
-        }
         _ => (ErrorKind::Internal, "a statement failed"),
     };
     Error::new(kind, format!("the record: {words}")).with_source(cause)

@@ -74,8 +74,15 @@ pub(in crate::store) enum Sql {
 }
 
 impl Sql {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Fixed(text) => text,
+            Self::Composed(text) => text,
+        }
+    }
+
     pub(super) fn is(&self, text: &str) -> bool {
-        matches!(self, Self::Fixed(own) if *own == text)
+        self.text() == text
     }
 }
 

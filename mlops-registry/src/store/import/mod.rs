@@ -10,13 +10,15 @@ mod found;
 mod registered;
 mod write;
 
-use super::{Progress, SqlStore};
+use super::{Progress, SqlStore, thread};
 use database::Database;
 use folder::Folder;
 use found::{FoundExperiment, FoundModel, FoundRegistered, FoundRun};
+use futures_util::future::{Either, select};
 use mlops_core::{Error, Result, RunId, tracker::Metric};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::{path::PathBuf, pin::pin};
+use tokio::sync::mpsc;
 
 /// Where an import comes from.
 #[derive(Clone, Debug)]
@@ -101,7 +103,35 @@ impl SqlStore {
         options: &ImportOptions,
         mut progress: impl FnMut(Progress),
     ) -> Result<Imported> {
+        let (tell, mut told) = mpsc::channel(1);
+        let (store, from, options) = (self.clone(), from.clone(), options.clone());
+        // Reading a source waits for the disk: on a thread of its own no host notices that.
+        let work =
+            thread::once(move || async move { store.import_here(&from, &options, tell).await });
+        let mut work = pin!(work);
+        loop {
+            match select(work, pin!(told.recv())).await {
+                Either::Left((done, _)) => return done,
+                Either::Right((Some(step), rest)) => {
+                    progress(step);
+                    work = rest;
+                }
+                Either::Right((None, rest)) => return rest.await,
+            }
+        }
+    }
+
+    async fn import_here(
+        &self,
+        from: &ImportSource,
+        options: &ImportOptions,
+        tell: mpsc::Sender<Progress>,
+    ) -> Result<Imported> {
         let mut source = Source::open(from).await?;
+        // Only the latest step is of interest.
+        let mut progress = |step| {
+            let _ = tell.try_send(step);
+        };
         let outcome = self.import_all(&mut source, options, &mut progress).await;
         let closed = source.close().await;
         let done = outcome?;

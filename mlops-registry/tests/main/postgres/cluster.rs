@@ -29,13 +29,22 @@ initdb --no-sync --auth=trust --username=mlops --encoding=UTF8 --locale=C --loca
     --icu-locale=en-US --pgdata=data >log 2>&1 || { cat log >&2; exit 1; }
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost \
     -keyout data/server.key -out data/server.crt >>log 2>&1 && tls=on || tls=off
-start() {
+launch() {
     postgres -D data -p "$PORT" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$FOLDER" \
         -c shared_buffers=16MB -c ssl=$tls >>log 2>&1 &
     pid=$!
     until pg_isready --quiet --host="$FOLDER" --port="$PORT" --dbname=postgres; do
-        kill -0 $pid || { cat log >&2; exit 1; }
+        kill -0 $pid 2>/dev/null || return 1
         sleep 0.02
+    done
+}
+start() {
+    # A process of the one before that is not quite dead keeps the new one out.
+    tries=0
+    until launch; do
+        tries=$((tries + 1))
+        [ $tries -lt 20 ] || { cat log >&2; exit 1; }
+        sleep 0.2
     done
 }
 start
