@@ -59,7 +59,7 @@ create table run_params (
     value text not null,
     primary key (run, key)
 );
-create index run_params_by_value on run_params (key, value);
+create index run_params_by_value on run_params (key, value, run);
 
 create table run_tags (
     run text not null references runs (id),
@@ -67,7 +67,7 @@ create table run_tags (
     value text not null,
     primary key (run, key)
 );
-create index run_tags_by_value on run_tags (key, value);
+create index run_tags_by_value on run_tags (key, value, run);
 
 create table run_inputs (
     run text not null references runs (id),

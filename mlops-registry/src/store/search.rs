@@ -16,6 +16,7 @@ use mlops_core::{
     tracker::Lifecycle,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The most values that one statement takes.
 const MOST_VALUES: usize = 30_000;
@@ -89,10 +90,16 @@ fn sizes(list: List) -> (usize, usize) {
 struct Query {
     list: List,
     dialect: Dialect,
+    /// Rows that a search begins with, before the items: those of texts that are named exactly.
+    first: Vec<String>,
+    /// The identity of an item, in the first of these rows if there are any.
+    id: String,
     joins: Vec<String>,
     conditions: Vec<String>,
     terms: Vec<Term>,
     values: Vec<Value>,
+    /// Metrics that a condition asks to be numbers, and the rows that have them.
+    numbers: Vec<(Arc<str>, String)>,
 }
 
 /// Something to order by.
@@ -112,8 +119,9 @@ enum Mark {
 
 impl Query {
     fn new(list: List, dialect: Dialect) -> Self {
-        let (joins, conditions, terms, values) = Default::default();
-        Self { list, dialect, joins, conditions, terms, values }
+        let (first, joins, conditions, terms, values, numbers) = Default::default();
+        let id = "item.id".to_owned();
+        Self { list, dialect, first, id, joins, conditions, terms, values, numbers }
     }
 
     /// The placeholder of one more value.
@@ -147,14 +155,16 @@ impl Query {
     }
 
     fn filter(&mut self, conditions: &[Condition]) -> Result<()> {
-        let exact = |condition: &Condition| {
+        let exact = |condition: &&Condition| {
             matches!(condition.key, Key::Param(_) | Key::Tag(_))
                 && matches!(condition.test, Test::Equals { not: false, .. })
         };
-        // A text that is named exactly is where to begin, not a range of numbers: a database that has
-        // counted nothing thinks that a range is short. It takes no index for what has a sign.
-        let sign = if conditions.iter().any(exact) { "+" } else { "" };
-        for Condition { key, test, .. } in conditions {
+        // A text that is named exactly is where to begin, then what else is asked, and the items last: a
+        // database that has counted nothing thinks that a range of numbers is short, and that an item
+        // costs nothing. It takes no index for what has a sign.
+        let (exact, others): (Vec<_>, Vec<_>) = conditions.iter().partition(exact);
+        let sign = if exact.is_empty() { "" } else { "+" };
+        for Condition { key, test, .. } in exact.into_iter().chain(others) {
             let condition = self.condition(key, test, sign)?;
             self.conditions.push(condition);
         }
@@ -178,7 +188,7 @@ impl Query {
     }
 
     fn condition(&mut self, key: &Key, test: &Test, sign: &str) -> Result<String> {
-        let part = format!("test{}", self.joins.len());
+        let part = format!("test{}", self.first.len() + self.joins.len());
         let (rows, column) = match key {
             Key::Attribute(attribute) => {
                 return match attribute_column(self.list, *attribute) {
@@ -188,7 +198,8 @@ impl Query {
                 };
             }
             Key::Metric(name) => {
-                let own = format!("{part}.run = item.id and {part}.metric = {}", self.bind(name));
+                let name = self.bind(name);
+                let own = format!("{part}.run = {} and {part}.metric = {name}", self.id);
                 (("metric_series", own), format!("{sign}{part}.number"))
             }
             Key::Param(name) => (self.tag_rows(tags::PARAM, &part, name), format!("{part}.value")),
@@ -211,14 +222,27 @@ impl Query {
             // There may be several.
             return Ok(format!("exists (select 1 from {table} {part} where {own} and {holds})"));
         }
+        if let (Key::Metric(name), Test::Number(comparison, _)) = (key, test)
+            && *comparison != Comparison::NotEqual
+        {
+            self.numbers.push((Arc::clone(name), part.clone()));
+        }
         // There is at most one such row: joined, the database may begin with it.
+        let exact = matches!(test, Test::Equals { not: false, .. });
+        if exact || !self.first.is_empty() {
+            if self.first.is_empty() {
+                self.id = format!("{part}.{}", tag_table(self.list).owner);
+            }
+            self.first.push(format!("{table} {part} cross join"));
+            return Ok(format!("{own} and {holds}"));
+        }
         self.joins.push(format!("join {table} {part} on {own}"));
         Ok(holds)
     }
 
     fn tag_rows(&mut self, table: TagTable, part: &str, key: &str) -> (&'static str, String) {
         let (owner, key) = (table.owner, self.bind(key));
-        (table.name, format!("{part}.{owner} = item.id and {part}.key = {key}"))
+        (table.name, format!("{part}.{owner} = {} and {part}.key = {key}", self.id))
     }
 
     fn attribute(&mut self, attribute: Attribute, column: &str, test: &Test) -> Result<String> {
@@ -271,6 +295,11 @@ impl Query {
                     Some(column) => (column.to_owned(), None),
                     None => continue,
                 },
+                Key::Metric(name) if let Some(known) = self.number(name) => {
+                    // Every item has it: an index may have the order already.
+                    self.terms.push(Term { sql: known, descending: key.descending });
+                    continue;
+                }
                 Key::Metric(name) => {
                     let name = self.bind(name);
                     self.joins.push(format!(
@@ -289,6 +318,12 @@ impl Query {
             self.terms.push(term(format!("case when {column} is null then 1 else 0 end")));
             self.terms.push(Term { sql: column, descending: key.descending });
         }
+    }
+
+    /// The column of a metric that a condition asks to be a number.
+    fn number(&self, name: &str) -> Option<String> {
+        let known = self.numbers.iter().find(|(own, _)| **own == *name);
+        known.map(|(_, part)| format!("{part}.number"))
     }
 
     fn join_tag(&mut self, table: TagTable, part: &str, key: &str) -> String {
@@ -332,7 +367,8 @@ impl Query {
         } else {
             self.conditions.join(" and ")
         };
-        let (from, joins) = (source(self.list), self.joins.join(" "));
+        let from = format!("{} {}", self.first.join(" "), source(self.list));
+        let joins = self.joins.join(" ");
         let (columns, orders) = (columns.join(", "), orders.join(", "));
         let sql = format!(
             "select {columns} from {from} {joins} where {conditions} order by {orders} limit {limit_value}"
