@@ -14,6 +14,8 @@ mod logged_models;
 mod metrics;
 #[path = "server/models.rs"]
 mod models;
+#[path = "server/purge.rs"]
+mod purge;
 #[path = "server/replay.rs"]
 mod replay;
 #[path = "server/runs.rs"]
