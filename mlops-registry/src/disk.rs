@@ -38,14 +38,16 @@ pub(crate) fn create_dirs(folder: &Path) -> Result<()> {
     sync_dir(parent.unwrap_or(Path::new(".")))
 }
 
-/// Writes a new file and waits until its bytes, not its entry in the folder, are on the disk.
+/// Writes a new file and waits until its bytes, not its entry in the folder, are on the disk. Nothing is
+/// left of one that cannot be written.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || {
-        let mut file = File::create_new(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|source| Error::io(path.display(), source))
+    let failed = |source| Error::io(path.display(), source);
+    let mut file = File::create_new(path).map_err(failed)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.map_err(|source| {
+        let _ = fs::remove_file(path);
+        failed(source)
+    })
 }
 
 /// Replaces a file as a whole: whoever reads it sees the old bytes or the new ones.
@@ -64,6 +66,9 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
             Err(error) => return Err(error),
         }
     };
-    fs::rename(&temporary, path).map_err(|source| Error::io(path.display(), source))?;
+    fs::rename(&temporary, path).map_err(|source| {
+        let _ = fs::remove_file(&temporary);
+        Error::io(path.display(), source)
+    })?;
     sync_dir(folder)
 }

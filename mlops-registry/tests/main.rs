@@ -49,6 +49,9 @@ mod processes;
 #[path = "main/search.rs"]
 mod search;
 #[cfg(feature = "http")]
+#[path = "main/secrets.rs"]
+mod secrets;
+#[cfg(feature = "http")]
 #[path = "main/server.rs"]
 mod server;
 #[cfg(feature = "sqlite")]

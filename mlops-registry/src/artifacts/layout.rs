@@ -36,6 +36,13 @@ pub(super) fn below(root: &Path, path: &ObjectPath) -> PathBuf {
     path.parts().fold(root.to_owned(), |folder, part| folder.join(part.as_ref()))
 }
 
+/// The file in which the store gathers the bytes of an upload under this path, which nobody else has.
+pub(super) fn staged(root: &Path, path: &ObjectPath) -> PathBuf {
+    let mut file = below(root, path).into_os_string();
+    file.push("#1");
+    PathBuf::from(file)
+}
+
 /// The file of an object in a store that lies in this folder.
 pub(super) fn file(root: &Path, digest: &Digest) -> PathBuf {
     below(root, &object(digest))

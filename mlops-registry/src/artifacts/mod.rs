@@ -17,7 +17,7 @@ pub(crate) use folder::Making;
 use mlops_core::{Error, ErrorKind, Result};
 use object_store::{ObjectStore, local::LocalFileSystem};
 use std::{
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -87,7 +87,15 @@ fn failed(thing: impl fmt::Display, cause: object_store::Error) -> Error {
         _ => ErrorKind::Unavailable,
     };
     // The store's own text may hold addresses and paths: it stays in the source.
-    Error::new(kind, format!("{thing}: {}", words(kind))).with_source(cause)
+    let words = if disk_is_full(&cause) { "the disk is full" } else { words(kind) };
+    Error::new(kind, format!("{thing}: {words}")).with_source(cause)
+}
+
+/// Whether the operating system had no room, somewhere down the chain of causes.
+fn disk_is_full(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let own = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(own, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        || cause.source().is_some_and(disk_is_full)
 }
 
 fn words(kind: ErrorKind) -> &'static str {

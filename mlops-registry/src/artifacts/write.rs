@@ -10,7 +10,7 @@ use mlops_core::{
 };
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Read,
     path::{Path, PathBuf},
 };
@@ -59,7 +59,14 @@ impl ArtifactStore {
             Ok(artifact) => artifact,
             Err(error) => return Err(upload.given_up(error).await),
         };
-        upload.complete().await?;
+        if let Err(error) = upload.complete().await {
+            // An upload that was to be completed cannot be given up any more, and takes room.
+            if let Some(root) = self.root() {
+                let staged = layout::staged(root, &waiting);
+                let _ = blocking::run(move || Ok(fs::remove_file(staged))).await;
+            }
+            return Err(error);
+        }
         let path = layout::object(&artifact.digest);
         let outcome = match self.holds(&artifact).await {
             Ok(false) => self.objects.rename(&waiting, &path).await.map_err(upload_failed),

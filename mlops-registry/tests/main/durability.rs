@@ -9,6 +9,10 @@
 
 #[path = "durability/disk.rs"]
 mod disk;
+#[path = "durability/full.rs"]
+mod full;
+#[path = "durability/refused.rs"]
+mod refused;
 #[path = "durability/strace.rs"]
 mod strace;
 #[path = "durability/victim.rs"]
@@ -186,14 +190,14 @@ fn kills_and_checks(story: Story, kill: Injection) -> bool {
     !Acks::read(folder.path()).over
 }
 
-/// Says which kill it was when a check fails.
+/// Says which call it was when a check fails.
 struct Named(Injection);
 
 impl Drop for Named {
-    #[expect(clippy::print_stderr, reason = "a kill that does harm is named")]
+    #[expect(clippy::print_stderr, reason = "a call that does harm is named")]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("killed at {} number {} of its thread", self.0.name, self.0.when);
+            eprintln!("at {} number {} of its thread", self.0.name, self.0.when);
         }
     }
 }

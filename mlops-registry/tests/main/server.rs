@@ -4,6 +4,8 @@
 mod artifacts;
 #[path = "server/experiments.rs"]
 mod experiments;
+#[path = "server/filled.rs"]
+mod filled;
 #[path = "server/inputs.rs"]
 mod inputs;
 #[path = "server/logged_models.rs"]
@@ -12,12 +14,16 @@ mod logged_models;
 mod metrics;
 #[path = "server/models.rs"]
 mod models;
+#[path = "server/purge.rs"]
+mod purge;
 #[path = "server/replay.rs"]
 mod replay;
 #[path = "server/runs.rs"]
 mod runs;
 #[path = "server/traces.rs"]
 mod traces;
+#[path = "server/version_1.rs"]
+mod version_1;
 #[path = "server/versions.rs"]
 mod versions;
 
@@ -57,6 +63,11 @@ impl Server {
         let path = folder.path().join("mlops.db");
         let store = SqlStore::open(path, StoreConfig::default()).await.unwrap();
         Self { router: router(store.clone(), config), store, _folder: folder }
+    }
+
+    /// A record that is there, behind its router.
+    pub(crate) fn of(store: SqlStore, folder: TempDir) -> Self {
+        Self { router: router(store.clone(), ServerConfig::default()), store, _folder: folder }
     }
 
     /// The same record behind another router.

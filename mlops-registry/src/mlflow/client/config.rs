@@ -2,10 +2,11 @@
 
 use super::Auth;
 use mlops_core::{Clock, SystemClock};
-use std::{sync::Arc, time::Duration};
+use reqwest::Url;
+use std::{fmt, sync::Arc, time::Duration};
 
-/// How a client behaves.
-#[derive(Clone, Debug)]
+/// How a client behaves. Its `Debug` shows no credentials, those in the proxy's URL neither.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct RestConfig {
     /// How it signs in; a user and a password in the URL if it does not say.
@@ -76,6 +77,30 @@ impl RestConfig {
         };
         Self::default().with_auth(auth)
     }
+}
+
+impl fmt::Debug for RestConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RestConfig")
+            .field("auth", &self.auth)
+            .field("user", &self.user)
+            .field("proxy", &self.proxy.as_deref().map(without_credentials))
+            .field("connect_timeout", &self.connect_timeout)
+            .field("timeout", &self.timeout)
+            .field("attempts", &self.attempts)
+            .field("patience", &self.patience)
+            .field("queue", &self.queue)
+            .field("calls", &self.calls)
+            .field("answer_limit", &self.answer_limit)
+            .field("poll_interval", &self.poll_interval)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a URL leads; nothing of one that cannot be read.
+fn without_credentials(url: &str) -> String {
+    let place = |url: Url| Some(format!("{}://{}", url.scheme(), url.host_str()?));
+    Url::parse(url).ok().and_then(place).unwrap_or_else(|| "…".to_owned())
 }
 
 /// `/// Doc. with_x => x: Type,`

@@ -215,6 +215,13 @@ fn address(text: &str, auth: &mut Auth) -> Result<Url> {
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(bad());
     }
+    // A password with a slash in it, which ends the host: the rest would be taken for a path, and shown.
+    let rest = [Some(url.path()), url.query(), url.fragment()];
+    if rest.into_iter().flatten().any(|part| part.contains('@')) {
+        return Err(Error::invalid(
+            "not a server's address: an @ after the host; write what is special in a password with %",
+        ));
+    }
     let (user, password) = (decoded(url.username()), url.password().map(decoded));
     if auth.is_none() && (!user.is_empty() || password.is_some()) {
         *auth = Auth::basic_text(user, password.unwrap_or_default());
@@ -244,9 +251,11 @@ mod tests {
             prop_assert_eq!(url.as_str(), "https://record.example:5000/a/b");
             let line = format!("Basic {}", STANDARD.encode(format!("ada:{password}")));
             prop_assert_eq!(auth.sign_in().unwrap().header.unwrap(), line.as_str());
-            let error = address(&format!("ftp://ada:{password}@host"), &mut auth).unwrap_err();
-            let shown = format!("{error:?} {auth:?}");
-            prop_assert!(!shown.contains(&password));
+            for bad in ["ftp://ada:", "http://ada:/", "http://ada:1/", "http://ada:?", "http://ada:1#"] {
+                let error = address(&format!("{bad}{password}@host"), &mut auth).unwrap_err();
+                let shown = format!("{error:?} {auth:?}");
+                prop_assert!(!shown.contains(&password));
+            }
         }
     }
 }

@@ -76,9 +76,45 @@ pub(crate) fn run_with_bytes(story: Story, folder: &Path) -> Option<Vec<Call>> {
     trace(story, folder, &["-xx", "-s", "1000000"].map(str::to_owned), false)
 }
 
+/// Runs a story on a disk that is full for one call about these paths, and for all after it if so said.
+/// Sees only calls about them.
+pub(crate) fn run_refusing(
+    story: Story,
+    folder: &Path,
+    paths: &[String],
+    refusal: Option<(Injection, bool)>,
+) -> Option<Vec<Call>> {
+    let folder = folder.canonicalize().unwrap();
+    let mut options = vec!["-s".to_owned(), "32".to_owned()];
+    for path in paths {
+        options.extend(["-P".to_owned(), folder.join(path).to_str().unwrap().to_owned()]);
+    }
+    if let Some((Injection { name, when }, for_good)) = refusal {
+        let all = if for_good { "+" } else { "" };
+        options.extend(["-e".to_owned(), format!("inject={name}:error=ENOSPC:when={when}{all}")]);
+    }
+    trace(story, &folder, &options, false)
+}
+
+/// What calls were about, below the story's folder: the database, and whatever of the artifacts is named
+/// the same in the next run.
+pub(crate) fn paths(calls: &[Call], folder: &Path) -> Vec<String> {
+    let folder = folder.canonicalize().unwrap().to_str().unwrap().to_owned();
+    let told = calls.iter().flat_map(|call| call.args.split(['"', '<', '>']));
+    let below = told.filter_map(|text| text.strip_prefix(&folder)?.strip_prefix('/'));
+    let paths = below.filter(|path| {
+        let random = path.starts_with("artifacts/incoming/");
+        // 256 of them are made, each like the other.
+        let shard = path.strip_prefix("artifacts/sha256/").is_some_and(|name| name.len() == 2);
+        let ours = path.starts_with("mlops.db") || path.starts_with("artifacts");
+        ours && !random && (!shard || path.ends_with("00"))
+    });
+    paths.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 fn trace(story: Story, folder: &Path, options: &[String], dies: bool) -> Option<Vec<Call>> {
     if let Err(why) = works() {
-        skipped(&why);
+        skipped(&format!("strace: {why}"));
         return None;
     }
     let (names, trace) = (TRACED.map(|name| format!("?{name}")).join(","), folder.join("trace"));
@@ -87,8 +123,7 @@ fn trace(story: Story, folder: &Path, options: &[String], dies: bool) -> Option<
     command.args(["-f", "-y", "-qq", "-e", "signal=none"]).args(options);
     command.arg("-e").arg(format!("trace={names}")).arg("-o").arg(&trace);
     command.arg(std::env::current_exe().unwrap());
-    command.args(["durability::victim::victim", "--exact", "--ignored", "--test-threads=1"]);
-    command.env(victim::FOLDER, folder).env(victim::STORY, story.name());
+    victim::told(&mut command, story, folder);
     let ended = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
     assert!(ended.success() || dies, "the victim failed by itself: {ended}");
     let text = fs::read_to_string(trace).unwrap();
@@ -106,9 +141,9 @@ fn works() -> Result<(), String> {
 }
 
 #[expect(clippy::print_stdout, reason = "a skipped check says so")]
-fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     let test = std::thread::current().name().unwrap_or_default().to_owned();
-    println!("skipped: {test}: strace: {why}");
+    println!("skipped: {test}: {why}");
 }
 
 /// Lines are `PID name(args) = result`; a call that another thread interrupts is told in two. Calls come

@@ -12,14 +12,15 @@ use std::{
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
 /// How often the story of everything does each thing.
 pub(crate) const ROUNDS: usize = 3;
 /// Where the victim is told its folder and its story.
-pub(crate) const FOLDER: &str = "MLOPS_VICTIM_FOLDER";
-pub(crate) const STORY: &str = "MLOPS_VICTIM_STORY";
+const FOLDER: &str = "MLOPS_VICTIM_FOLDER";
+const STORY: &str = "MLOPS_VICTIM_STORY";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Story {
@@ -35,15 +36,33 @@ pub(crate) enum Story {
     Long,
     /// Artifacts, and the collection of what nothing refers to.
     Garbage,
+    /// A few rounds of everything, told by one who goes on where something is refused.
+    Refused,
+    /// A small disk, filled.
+    Full,
 }
 
 impl Story {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Puts, Self::Batches, Self::Points, Self::Everything, Self::Long, Self::Garbage];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Puts,
+        Self::Batches,
+        Self::Points,
+        Self::Everything,
+        Self::Long,
+        Self::Garbage,
+        Self::Refused,
+        Self::Full,
+    ];
 
     pub(crate) fn name(self) -> String {
         format!("{self:?}")
     }
+}
+
+/// Tells a command that runs this binary which story it is, and where.
+pub(crate) fn told(command: &mut Command, story: Story, folder: &Path) {
+    command.args(["durability::victim::victim", "--exact", "--ignored", "--test-threads=1"]);
+    command.env(FOLDER, folder).env(STORY, story.name());
 }
 
 /// Does nothing unless one of the tests beside it has started it.
@@ -60,6 +79,11 @@ fn victim() {
     let mut ack = |line: String| acks.write_all(format!("{line}\n").as_bytes()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
+        match told {
+            Story::Refused => return super::refused::story(&folder, &mut ack).await,
+            Story::Full => return super::full::story(&folder, &mut ack).await,
+            _ => {}
+        }
         let store = open(&folder).await.unwrap();
         match told {
             Story::Puts => puts(&store, &mut ack).await,
@@ -68,6 +92,7 @@ fn victim() {
             Story::Long => long(&store, &mut ack).await,
             Story::Garbage => garbage(&store, &mut ack).await,
             Story::Everything => everything(&store, &folder, ROUNDS, &mut ack).await,
+            Story::Refused | Story::Full => unreachable!("they open the store themselves"),
         }
     });
     ack("over".to_owned());
@@ -92,7 +117,7 @@ async fn run(store: &SqlStore, ack: &mut dyn FnMut(String)) -> RunId {
 /// How many points of `c` there are for one of `a`: too many to wait for others in the tail.
 pub(crate) const MANY: usize = 40;
 
-fn batch(step: usize) -> Batch {
+pub(crate) fn batch(step: usize) -> Batch {
     let step = i64::try_from(step).unwrap();
     let point = |name: &str, step| Metric::new(name, 0.5, step, Timestamp::default());
     let many = (0..MANY).map(|number| point("c", 100 * step + i64::try_from(number).unwrap()));
