@@ -56,6 +56,11 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mlops.db");
         let store = SqlStore::open(path, StoreConfig::default()).await.unwrap();
+        Self::of(store, folder, config)
+    }
+
+    /// A record that is there behind its router.
+    pub(crate) fn of(store: SqlStore, folder: TempDir, config: ServerConfig) -> Self {
         Self { router: router(store.clone(), config), store, _folder: folder }
     }
 
