@@ -5,14 +5,20 @@ pub mod artifacts;
 mod auth;
 mod disk;
 mod gate;
+#[cfg(any(feature = "mlflow", feature = "s3"))]
+mod hidden;
 #[cfg(any(feature = "http", feature = "mlflow"))]
 pub mod mlflow;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod store;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mlflow"))]
 mod thread;
+#[cfg(any(feature = "mlflow", feature = "s3"))]
+mod tls;
 
-pub use artifacts::ArtifactStore;
+pub use artifacts::{ArtifactPlace, ArtifactStore, Bucket};
+#[cfg(feature = "s3")]
+pub use artifacts::{S3Config, S3Keys};
 #[cfg(feature = "http")]
 pub use auth::{UserAuthenticator, UserConfig};
 pub use gate::{ChampionGate, MetricGate};

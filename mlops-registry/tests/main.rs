@@ -45,6 +45,9 @@ mod postgres;
 #[cfg(feature = "sqlite")]
 #[path = "main/processes.rs"]
 mod processes;
+#[cfg(all(feature = "sqlite", feature = "s3"))]
+#[path = "main/s3.rs"]
+mod s3;
 #[cfg(feature = "sqlite")]
 #[path = "main/search.rs"]
 mod search;

@@ -5,19 +5,22 @@
 //! and relies on it renews its time first; whoever refers to it in the record looks at it once more, while
 //! no garbage is collected.
 
-use super::{ArtifactStore, blocking, failed, layout};
-use futures_util::TryStreamExt;
+use super::{ArtifactStore, blocking, layout};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use mlops_core::{
     Clock, Digest, Error, Result, SystemClock, Timestamp,
     artifact::{ArtifactRef, Manifest},
 };
-use object_store::{ObjectStoreExt, path::Path as ObjectPath};
+use object_store::{ObjectMeta, ObjectStoreExt, path::Path as ObjectPath};
 use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
+
+/// How many objects of a store over a network are asked for or removed at the same time.
+const AT_ONCE: usize = 16;
 
 /// An object of the store.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +49,7 @@ impl ArtifactStore {
             Ok(digest
                 .map(|digest| Stored { artifact: ArtifactRef { digest, size: meta.size }, used }))
         });
-        found.try_collect().await.map_err(|cause| failed("listing artifacts", cause))
+        found.try_collect().await.map_err(|cause| self.named.failed("listing artifacts", cause))
     }
 
     /// Refuses bytes that are not there. `Unavailable` if they are not: they may be stored again.
@@ -59,11 +62,7 @@ impl ArtifactStore {
                 Err(source) if source.kind() == io::ErrorKind::NotFound => None,
                 Err(source) => return Err(Error::io(artifact.digest, source)),
             },
-            None => match self.objects.head(&layout::object(&artifact.digest)).await {
-                Ok(found) => Some(found.size),
-                Err(object_store::Error::NotFound { .. }) => None,
-                Err(cause) => return Err(failed(artifact.digest, cause)),
-            },
+            None => self.look(&artifact.digest).await?.map(|found| found.size),
         };
         if size == Some(artifact.size) {
             return Ok(());
@@ -74,10 +73,26 @@ impl ArtifactStore {
 
     /// Refuses bytes of which any are not there.
     pub(crate) async fn all_present(&self, manifest: &Manifest) -> Result<()> {
-        for (_, artifact) in manifest.iter() {
-            self.present(artifact).await?;
+        let looks = manifest.iter().map(|(_, artifact)| self.present(artifact));
+        stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// Looks once for an object over the network, no longer than the record may be kept locked for it.
+    async fn look(&self, digest: &Digest) -> Result<Option<ObjectMeta>> {
+        let path = layout::object(digest);
+        let head = self.objects.head(&path);
+        let found = match self.reached.locked_timeout {
+            None => head.await,
+            Some(limit) => tokio::time::timeout(limit, head).await.map_err(|_| {
+                let store = self.named.as_bucket().unwrap_or("the artifact store");
+                Error::unavailable(format!("{store}: did not answer within {limit:?}"))
+            })?,
+        };
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(cause) => Err(self.named.failed(digest, cause)),
         }
-        Ok(())
     }
 
     /// Notes that an object which is there is of use now; whether it is there.
@@ -93,26 +108,36 @@ impl ArtifactStore {
         .await
     }
 
-    /// Moves an object aside unless it has been of use since this time. Nothing if there is none, or if
-    /// it was.
+    /// How many objects are set aside while the record is locked.
+    pub(crate) fn set_aside_at_once(&self) -> usize {
+        if self.root.is_some() { 250 } else { 2 * AT_ONCE }
+    }
+
+    /// Moves objects aside, those that have been of use since this time and those that are gone excepted.
+    ///
+    /// Objects over the network are removed at once, each by one request: if the answer to it is lost, the
+    /// collection fails.
     pub(crate) async fn set_aside(
         &self,
-        digest: &Digest,
+        digests: &[Digest],
         since: Timestamp,
-    ) -> Result<Option<Aside>> {
+    ) -> Result<Vec<Aside>> {
         if let Some(root) = self.root() {
-            return set_file_aside(root, digest, since);
+            let aside = digests.iter().map(|digest| set_file_aside(root, digest, since));
+            return aside.filter_map(Result::transpose).collect();
         }
-        let path = layout::object(digest);
-        let found = match self.objects.head(&path).await {
-            Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(cause) => return Err(failed(digest, cause)),
-        };
+        let removing = digests.iter().map(|digest| self.remove_unused(digest, since));
+        let found: Vec<_> = stream::iter(removing).buffer_unordered(AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn remove_unused(&self, digest: &Digest, since: Timestamp) -> Result<Option<Aside>> {
+        let Some(found) = self.look(digest).await? else { return Ok(None) };
         if found.last_modified.timestamp_micros() > since.unix_micros() {
             return Ok(None);
         }
-        self.objects.delete(&path).await.map_err(|cause| failed(digest, cause))?;
+        let deleted = self.objects.delete(&layout::object(digest)).await;
+        deleted.map_err(|cause| self.named.failed(digest, cause))?;
         Ok(Some(Aside { size: found.size, waiting: None }))
     }
 
@@ -121,7 +146,7 @@ impl ArtifactStore {
         let Some(waiting) = aside.waiting else { return Ok(()) };
         match self.objects.delete(&waiting).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(cause) => Err(failed("removing what was set aside", cause)),
+            Err(cause) => Err(self.named.failed("removing what was set aside", cause)),
         }
     }
 
@@ -140,10 +165,10 @@ impl ArtifactStore {
             })
             .try_collect()
             .await
-            .map_err(|cause| failed("listing leftovers", cause))?;
+            .map_err(|cause| self.named.failed("listing leftovers", cause))?;
         for meta in old.iter().filter(|_| !dry) {
             let deleted = self.objects.delete(&meta.location).await;
-            deleted.map_err(|cause| failed("removing a leftover", cause))?;
+            deleted.map_err(|cause| self.named.failed("removing a leftover", cause))?;
         }
         Ok((old.len() as u64, old.iter().map(|meta| meta.size).sum()))
     }

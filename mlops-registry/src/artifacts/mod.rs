@@ -1,6 +1,7 @@
 //! Bytes named by their digest, on any object store.
 
 pub(crate) mod blocking;
+mod failure;
 mod folder;
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "postgres")),
@@ -8,18 +9,27 @@ mod folder;
 )]
 pub(crate) mod garbage;
 mod layout;
+mod place;
 mod read;
+#[cfg(feature = "s3")]
+mod s3;
 mod write;
+
+pub use place::{ArtifactPlace, Bucket};
+#[cfg(feature = "s3")]
+pub use s3::{S3Config, S3Keys};
 
 #[cfg(feature = "mlflow")]
 pub(crate) use folder::Making;
 
-use mlops_core::{Error, ErrorKind, Result};
+use failure::Named;
+use mlops_core::Result;
 use object_store::{ObjectStore, local::LocalFileSystem};
 use std::{
-    fmt, io,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// How many bytes are held in memory on the way in, and how large the parts of a larger object are.
@@ -34,6 +44,25 @@ pub struct ArtifactStore {
     objects: Arc<dyn ObjectStore>,
     /// Where the objects lie, if that is a folder of this machine.
     root: Option<Arc<PathBuf>>,
+    named: Named,
+    reached: Reached,
+}
+
+/// What a store over a network asks for; nothing of it concerns another.
+#[derive(Clone, Copy)]
+struct Reached {
+    /// How often in a row a download is taken up again without getting any further, less one.
+    attempts: u32,
+    /// The longest that the record is kept locked for a look.
+    locked_timeout: Option<Duration>,
+    /// The largest object that gets another name without going through this process.
+    largest_copy: u64,
+}
+
+impl Default for Reached {
+    fn default() -> Self {
+        Self { attempts: 1, locked_timeout: None, largest_copy: u64::MAX }
+    }
 }
 
 impl ArtifactStore {
@@ -45,15 +74,15 @@ impl ArtifactStore {
         let path = path.into();
         let root = blocking::run(move || layout::prepare(&path)).await?;
         let objects = LocalFileSystem::new_with_prefix(&root)
-            .map_err(|cause| failed(root.display(), cause))?
+            .map_err(|cause| Named::default().failed(root.display(), cause))?
             .with_fsync(true);
-        Ok(Self { objects: Arc::new(objects), root: Some(Arc::new(root)) })
+        Ok(Self { root: Some(Arc::new(root)), ..Self::new(Arc::new(objects)) })
     }
 
     /// Objects in any store. How durable they are when acknowledged is that store's own promise;
     /// object stores over a network write through, [`LocalFileSystem`] only with its `with_fsync(true)`.
     pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects, root: None }
+        Self { objects, root: None, named: Named::default(), reached: Reached::default() }
     }
 
     /// The folder of this machine in which the objects lie, if they do.
@@ -65,46 +94,19 @@ impl ArtifactStore {
 impl fmt::Debug for ArtifactStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the store's own Debug, which may hold credentials.
-        match self.root() {
-            Some(root) => write!(f, "ArtifactStore({})", root.display()),
-            None => f.write_str("ArtifactStore"),
+        match (self.root(), self.named.as_bucket()) {
+            (Some(root), _) => write!(f, "ArtifactStore({})", root.display()),
+            (None, Some(bucket)) => write!(f, "ArtifactStore({bucket})"),
+            (None, None) => f.write_str("ArtifactStore"),
         }
     }
 }
 
-/// The one conversion from an object store's errors.
-fn failed(thing: impl fmt::Display, cause: object_store::Error) -> Error {
-    use object_store::Error as E;
-    let kind = match &cause {
-        E::NotFound { .. } => ErrorKind::NotFound,
-        E::AlreadyExists { .. } => ErrorKind::AlreadyExists,
-        E::Precondition { .. } | E::NotModified { .. } => ErrorKind::Conflict,
-        E::NotSupported { .. } | E::NotImplemented { .. } => ErrorKind::Unsupported,
-        E::PermissionDenied { .. } => ErrorKind::PermissionDenied,
-        E::Unauthenticated { .. } => ErrorKind::Unauthenticated,
-        E::InvalidPath { .. } => ErrorKind::InvalidInput,
-        E::JoinError { .. } => ErrorKind::Cancelled,
-        _ => ErrorKind::Unavailable,
-    };
-    // The store's own text may hold addresses and paths: it stays in the source.
-    let words = if disk_is_full(&cause) { "the disk is full" } else { words(kind) };
-    Error::new(kind, format!("{thing}: {words}")).with_source(cause)
-}
-
-/// Whether the operating system had no room, somewhere down the chain of causes.
-fn disk_is_full(cause: &(dyn std::error::Error + 'static)) -> bool {
-    let own = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-    matches!(own, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
-        || cause.source().is_some_and(disk_is_full)
-}
-
-fn words(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::NotFound => "not in the artifact store",
-        ErrorKind::PermissionDenied | ErrorKind::Unauthenticated => {
-            "the artifact store refuses access"
-        }
-        ErrorKind::Cancelled => "the work was given up",
-        _ => "the artifact store failed",
+#[cfg(not(feature = "s3"))]
+impl ArtifactStore {
+    /// Refuses a bucket: this build knows none.
+    pub(crate) fn no_bucket(bucket: &Bucket) -> mlops_core::Error {
+        let text = format!("{bucket}: this build keeps no artifacts in buckets: feature `s3`");
+        mlops_core::Error::unsupported(text)
     }
 }

@@ -1,6 +1,6 @@
 //! Into the store: hashed on the way, visible as a whole or not at all.
 
-use super::{ArtifactStore, PART, blocking, failed, layout};
+use super::{ArtifactStore, PART, blocking, failure::Named, layout};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use mlops_core::{
@@ -8,12 +8,15 @@ use mlops_core::{
     artifact::{ArtifactRef, ByteStream},
     digest::Hasher,
 };
-use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, path::Path as ObjectPath};
 use std::{
     fs::{self, File},
     io::Read,
     path::{Path, PathBuf},
 };
+
+/// The most parts of one object: Amazon's limit, and that of others who speak its protocol.
+const PARTS: u64 = 10_000;
 
 impl ArtifactStore {
     /// Stores bytes under their digest. On the disk when it returns.
@@ -21,6 +24,8 @@ impl ArtifactStore {
     /// # Behavior
     /// - the same bytes again are stored once
     /// - a stream that fails, or a caller who gives up, leaves nothing visible behind
+    /// - more than 78 GiB into a bucket are `TooLarge`, since their parts are 8 MiB each; a
+    ///   [file](Self::put_dir), whose size is known, may be as large as the bucket allows
     pub async fn put(&self, mut body: ByteStream) -> Result<ArtifactRef> {
         let mut part = Part::default();
         while let Some(bytes) = body.next().await {
@@ -40,22 +45,21 @@ impl ArtifactStore {
         Ok(artifact)
     }
 
-    /// Stores what fits into memory.
+    /// Stores what fits into memory: over what is there, since these are the bytes of that name.
     async fn put_part(&self, artifact: &ArtifactRef, part: Part) -> Result<()> {
         if self.holds(artifact).await? {
             return Ok(());
         }
         let path = layout::object(&artifact.digest);
         let put = self.objects.put(&path, part.into()).await;
-        put.map(drop).map_err(|cause| failed(artifact.digest, cause))
+        put.map(drop).map_err(|cause| self.named.not_stored(cause))
     }
 
     /// Stores what does not: its name is known only at its end, so it waits under another.
     async fn put_long(&self, first: Part, body: ByteStream) -> Result<ArtifactRef> {
         let waiting = layout::incoming();
-        let upload = self.objects.put_multipart(&waiting).await.map_err(upload_failed)?;
-        let mut upload = Upload::new(upload);
-        let artifact = match upload.send_all(first, body).await {
+        let mut upload = self.upload(&waiting).await?;
+        let artifact = match upload.send_all(first, body, PART).await {
             Ok(artifact) => artifact,
             Err(error) => return Err(upload.given_up(error).await),
         };
@@ -67,10 +71,9 @@ impl ArtifactStore {
             }
             return Err(error);
         }
-        let path = layout::object(&artifact.digest);
         let outcome = match self.holds(&artifact).await {
-            Ok(false) => self.objects.rename(&waiting, &path).await.map_err(upload_failed),
-            Ok(true) => self.objects.delete(&waiting).await.map_err(upload_failed),
+            Ok(false) => self.name(&waiting, &artifact).await,
+            Ok(true) => self.delete_waiting(&waiting).await,
             Err(error) => Err(error),
         };
         if outcome.is_err() {
@@ -80,35 +83,65 @@ impl ArtifactStore {
         outcome.map(|()| artifact)
     }
 
+    /// Gives what waits its name.
+    async fn name(&self, waiting: &ObjectPath, artifact: &ArtifactRef) -> Result<()> {
+        if artifact.size > self.reached.largest_copy {
+            self.send_again(waiting, artifact).await?;
+            return self.delete_waiting(waiting).await;
+        }
+        let path = layout::object(&artifact.digest);
+        let renamed = self.objects.rename(waiting, &path).await;
+        renamed.map_err(|cause| self.named.not_stored(cause))
+    }
+
+    async fn delete_waiting(&self, waiting: &ObjectPath) -> Result<()> {
+        self.objects.delete(waiting).await.map_err(|cause| self.named.not_stored(cause))
+    }
+
+    /// Copies what is too large for the store to copy by itself, and makes sure of it on the way.
+    async fn send_again(&self, waiting: &ObjectPath, artifact: &ArtifactRef) -> Result<()> {
+        let body = self.get_at(waiting.clone(), *artifact).await?;
+        let mut upload = self.upload(&layout::object(&artifact.digest)).await?;
+        match upload.send_all(Part::default(), body, part_of(artifact.size)).await {
+            Ok(_) => upload.complete().await,
+            Err(error) => Err(upload.given_up(error).await),
+        }
+    }
+
+    async fn upload(&self, path: &ObjectPath) -> Result<Upload> {
+        let upload = self.objects.put_multipart(path).await;
+        let upload = upload.map_err(|cause| self.named.not_stored(cause))?;
+        let parts = if self.named.as_bucket().is_some() { PARTS } else { u64::MAX };
+        Ok(Upload { upload: Some(upload), size: 0, parts, named: self.named.clone() })
+    }
+
     /// Stores a file whose digest is known; `Conflict` if its bytes are others by now.
     pub(super) async fn put_file(&self, path: PathBuf, artifact: &ArtifactRef) -> Result<()> {
         if self.holds(artifact).await? {
             return Ok(());
         }
         let open = path.clone();
-        let mut source = blocking::run(move || Source::open(&open)).await?;
-        let object = layout::object(&artifact.digest);
-        let upload = self.objects.put_multipart(&object).await.map_err(upload_failed)?;
-        let mut upload = Upload::new(upload);
-        loop {
-            let (next, part) = match blocking::run(move || source.next_part()).await {
-                Ok(read) => read,
-                Err(error) => return Err(upload.given_up(error).await),
-            };
-            source = next;
-            if part.size == 0 {
-                break;
-            }
-            if let Err(error) = upload.send(part).await {
-                return Err(upload.given_up(error).await);
-            }
+        let source = blocking::run(move || Source::open(&open)).await?;
+        if self.root().is_none() && artifact.size <= PART as u64 {
+            return self.put_small_file(source, artifact).await;
         }
-        let found = source.finish();
-        if found != *artifact {
-            let changed = format!("{}: changed while it was stored", path.display());
-            return Err(upload.given_up(Error::conflict(changed)).await);
+        let mut upload = self.upload(&layout::object(&artifact.digest)).await?;
+        match upload.send_file(source, part_of(artifact.size)).await {
+            Ok(source) if source.found() == *artifact => upload.complete().await,
+            Ok(source) => Err(upload.given_up(source.changed()).await),
+            Err(error) => Err(upload.given_up(error).await),
         }
-        upload.complete().await
+    }
+
+    /// One request instead of three, where each is a way over a network.
+    async fn put_small_file(&self, source: Source, artifact: &ArtifactRef) -> Result<()> {
+        // One byte more would show that it has grown.
+        let (source, part) = blocking::run(move || source.next_part(PART + 1)).await?;
+        if source.found() != *artifact {
+            return Err(source.changed());
+        }
+        let put = self.objects.put(&layout::object(&artifact.digest), part.into()).await;
+        put.map(drop).map_err(|cause| self.named.not_stored(cause))
     }
 
     /// Whether these very bytes are there to stay. Bytes on this machine are read to be sure, and a
@@ -119,7 +152,7 @@ impl ArtifactStore {
         match self.objects.head(&path).await {
             Ok(found) if found.size == artifact.size => {}
             Ok(_) | Err(object_store::Error::NotFound { .. }) => return Ok(false),
-            Err(cause) => return Err(failed(artifact.digest, cause)),
+            Err(cause) => return Err(self.named.failed(artifact.digest, cause)),
         }
         if self.root().is_some() {
             if !self.renew(&artifact.digest).await? {
@@ -139,8 +172,11 @@ impl ArtifactStore {
     }
 }
 
-fn upload_failed(cause: object_store::Error) -> Error {
-    failed("storing an artifact", cause)
+/// How large the parts are of an object of this size: 8 MiB, unless it has too many of them.
+fn part_of(size: u64) -> usize {
+    const MEBI: u64 = 1 << 20;
+    let least = size.div_ceil(PARTS).div_ceil(MEBI) * MEBI;
+    usize::try_from(least).unwrap_or(usize::MAX).max(PART)
 }
 
 /// Some bytes in memory, in the pieces in which they came.
@@ -170,20 +206,25 @@ impl From<Part> for PutPayload {
 
 /// An object in the making.
 struct Upload {
-    upload: Box<dyn MultipartUpload>,
+    /// Taken when it is complete or given up.
+    upload: Option<Box<dyn MultipartUpload>>,
     size: u64,
+    /// How many parts it may still have.
+    parts: u64,
+    named: Named,
 }
 
 impl Upload {
-    fn new(upload: Box<dyn MultipartUpload>) -> Self {
-        Self { upload, size: 0 }
-    }
-
     /// Sends and hashes everything.
-    async fn send_all(&mut self, first: Part, mut body: ByteStream) -> Result<ArtifactRef> {
+    async fn send_all(
+        &mut self,
+        first: Part,
+        mut body: ByteStream,
+        size: usize,
+    ) -> Result<ArtifactRef> {
         let (mut hasher, mut part) = (Hasher::default(), first);
         loop {
-            while part.size < PART {
+            while part.size < size {
                 match body.next().await {
                     Some(bytes) => part.push(bytes?),
                     None => break,
@@ -197,20 +238,66 @@ impl Upload {
         }
     }
 
+    /// Sends a file to its end.
+    async fn send_file(&mut self, mut source: Source, size: usize) -> Result<Source> {
+        loop {
+            let (next, part) = blocking::run(move || source.next_part(size)).await?;
+            if part.size == 0 {
+                return Ok(next);
+            }
+            source = next;
+            self.send(part).await?;
+        }
+    }
+
     async fn send(&mut self, part: Part) -> Result<()> {
+        let Some(left) = self.parts.checked_sub(1) else {
+            let text = format!("more than {} bytes of unknown size; store it as a file", self.size);
+            return Err(Error::too_large(text));
+        };
+        self.parts = left;
         self.size += part.size as u64;
-        self.upload.put_part(part.into()).await.map_err(upload_failed)
+        let upload = self.upload.as_mut().ok_or_else(ended)?;
+        upload.put_part(part.into()).await.map_err(|cause| self.named.not_stored(cause))
     }
 
     async fn complete(mut self) -> Result<()> {
-        self.upload.complete().await.map(drop).map_err(upload_failed)
+        let upload = self.upload.as_mut().ok_or_else(ended)?;
+        match upload.complete().await {
+            Ok(_) => {
+                self.upload = None;
+                Ok(())
+            }
+            Err(cause) => {
+                let error = self.named.not_stored(cause);
+                Err(self.given_up(error).await)
+            }
+        }
     }
 
     /// Removes what was sent; the error that led here is what the caller learns.
     async fn given_up(mut self, error: Error) -> Error {
-        let _ = self.upload.abort().await;
+        if let Some(upload) = &mut self.upload {
+            let _ = upload.abort().await;
+        }
+        self.upload = None;
         error
     }
+}
+
+impl Drop for Upload {
+    /// A caller who goes away leaves no parts in a bucket, where nobody would see them.
+    fn drop(&mut self) {
+        let Some(mut upload) = self.upload.take() else { return };
+        let runtime = tokio::runtime::Handle::try_current();
+        if let (Some(_), Ok(runtime)) = (self.named.as_bucket(), runtime) {
+            runtime.spawn(async move { upload.abort().await });
+        }
+    }
+}
+
+fn ended() -> Error {
+    Error::internal("an upload that has ended takes no more parts")
 }
 
 /// A file that is read and hashed.
@@ -227,9 +314,9 @@ impl Source {
         Ok(Self { file, path: path.to_owned(), hasher: Hasher::default(), size: 0 })
     }
 
-    fn next_part(mut self) -> Result<(Self, Part)> {
+    fn next_part(mut self, size: usize) -> Result<(Self, Part)> {
         let mut bytes = Vec::new();
-        let read = self.file.by_ref().take(PART as u64).read_to_end(&mut bytes);
+        let read = self.file.by_ref().take(size as u64).read_to_end(&mut bytes);
         read.map_err(|source| Error::io(self.path.display(), source))?;
         let mut part = Part::default();
         if !bytes.is_empty() {
@@ -241,7 +328,12 @@ impl Source {
         Ok((self, part))
     }
 
-    fn finish(self) -> ArtifactRef {
-        ArtifactRef { digest: self.hasher.finish(), size: self.size }
+    /// What was read so far.
+    fn found(&self) -> ArtifactRef {
+        ArtifactRef { digest: self.hasher.clone().finish(), size: self.size }
+    }
+
+    fn changed(&self) -> Error {
+        Error::conflict(format!("{}: changed while it was stored", self.path.display()))
     }
 }

@@ -1,14 +1,24 @@
 //! What a store is opened with.
 
-use mlops_core::{Clock, IdSource, RandomIds, SystemClock};
+#[cfg(feature = "s3")]
+use crate::S3Config;
+use crate::{ArtifactPlace, ArtifactStore};
+use mlops_core::{Clock, IdSource, RandomIds, Result, SystemClock};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// How a store behaves.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StoreConfig {
-    /// The folder of the artifacts; created if it is not there. `artifacts` beside the database if `None`.
-    pub artifacts: Option<PathBuf>,
+    /// Where the artifacts are kept: a folder, created if it is not there, or a bucket. `artifacts` beside the
+    /// database if `None`.
+    ///
+    /// A record whose bucket cannot be reached opens and tracks; calls for artifacts are `Unavailable` then.
+    /// Records must not share a place: each would collect what only the other refers to.
+    pub artifacts: Option<ArtifactPlace>,
+    /// How the bucket is reached, if the artifacts are kept in one.
+    #[cfg(feature = "s3")]
+    pub s3: S3Config,
     /// How long a write waits while another process writes, before it is `Unavailable`. 30 s.
     pub busy_timeout: Duration,
     /// How many calls wait in line for the store's thread; more wait outside. 256.
@@ -37,6 +47,8 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             artifacts: None,
+            #[cfg(feature = "s3")]
+            s3: S3Config::default(),
             busy_timeout: Duration::from_secs(30),
             queue: 256,
             group: 64,
@@ -47,6 +59,46 @@ impl Default for StoreConfig {
             close_within: Duration::from_secs(5),
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds),
+        }
+    }
+}
+
+impl StoreConfig {
+    /// Keeps the artifacts in this folder or bucket.
+    ///
+    /// ```
+    /// # #[cfg(feature = "s3")] {
+    /// use mlops_registry::{ArtifactPlace, S3Config, StoreConfig};
+    ///
+    /// let place: ArtifactPlace = "s3://models/team".parse()?;
+    /// let s3 = S3Config::from_env(|name| std::env::var(name).ok())?;
+    /// let config = StoreConfig::default().with_artifacts(place).with_s3(s3);
+    /// # let _ = config; }
+    /// # Ok::<(), mlops_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_artifacts(mut self, place: impl Into<ArtifactPlace>) -> Self {
+        self.artifacts = Some(place.into());
+        self
+    }
+
+    /// Says how the bucket is reached.
+    #[cfg(feature = "s3")]
+    #[must_use]
+    pub fn with_s3(mut self, s3: S3Config) -> Self {
+        self.s3 = s3;
+        self
+    }
+
+    /// Opens the artifacts of a record; here if the configuration does not say where.
+    pub(super) async fn open_artifacts(&self, beside: PathBuf) -> Result<ArtifactStore> {
+        match &self.artifacts {
+            None => ArtifactStore::open_dir(beside).await,
+            Some(ArtifactPlace::Folder(folder)) => ArtifactStore::open_dir(folder).await,
+            #[cfg(feature = "s3")]
+            Some(ArtifactPlace::Bucket(bucket)) => ArtifactStore::open_bucket(bucket, &self.s3),
+            #[cfg(not(feature = "s3"))]
+            Some(ArtifactPlace::Bucket(bucket)) => Err(ArtifactStore::no_bucket(bucket)),
         }
     }
 }
@@ -68,8 +120,6 @@ macro_rules! setters {
 }
 
 setters! {
-    /// Keeps the artifacts in this folder.
-    with_artifacts => artifacts: PathBuf,
     /// Sets how long a write waits while another process writes.
     with_busy_timeout => busy_timeout: Duration,
     /// Sets how many calls wait in line.

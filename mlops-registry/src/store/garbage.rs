@@ -22,7 +22,7 @@ use mlops_core::{
 use serde::Serialize;
 use std::{collections::HashSet, time::Duration};
 
-/// How many objects are looked at, marked or removed in one transaction.
+/// How many objects are looked at or marked in one transaction.
 const CHUNK: usize = 250;
 /// What uploads leave behind is left alone for so long, whatever the options say: it may still be one.
 const UPLOAD: Duration = Duration::from_hours(1);
@@ -114,7 +114,7 @@ impl SqlStore {
             return self.foresee(candidates, options, done).await;
         }
         self.mark(&candidates).await?;
-        for some in candidates.chunks(CHUNK) {
+        for some in candidates.chunks(self.shared.artifacts.set_aside_at_once()) {
             self.sweep(some, roots.last, options.older_than, &mut done).await?;
         }
         let since = before(options.older_than.max(UPLOAD));
@@ -201,10 +201,7 @@ impl SqlStore {
                 digests.into_iter().filter(|one| old.contains(one)).collect();
             let used = still_used(tx.db, &due, last_version).await?;
             due.retain(|digest| !used.contains(digest));
-            let (since, mut moved) = (before(older_than), Vec::new());
-            for digest in &due {
-                moved.extend(own.set_aside(digest, since).await?);
-            }
+            let moved = own.set_aside(&due, before(older_than)).await?;
             delete_marks(tx.db, &due).await?;
             Ok(moved)
         };

@@ -100,7 +100,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use thread::StoreThread;
 use transfers::Transfers;
 
-/// A record in one SQLite file, or in one Postgres database, and a folder of artifacts.
+/// A record in one SQLite file, or in one Postgres database, and its artifacts in a folder or a bucket.
 ///
 /// Implements [`Tracker`](mlops_core::Tracker), [`Registry`](mlops_core::Registry) and
 /// [`EventLog`](mlops_core::EventLog). A handle: clones share the store, and each says
@@ -137,8 +137,7 @@ impl SqlStore {
     pub async fn open(path: impl Into<PathBuf>, config: StoreConfig) -> Result<Self> {
         let location = Location::File(path.into());
         let beside = location.folder().unwrap_or_default().join("artifacts");
-        let artifacts = config.artifacts.clone().unwrap_or(beside);
-        Self::at(location, artifacts, config).await
+        Self::at(location, beside, config).await
     }
 
     /// Connects to the record in a Postgres database, `postgresql://USER@HOST:PORT/DATABASE`, in the first
@@ -157,17 +156,19 @@ impl SqlStore {
     #[cfg(feature = "postgres")]
     pub async fn connect(url: &str, config: StoreConfig) -> Result<Self> {
         let location = Location::url(url)?;
-        let artifacts = config.artifacts.clone().ok_or_else(|| {
-            Error::invalid(
+        if config.artifacts.is_none() {
+            return Err(Error::invalid(
                 "a record in Postgres needs a place for its artifacts: StoreConfig::artifacts",
-            )
-        })?;
-        Self::at(location, artifacts, config).await
+            ));
+        }
+        Self::at(location, PathBuf::new(), config).await
     }
 
-    async fn at(location: Location, artifacts: PathBuf, config: StoreConfig) -> Result<Self> {
+    /// Opens a record; its artifacts lie `beside` if the configuration does not say where.
+    async fn at(location: Location, beside: PathBuf, config: StoreConfig) -> Result<Self> {
         let thread = StoreThread::start(location.clone(), &config).await?;
-        let artifacts = thread.task(async { ArtifactStore::open_dir(artifacts).await }).await?;
+        let own = config.clone();
+        let artifacts = thread.task(async move { own.open_artifacts(beside).await }).await?;
         let transfers = Transfers::new(&config);
         let (clock, busy_timeout) = (config.clock, config.busy_timeout);
         let shared = Shared { thread, artifacts, transfers, clock, location, busy_timeout };

@@ -37,7 +37,6 @@ impl SqlStore {
             taken(&to)?;
             let note = note(&from)?;
             let home = folder_of(&to);
-            let artifacts = config.artifacts.clone().unwrap_or_else(|| home.join(ARTIFACTS));
             disk::create_dirs(&home)?;
             let making = Making::copy(&from.join(&note.database), &note, &to)?;
             let found = backup::read(&making.temporary, config.busy_timeout).await;
@@ -46,7 +45,8 @@ impl SqlStore {
                 let text = format!("{}: its note and its database differ", from.display());
                 return Err(Error::corrupt(text));
             }
-            copy_artifacts(&from, artifacts, &found, &mut progress).await?;
+            let artifacts = config.open_artifacts(home.join(ARTIFACTS)).await?;
+            copy_artifacts(&from, &artifacts, &found, &mut progress).await?;
             making.publish(&to)?;
             Ok(note)
         })
@@ -148,11 +148,10 @@ impl Drop for Making {
 
 async fn copy_artifacts(
     from: &Path,
-    to: PathBuf,
+    target: &ArtifactStore,
     found: &Contents,
     progress: &mut (impl FnMut(Progress) + Send),
 ) -> Result<()> {
-    let target = ArtifactStore::open_dir(to).await?;
     let folder = from.join(ARTIFACTS);
     // Only read: a backup may lie where nothing can be written.
     let source = LocalFileSystem::new_with_prefix(&folder).map_err(|cause| {
@@ -162,7 +161,7 @@ async fn copy_artifacts(
     let source = ArtifactStore::new(Arc::new(source));
     let (mut done, all) = (0, found.artifacts.len() as u64);
     for artifact in found.artifacts() {
-        let copied = source.copy(&artifact, &target).await;
+        let copied = source.copy(&artifact, target).await;
         copied.map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
                 let text = format!("{}: {} is missing", folder.display(), artifact.digest);

@@ -52,18 +52,21 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn body(bytes: &[u8], piece: usize) -> ByteStream {
+pub(crate) fn body(bytes: &[u8], piece: usize) -> ByteStream {
     let pieces: Vec<_> =
         bytes.chunks(piece.max(1)).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     Box::pin(stream::iter(pieces))
 }
 
-async fn read(store: &ArtifactStore, artifact: &ArtifactRef) -> mlops_core::Result<Vec<u8>> {
+pub(crate) async fn read(
+    store: &ArtifactStore,
+    artifact: &ArtifactRef,
+) -> mlops_core::Result<Vec<u8>> {
     let pieces: Vec<Bytes> = store.get(artifact).await?.try_collect().await?;
     Ok(pieces.concat())
 }
 
-fn long() -> Vec<u8> {
+pub(crate) fn long() -> Vec<u8> {
     (0..LONG).map(|index| u8::try_from(index % 251).unwrap()).collect()
 }
 

@@ -62,7 +62,7 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mlops.db");
         let store = SqlStore::open(path, StoreConfig::default()).await.unwrap();
-        Self { router: router(store.clone(), config), store, _folder: folder }
+        Self::of(store, folder).again(config)
     }
 
     /// A record that is there, behind its router.

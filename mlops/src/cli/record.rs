@@ -6,8 +6,8 @@ use crate::{
     home::{HomeConfig, Place, connect_with},
 };
 use clap::Args;
-use mlops_registry::{SqlStore, StoreConfig};
-use std::{path::PathBuf, time::Duration};
+use mlops_registry::{ArtifactPlace, S3Config, SqlStore, StoreConfig};
+use std::time::Duration;
 
 /// Which record.
 #[derive(Clone, Debug, Args)]
@@ -22,8 +22,9 @@ pub(super) struct Record {
 /// Where a record's artifacts are.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Artifacts {
-    /// The folder of the artifacts; `artifacts` beside the record if absent
-    #[arg(long, value_name = "DIR")]
+    /// Where the artifacts are kept: a folder or s3://BUCKET/PREFIX, reached by AWS_ACCESS_KEY_ID,
+    /// AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL…; `artifacts` beside the record if absent
+    #[arg(long, value_name = "PLACE")]
     artifacts_destination: Option<String>,
 }
 
@@ -58,24 +59,18 @@ impl Record {
 }
 
 impl Artifacts {
+    /// A bucket is reached as boto3 and MLflow reach it: by what the environment says.
     pub(super) fn config(&self) -> Result<StoreConfig> {
+        let Some(place) = &self.artifacts_destination else { return Ok(StoreConfig::default()) };
+        let place: ArtifactPlace = place.parse().context(|| "--artifacts-destination")?;
         let config = StoreConfig::default();
-        Ok(match &self.artifacts_destination {
-            Some(place) => config.with_artifacts(folder(place)?),
-            None => config,
-        })
-    }
-}
-
-/// The folder that a place of artifacts means.
-fn folder(place: &str) -> Result<PathBuf> {
-    match place.split_once("://") {
-        None if place.is_empty() => Err(Error::invalid("--artifacts-destination names no folder")),
-        None => Ok(PathBuf::from(place)),
-        Some(("file", path)) if path.starts_with('/') => Ok(PathBuf::from(path)),
-        Some((scheme, _)) => Err(Error::unsupported(format!(
-            "no artifacts are kept at {scheme:?} URIs; give a folder"
-        ))),
+        let config = match &place {
+            ArtifactPlace::Bucket(_) => {
+                config.with_s3(S3Config::from_env(|name| std::env::var(name).ok())?)
+            }
+            _ => config,
+        };
+        Ok(config.with_artifacts(place))
     }
 }
 

@@ -6,7 +6,10 @@ use super::{
     request::Request,
     sign_in::{Auth, SignIn},
 };
-use crate::mlflow::wire::extension::{PROTOCOL, ServerInfo};
+use crate::{
+    mlflow::wire::extension::{PROTOCOL, ServerInfo},
+    tls,
+};
 use bytes::{Bytes, BytesMut};
 use mlops_core::{Error, ErrorKind, Result, ResultExt};
 use reqwest::{Client, Proxy, RequestBuilder, Response, Url, header, redirect};
@@ -54,7 +57,7 @@ impl Session {
             .redirect(redirect::Policy::none())
             .user_agent(concat!("mlops/", env!("CARGO_PKG_VERSION")))
             .referer(false)
-            .tls_backend_preconfigured(tls(&base)?)
+            .tls_backend_preconfigured(tls::config(base.scheme() == "https")?)
             .no_proxy();
         if let Some(proxy) = &config.proxy {
             http = http.proxy(Proxy::all(proxy).map_err(failed)?);
@@ -187,24 +190,6 @@ impl Session {
         }
         Ok(body.freeze())
     }
-}
-
-/// How the connection is encrypted: by ring, whatever the host has or has not installed, and trusting whom
-/// the machine trusts. An address that is not encrypted trusts nobody.
-fn tls(base: &Url) -> Result<rustls::ClientConfig> {
-    use rustls_platform_verifier::BuilderVerifierExt;
-    let failed = |cause: rustls::Error| {
-        Error::unavailable("the certificates of this machine cannot be used").with_source(cause)
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider);
-    let config = config.with_safe_default_protocol_versions().map_err(failed)?;
-    let config = if base.scheme() == "https" {
-        config.with_platform_verifier().map_err(failed)?
-    } else {
-        config.with_root_certificates(rustls::RootCertStore::empty())
-    };
-    Ok(config.with_no_client_auth())
 }
 
 /// The server's address without credentials, which go where they belong.

@@ -1,5 +1,6 @@
 //! Who asks: credentials that are sent and never shown.
 
+use crate::hidden::Hidden;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use mlops_core::{Error, Result, config::Secret};
 use reqwest::header::HeaderValue;
@@ -23,14 +24,6 @@ enum Kind {
     None,
     Bearer(Hidden),
     Basic(String, Hidden),
-}
-
-/// What nobody may see.
-#[derive(Clone)]
-enum Hidden {
-    /// Read when the client connects.
-    Kept(Secret),
-    Text(String),
 }
 
 impl Auth {
@@ -82,24 +75,6 @@ impl Auth {
         header.set_sensitive(true);
         let hidden = hidden.into_iter().filter(|text| !text.is_empty()).collect();
         Ok(SignIn { header: Some(header), hidden })
-    }
-}
-
-impl Hidden {
-    fn reveal(&self) -> Result<String> {
-        match self {
-            Self::Kept(secret) => secret.reveal().map(|text| text.expose().to_owned()),
-            Self::Text(text) => Ok(text.clone()),
-        }
-    }
-}
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kept(secret) => fmt::Debug::fmt(secret, f),
-            Self::Text(_) => f.write_str("…"),
-        }
     }
 }
 
