@@ -22,6 +22,9 @@ mod durability;
 #[cfg(feature = "sqlite")]
 #[path = "main/events.rs"]
 mod events;
+#[cfg(feature = "sqlite")]
+#[path = "main/export.rs"]
+mod export;
 #[path = "main/gates.rs"]
 mod gates;
 #[cfg(feature = "sqlite")]
@@ -33,7 +36,6 @@ mod hostile;
 #[cfg(feature = "sqlite")]
 #[path = "main/hosts.rs"]
 mod hosts;
-#[cfg(feature = "sqlite")]
 #[path = "main/import.rs"]
 mod import;
 #[cfg(feature = "sqlite")]

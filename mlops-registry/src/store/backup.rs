@@ -108,7 +108,7 @@ impl SqlStore {
     }
 
     /// Keeps every artifact for some time; gives what names this wish.
-    async fn pin(&self, again: Option<&str>) -> Result<u128> {
+    pub(super) async fn pin(&self, again: Option<&str>) -> Result<u128> {
         let again = again.map(str::to_owned);
         let write = async move |tx: &mut Tx<'_>| {
             let id = tx.id();

@@ -11,6 +11,8 @@ mod direct;
 mod event_log;
 mod events;
 mod experiments;
+#[cfg(feature = "sqlite")]
+mod export;
 mod follow;
 mod garbage;
 #[cfg(feature = "sqlite")]
@@ -61,6 +63,8 @@ mod words;
 #[cfg(feature = "sqlite")]
 pub use backup::{BackedUp, BackupNote, Progress};
 pub use config::StoreConfig;
+#[cfg(feature = "sqlite")]
+pub use export::{ExportNote, ExportedFile};
 pub use garbage::{Collected, GcOptions};
 #[cfg(feature = "sqlite")]
 pub use import::{ImportOptions, ImportSource, Imported, NotTaken};

@@ -101,10 +101,8 @@ pub(super) async fn create(
     ];
     tx.db.execute(sql, &row).await?;
     tags::VERSION.set_all(tx.db, &id.into(), &new.tags).await?;
-    for (metric, value) in &measured(tx.db, &new).await? {
-        let sql = "insert into version_metrics (version, metric, value) values ($1, $2, $3)";
-        tx.db.execute(sql, &values![id, metric, ordered_bits(*value)]).await?;
-    }
+    let measured = measured(tx.db, &new).await?;
+    measure(tx.db, id, &measured).await?;
     models::touch(tx, model).await?;
     let detail = serde_json::json!({
         "version": number, "digest": manifest.digest(), "run": new.run, "dataset": new.dataset,
@@ -125,6 +123,21 @@ async fn measured(db: &mut Connection, new: &CreateVersion) -> Result<BTreeMap<S
         latest.map(|(metric, point)| (metric, point.value)).collect();
     measured.extend(new.metrics.iter().map(|(metric, value)| (metric.clone(), *value)));
     Ok(measured)
+}
+
+/// Keeps what a version measured, and nothing else that was kept before.
+pub(super) async fn measure(
+    db: &mut Connection,
+    version: i64,
+    metrics: &BTreeMap<String, f64>,
+) -> Result<()> {
+    let sql = "delete from version_metrics where version = $1";
+    db.execute(sql, &values![version]).await?;
+    for (metric, value) in metrics {
+        let sql = "insert into version_metrics (version, metric, value) values ($1, $2, $3)";
+        db.execute(sql, &values![version, metric, ordered_bits(*value)]).await?;
+    }
+    Ok(())
 }
 
 /// A number that the name has never had.

@@ -6,4 +6,4 @@ mod doubtful;
 mod mlflow;
 #[cfg(feature = "http")]
 #[path = "client/ours.rs"]
-mod ours;
+pub(crate) mod ours;

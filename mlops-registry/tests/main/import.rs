@@ -2,6 +2,10 @@
 //!
 //! `scripts/oracles/mlflow_import.py` made the data with MLflow 3.17.2.
 
+#[cfg(all(feature = "http", feature = "mlflow"))]
+#[path = "import/server.rs"]
+mod server;
+
 use crate::story::Home;
 use mlops_core::{
     ErrorKind, Registry, RunId, Timestamp, Tracker,

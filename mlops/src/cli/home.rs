@@ -14,8 +14,12 @@ use std::{path::PathBuf, sync::Arc};
 /// by the names that MLflow's own clients know.
 pub(super) async fn open(uri: &str) -> Result<Home> {
     present(uri)?;
-    let rest = RestConfig::from_env(|name| std::env::var(name).ok());
-    connect_with(uri, HomeConfig::default().with_rest(rest)).await
+    connect_with(uri, HomeConfig::default().with_rest(rest())).await
+}
+
+/// How to sign in to a server: as the environment says.
+pub(super) fn rest() -> RestConfig {
+    RestConfig::from_env(|name| std::env::var(name).ok())
 }
 
 /// Refuses a file that is not there.

@@ -6,21 +6,26 @@ use super::{
     home,
     record::{Record, bytes},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, home::Place};
 use clap::Args;
-use mlops_registry::store::{ImportOptions, ImportSource};
+use mlops_registry::{
+    RestStore,
+    store::{ImportOptions, ImportSource},
+};
 use std::path::PathBuf;
 
-/// Take runs, models and artifacts from MLflow's database or folder
+/// Take runs, models and artifacts from an MLflow server, its database or its folder
 #[derive(Debug, Args)]
 #[command(
     after_help = "Identities, numbers and times are kept; what was taken before is not taken again. \
-    What is left is listed with the reason.\n\n\
-    Example:\n  mlops import --from sqlite:///mlflow.db --moved mlflow-artifacts:/=mlartifacts\n  \
+    What is left is listed with the reason. A server is asked as MLflow's clients ask it: \
+    MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN sign in.\n\n\
+    Example:\n  mlops import --from http://127.0.0.1:5000\n  \
+    mlops import --from sqlite:///mlflow.db --moved mlflow-artifacts:/=mlartifacts\n  \
     mlops import --from ./mlruns"
 )]
 pub(super) struct Import {
-    /// sqlite:///PATH of an MLflow database, or a folder mlruns
+    /// http://HOST:PORT of a server, sqlite:///PATH of an MLflow database, or a folder mlruns
     #[arg(long, value_name = "SOURCE")]
     from: String,
     /// Artifacts whose place begins with OLD lie in the folder NEW
@@ -35,8 +40,9 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) fn run(&self, console: &Console) -> Result<Answer> {
-        let (from, options) = (self.source()?, self.options()?);
+        let options = self.options()?;
         let done = super::block_on(async {
+            let from = self.source().await?;
             // An import may be what a record begins with.
             let store = self.record.create().await?;
             let tell = |step: mlops_registry::store::Progress| {
@@ -67,13 +73,17 @@ impl Import {
         Ok(Answer::Yes)
     }
 
-    fn source(&self) -> Result<ImportSource> {
+    async fn source(&self) -> Result<ImportSource> {
         if self.from.starts_with("sqlite:") {
             return home::file(&self.from).map(ImportSource::Database);
         }
+        if let Ok(Place::Server(url)) = Place::of(&self.from) {
+            return RestStore::connect(&url, home::rest()).await.map(ImportSource::Server);
+        }
         if let Some((scheme, _)) = self.from.split_once("://") {
             return Err(Error::unsupported(format!(
-                "nothing is imported from {scheme:?} URIs yet; give sqlite:///PATH or a folder mlruns"
+                "nothing is imported from {scheme:?} URIs: give http://HOST:PORT, sqlite:///PATH or a \
+                 folder mlruns"
             )));
         }
         Ok(ImportSource::Folder(PathBuf::from(&self.from)))

@@ -8,16 +8,20 @@
 
 mod audit;
 mod backup;
+mod columns;
 mod console;
 mod doctor;
 mod drift;
+mod export;
 mod gc;
 mod home;
 mod import;
 mod migrate;
+mod models;
 mod predict;
 mod record;
 mod rows;
+mod runs;
 mod serve;
 mod server;
 mod source;
@@ -28,7 +32,7 @@ mod why;
 use crate::{ErrorKind, Result};
 use clap::{Parser, Subcommand};
 use console::Console;
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 /// Carries a machine-learning model from data to monitored production.
 #[derive(Debug, Parser)]
@@ -56,6 +60,11 @@ enum Command {
     #[command(subcommand)]
     Users(users::Users),
     Import(import::Import),
+    Export(export::Export),
+    #[command(subcommand)]
+    Runs(runs::Runs),
+    #[command(subcommand)]
+    Models(models::Models),
 }
 
 /// Runs the program: its name and flags in, its exit code out.
@@ -109,6 +118,9 @@ impl Command {
             Self::Restore(restore) => restore.run(console),
             Self::Users(users) => users.run(console),
             Self::Import(import) => import.run(console),
+            Self::Export(export) => export.run(console),
+            Self::Runs(runs) => runs.run(console),
+            Self::Models(models) => models.run(console),
         }
     }
 
@@ -128,6 +140,9 @@ impl Command {
             Self::Restore(restore) => restore.json,
             Self::Users(users) => users.json(),
             Self::Import(import) => import.json,
+            Self::Export(export) => export.json,
+            Self::Runs(runs) => runs.json(),
+            Self::Models(models) => models.json(),
         }
     }
 }
@@ -147,6 +162,14 @@ fn log_to_stderr() {
 /// An empty folder that is gone when the command is done.
 fn scratch() -> Result<tempfile::TempDir> {
     tempfile::tempdir().map_err(|source| crate::Error::io("a temporary folder", source))
+}
+
+/// The folder in which something is to appear, made if it is not there.
+fn parent_of(path: &Path) -> Result<&Path> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).map_err(|source| crate::Error::io(parent.display(), source))?;
+    Ok(parent)
 }
 
 /// A runtime for commands that wait on the record but serve nobody.

@@ -3,7 +3,7 @@
 use super::{home, source::DEFAULT_REGISTRY};
 use crate::{
     Error, Result, ResultExt,
-    home::{HomeConfig, Place, connect_with},
+    home::{Home, HomeConfig, Place, connect_with},
 };
 use clap::Args;
 use mlops_registry::{ArtifactPlace, S3Config, SqlStore, StoreConfig};
@@ -17,6 +17,41 @@ pub(super) struct Record {
     pub(super) backend_store_uri: String,
     #[command(flatten)]
     artifacts: Artifacts,
+}
+
+/// Which record, wherever it is, and how the answer is written.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Asked {
+    #[command(flatten)]
+    pub(super) record: AnyRecord,
+    /// Write the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Which record, wherever it is.
+#[derive(Clone, Debug, Args)]
+pub(super) struct AnyRecord {
+    /// The record: sqlite:///PATH, postgresql://USER@HOST/DATABASE, or http://HOST:PORT of a server
+    #[arg(long, visible_alias = "tracking-uri", value_name = "URI", default_value = DEFAULT_REGISTRY)]
+    backend_store_uri: String,
+    #[command(flatten)]
+    artifacts: Artifacts,
+}
+
+impl AnyRecord {
+    /// Opens one that is there, or connects to it.
+    pub(super) async fn connect(&self) -> Result<Home> {
+        let uri = &self.backend_store_uri;
+        home::present(uri)?;
+        let elsewhere = matches!(Place::of(uri)?, Place::Server(_));
+        if elsewhere && self.artifacts.artifacts_destination.is_some() {
+            let text = "a server says itself where its artifacts are: no --artifacts-destination";
+            return Err(Error::invalid(text));
+        }
+        let config = HomeConfig::default().with_store(self.artifacts.config()?);
+        connect_with(uri, config.with_rest(home::rest())).await
+    }
 }
 
 /// Where a record's artifacts are.

@@ -21,7 +21,6 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 mod logged;
@@ -54,15 +53,11 @@ pub(super) struct Serve {
     /// The longest body of a request, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     max_body_bytes: usize,
-    /// Connections at a time; more wait
-    #[arg(long, value_name = "N", default_value_t = 1024)]
-    max_connections: usize,
     /// Threads that compute, for each model; as many as the machine runs at once if absent
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// How long requests in flight may take once the server is asked to end, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    shutdown_seconds: u64,
+    #[command(flatten)]
+    bounds: server::Bounds,
     /// Announce what is served as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -82,9 +77,8 @@ impl Serve {
     }
 
     async fn serve(&self, console: &Console) -> Result<Answer> {
-        let grace = Duration::from_secs(self.shutdown_seconds);
         // Before the models are loaded: a port that is taken is known at once.
-        let server = Server::bind(&self.host, self.port, self.max_connections, grace).await?;
+        let server = Server::bind(&self.host, self.port, self.bounds).await?;
         let scratch = super::scratch()?;
         let models = self.open_all(scratch.path(), console).await?;
         let app = self.app(&models);

@@ -11,7 +11,7 @@ use crate::{
 };
 use clap::Args;
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 /// Serve the record to MLflow's clients
 #[derive(Debug, Args)]
@@ -37,12 +37,8 @@ pub(super) struct Server {
     /// The longest artifact, in bytes; any length if absent
     #[arg(long, value_name = "BYTES")]
     max_artifact_bytes: Option<u64>,
-    /// Connections at a time; more wait
-    #[arg(long, value_name = "N", default_value_t = 1024)]
-    max_connections: usize,
-    /// How long requests in flight may take once the server is asked to end, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    shutdown_seconds: u64,
+    #[command(flatten)]
+    bounds: server::Bounds,
     /// Announce the address as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -54,10 +50,8 @@ impl Server {
     }
 
     async fn serve(&self, console: &Console) -> Result<Answer> {
-        let grace = Duration::from_secs(self.shutdown_seconds);
         // Before the record is opened: a port that is taken is known at once.
-        let server =
-            server::Server::bind(&self.host, self.port, self.max_connections, grace).await?;
+        let server = server::Server::bind(&self.host, self.port, self.bounds).await?;
         let store = self.record.create().await?;
         let config = self.config(&store)?;
         let end = server::asked_to_end()?;

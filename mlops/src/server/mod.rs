@@ -8,34 +8,54 @@ pub(crate) use counters::Counters;
 pub(crate) use metrics::{Metered, http_metrics, metrics};
 
 use crate::{Error, Result};
+use axum::serve::Listener;
+use clap::Args;
 use connections::Bounded;
-use std::{
-    future::{Future, IntoFuture},
-    net::SocketAddr,
-    time::Duration,
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, sync::watch};
+use std::{future::Future, io, net::SocketAddr, pin::pin, time::Duration};
+use tokio::net::TcpListener;
+
+/// How a program listens.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Bounds {
+    /// Connections at a time; more wait
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    max_connections: usize,
+    /// Close a connection that sends no request, or not the whole head of one, for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    idle_seconds: u64,
+    /// How long requests in flight may take once the server is asked to end, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    shutdown_seconds: u64,
+}
 
 /// An address that is listened on, not yet served.
 #[derive(Debug)]
 pub(crate) struct Server {
     listener: TcpListener,
-    max_connections: usize,
-    grace: Duration,
+    bounds: Bounds,
 }
 
 impl Server {
     /// Listens; clients that come before [`run`](Self::run) wait.
-    pub(crate) async fn bind(
-        host: &str,
-        port: u16,
-        max_connections: usize,
-        grace: Duration,
-    ) -> Result<Self> {
+    pub(crate) async fn bind(host: &str, port: u16, bounds: Bounds) -> Result<Self> {
         let bound = TcpListener::bind((host, port)).await;
-        let listener =
-            bound.map_err(|source| Error::io(format!("listening on {host}:{port}"), source))?;
-        Ok(Self { listener, max_connections, grace })
+        let listener = bound.map_err(|source| {
+            let what = format!("listening on {host}:{port}");
+            match source.kind() {
+                // Another has it, for now.
+                io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable => {
+                    Error::unavailable(format!("{what}: {source}")).with_source(source)
+                }
+                _ => Error::io(what, source),
+            }
+        })?;
+        Ok(Self { listener, bounds })
     }
 
     /// Where it listens: the port that the system chose if none was asked for.
@@ -50,24 +70,29 @@ impl Server {
         app: axum::Router,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<bool> {
-        let (told, mut stopping) = watch::channel(false);
-        let stop = async move {
-            stop.await;
-            let _ = told.send(true);
-        };
-        let listener = Bounded::new(self.listener, self.max_connections);
-        let serving = axum::serve(listener, app).with_graceful_shutdown(stop).into_future();
-        let late = async {
-            // The sender lives as long as what is served.
-            let _ = stopping.wait_for(|stopping| *stopping).await;
-            tokio::time::sleep(self.grace).await;
-        };
-        tokio::select! {
-            served = serving => {
-                served.map(|()| true).map_err(|source| Error::io("serving", source))
-            }
-            () = late => Ok(false),
+        let mut listener = Bounded::new(self.listener, self.bounds.max_connections);
+        let mut http = http1::Builder::new();
+        // Counts from when the connection is accepted, and again from each answer.
+        let idle = Duration::from_secs(self.bounds.idle_seconds);
+        http.timer(TokioTimer::new()).header_read_timeout(idle);
+        let (open, mut stop) = (GracefulShutdown::new(), pin!(stop));
+        loop {
+            let (stream, _) = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut stop => break,
+            };
+            let service = TowerToHyperService::new(app.clone());
+            let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(async move {
+                // A client that breaks off harms nobody else.
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection ended");
+                }
+            });
         }
+        drop(listener);
+        let grace = Duration::from_secs(self.bounds.shutdown_seconds);
+        Ok(tokio::time::timeout(grace, open.shutdown()).await.is_ok())
     }
 }
 

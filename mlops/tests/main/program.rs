@@ -4,16 +4,24 @@
 mod doctor;
 #[path = "program/drift.rs"]
 mod drift;
+#[path = "program/export.rs"]
+mod export;
 #[path = "program/keeping.rs"]
 mod keeping;
+#[path = "program/models.rs"]
+mod models;
 #[path = "program/predict.rs"]
 mod predict;
 #[path = "program/record.rs"]
 mod record;
+#[path = "program/runs.rs"]
+mod runs;
 #[path = "program/serve.rs"]
 mod serve;
 #[path = "program/server.rs"]
 mod server;
+#[path = "program/silence.rs"]
+mod silence;
 #[path = "program/swaps.rs"]
 mod swaps;
 #[path = "program/why.rs"]

@@ -15,6 +15,8 @@ mod run_artifacts;
 mod runs;
 mod search;
 mod sign_in;
+#[cfg(feature = "sqlite")]
+mod source;
 mod thread;
 mod tracker;
 mod transfer;

@@ -60,6 +60,11 @@ impl Folder {
 
     /// Every file below, in no order.
     pub(super) async fn walk(&self, session: &Session) -> Result<Vec<ArtifactPath>> {
+        self.names(session).await?.into_iter().map(ArtifactPath::new).collect()
+    }
+
+    /// Every file below as the server names it, in no order.
+    pub(super) async fn names(&self, session: &Session) -> Result<Vec<String>> {
         let (mut files, mut folders) = (Vec::new(), vec![String::new()]);
         while let Some(folder) = folders.pop() {
             for entry in self.entries(session, &folder).await? {
@@ -67,10 +72,10 @@ impl Folder {
                 if entry.is_dir {
                     folders.push(path);
                 } else {
-                    files.push(ArtifactPath::new(path)?);
+                    files.push(path);
                 }
                 if files.len() + folders.len() > MOST {
-                    return Err(Error::too_large(format!("more than {MOST} files of one version")));
+                    return Err(Error::too_large(format!("more than {MOST} files in one folder")));
                 }
             }
         }

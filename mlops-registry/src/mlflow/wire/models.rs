@@ -1,6 +1,6 @@
 //! Registered models, their versions and aliases.
 
-use super::{Int, Pair, messages};
+use super::{Double, Int, Pair, messages};
 
 messages! {
     /// A name under which versions are registered.
@@ -145,15 +145,54 @@ messages! {
         model: LoggedModel,
     }
 
-    /// A place for the bytes of a model.
+    /// A place for the bytes of a model, and what is known of it.
     LoggedModel {
         info: LoggedModelInfo,
+        data: LoggedModelData,
+    }
+
+    /// What it was made with, and what was measured of it.
+    LoggedModelData {
+        params: Vec<Pair>,
+        metrics: Vec<ModelMetric>,
+    }
+
+    /// `POST logged-models/search`.
+    SearchLoggedModels {
+        experiment_ids: Vec<String>,
+        max_results: Option<Int>,
+        page_token: Option<String>,
+    }
+
+    /// What it answers.
+    LoggedModels {
+        models: Vec<LoggedModel>,
+        next_page_token: Option<String>,
+    }
+
+    /// A value that a run measured of a logged model.
+    ModelMetric {
+        key: String,
+        value: Double,
+        timestamp: Int,
+        step: Int,
+        run_id: String,
+        dataset_name: String,
+        dataset_digest: String,
     }
 
     /// Where it is and how it stands.
     LoggedModelInfo {
         model_id: String,
+        experiment_id: String,
+        name: String,
+        model_type: Option<String>,
         artifact_uri: String,
         status: String,
+        status_message: Option<String>,
+        source_run_id: Option<String>,
+        creation_timestamp_ms: Option<Int>,
+        last_updated_timestamp_ms: Option<Int>,
+        tags: Vec<Pair>,
     }
 }

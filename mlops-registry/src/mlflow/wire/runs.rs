@@ -30,6 +30,18 @@ messages! {
     /// What a run read.
     RunInputs {
         dataset_inputs: Vec<DatasetInput>,
+        model_inputs: Vec<RunModel>,
+    }
+
+    /// What a run made.
+    RunOutputs {
+        model_outputs: Vec<RunModel>,
+    }
+
+    /// A logged model that a run read or made.
+    RunModel {
+        model_id: String,
+        step: Int,
     }
 
     /// A run.
@@ -37,6 +49,7 @@ messages! {
         info: RunInfo,
         data: RunData,
         inputs: RunInputs,
+        outputs: RunOutputs,
     }
 
     /// What creating and getting answer.

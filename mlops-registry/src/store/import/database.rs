@@ -304,6 +304,7 @@ impl Database {
                 place: row.optional_text(7)?,
                 run: row.optional_text(8)?,
                 run_link: row.optional_text(9)?,
+                said: None,
             });
         }
         Ok(found)

@@ -2,15 +2,15 @@
 
 use super::{
     super::{SqlStore, paths, paths::Owner},
-    ImportOptions, Imported,
+    ImportOptions, Imported, Source,
     folder::{files, relative},
 };
 use crate::artifacts::blocking;
 use bytes::Bytes;
 use futures_util::stream;
 use mlops_core::{
-    Error, Result,
-    artifact::{ArtifactPath, ByteStream},
+    Error, ErrorKind, Result, ResultExt,
+    artifact::{ArtifactPath, ByteStream, Manifest},
 };
 use percent_encoding::percent_decode_str;
 use std::{fs::File, io::Read, path::PathBuf};
@@ -47,11 +47,15 @@ impl SqlStore {
     /// Takes every file below a place.
     pub(super) async fn import_files(
         &self,
+        source: &Source,
         owner: &Owner,
         place: &str,
         options: &ImportOptions,
         done: &mut Imported,
     ) -> Result<()> {
+        if let Some(names) = source.files(place).await? {
+            return self.import_served(source, owner, (place, names), done).await;
+        }
         let Some(folder) = options.folder(place) else {
             if !place.is_empty() {
                 done.left(format!("artifacts of {owner}"), format!("{place:?} is no folder here"));
@@ -74,6 +78,53 @@ impl SqlStore {
             done.bytes += artifact.size;
         }
         Ok(())
+    }
+
+    /// Takes files that the source hands out.
+    async fn import_served(
+        &self,
+        source: &Source,
+        owner: &Owner,
+        (place, names): (&str, Vec<String>),
+        done: &mut Imported,
+    ) -> Result<()> {
+        for name in names {
+            let what = || format!("artifact {name:?} of {owner}");
+            let path = match ArtifactPath::new(name.as_str()) {
+                Ok(path) => path,
+                Err(error) => {
+                    done.left(what(), error.to_string());
+                    continue;
+                }
+            };
+            let body = match source.file(place, &path).await {
+                Ok(body) => body,
+                // Removed since it was listed, or a name that the server itself does not find again.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    done.left(what(), error.to_string());
+                    continue;
+                }
+                Err(error) => return Err(error).context(what),
+            };
+            let artifact = paths::write(self, owner.clone(), path, body).await.context(what)?;
+            done.artifacts += 1;
+            done.bytes += artifact.size;
+        }
+        Ok(())
+    }
+
+    /// Every file below a place that the source hands out, stored under its digest; empty if there is none.
+    pub(super) async fn import_package(&self, source: &Source, place: &str) -> Result<Manifest> {
+        let mut manifest = Manifest::default();
+        for name in source.files(place).await?.unwrap_or_default() {
+            let path = ArtifactPath::new(name)?;
+            let body = source.file(place, &path).await?;
+            let artifacts = self.shared.artifacts.clone();
+            let put = self.shared.thread.task(async move { artifacts.put(body).await });
+            let artifact = put.await.context(|| path.to_string())?;
+            manifest.insert(path, artifact);
+        }
+        Ok(manifest)
     }
 }
 

@@ -1,9 +1,11 @@
 //! What sources have in common.
 
 use mlops_core::{
-    RunId, Timestamp,
+    Digest, RunId, Timestamp,
+    signature::ModelSignature,
     tracker::{DatasetInput, RunStatus, Tags},
 };
+use std::collections::BTreeMap;
 
 /// An experiment of a source.
 #[derive(Clone, Debug)]
@@ -95,4 +97,16 @@ pub(super) struct FoundVersion {
     pub(super) run: Option<String>,
     pub(super) run_link: Option<String>,
     pub(super) tags: Tags,
+    /// What a registrar of ours said of it.
+    pub(super) said: Option<Said>,
+}
+
+/// What our own clients say of a version when they register it.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    /// What its files hash to.
+    pub(super) digest: Digest,
+    pub(super) signature: Option<ModelSignature>,
+    pub(super) dataset: Option<Digest>,
+    pub(super) metrics: BTreeMap<String, f64>,
 }

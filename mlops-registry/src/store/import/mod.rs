@@ -8,6 +8,8 @@ mod files;
 mod folder;
 mod found;
 mod registered;
+#[cfg(feature = "mlflow")]
+mod server;
 mod write;
 
 use super::{Progress, SqlStore, thread};
@@ -15,8 +17,14 @@ use database::Database;
 use folder::Folder;
 use found::{FoundExperiment, FoundModel, FoundRegistered, FoundRun};
 use futures_util::future::{Either, select};
-use mlops_core::{Error, Result, RunId, tracker::Metric};
+use mlops_core::{
+    Error, Result, RunId,
+    artifact::{ArtifactPath, ByteStream},
+    tracker::Metric,
+};
 use serde::Serialize;
+#[cfg(feature = "mlflow")]
+use server::Server;
 use std::{path::PathBuf, pin::pin};
 use tokio::sync::mpsc;
 
@@ -28,6 +36,11 @@ pub enum ImportSource {
     Database(PathBuf),
     /// A folder `mlruns` of a client without a server.
     Folder(PathBuf),
+    /// A server that speaks MLflow's API: `mlflow server` of 2.22 to 3.17, or ours. Artifacts come through
+    /// its proxy; what lies elsewhere is looked for where [`ImportOptions::moved`] says. Deleted logged
+    /// models, traces and the history of aliases do not come: a server does not show them as they were.
+    #[cfg(feature = "mlflow")]
+    Server(crate::RestStore),
 }
 
 /// How to import.
@@ -145,8 +158,8 @@ impl SqlStore {
         progress: &mut impl FnMut(Progress),
     ) -> Result<Imported> {
         let mut done = Imported::default();
-        source.unknown(&mut done).await?;
         let experiments = source.experiments(&mut done).await?;
+        source.unknown(&mut done).await?;
         let mut known = Vec::with_capacity(experiments.len());
         for found in experiments {
             let number = self.import_experiment(&found, &mut done).await?;
@@ -165,15 +178,16 @@ impl SqlStore {
         for model in source.logged_models().await? {
             match known.iter().find(|known| known.found.key == model.experiment) {
                 Some(known) => {
-                    self.import_logged_model(&model, known.number, options, &mut done).await?;
+                    let (number, done) = (known.number, &mut done);
+                    self.import_logged_model(source, &model, number, options, done).await?;
                 }
                 None => {
                     done.left(format!("logged model {}", model.id), "its experiment is not there");
                 }
             }
         }
-        for model in source.registered().await? {
-            self.import_registered(&model, options, &mut done).await?;
+        for model in source.registered(&mut done).await? {
+            self.import_registered(source, &model, options, &mut done).await?;
         }
         Ok(done)
     }
@@ -189,6 +203,8 @@ struct Known {
 enum Source {
     Database(Database),
     Folder(Folder),
+    #[cfg(feature = "mlflow")]
+    Server(Server),
 }
 
 impl Source {
@@ -196,6 +212,8 @@ impl Source {
         match from {
             ImportSource::Database(path) => Database::open(path).await.map(Self::Database),
             ImportSource::Folder(path) => Folder::open(path).map(Self::Folder),
+            #[cfg(feature = "mlflow")]
+            ImportSource::Server(store) => Ok(Self::Server(Server::new(store.clone()))),
         }
     }
 
@@ -203,6 +221,8 @@ impl Source {
         match self {
             Self::Database(database) => database.close().await,
             Self::Folder(_) => Ok(()),
+            #[cfg(feature = "mlflow")]
+            Self::Server(_) => Ok(()),
         }
     }
 
@@ -211,6 +231,8 @@ impl Source {
         match self {
             Self::Database(database) => database.unknown(done).await,
             Self::Folder(folder) => folder.unknown(done),
+            #[cfg(feature = "mlflow")]
+            Self::Server(server) => server.unknown(done).await,
         }
     }
 
@@ -218,6 +240,8 @@ impl Source {
         match self {
             Self::Database(database) => database.experiments().await,
             Self::Folder(folder) => folder.experiments(done),
+            #[cfg(feature = "mlflow")]
+            Self::Server(server) => server.experiments().await,
         }
     }
 
@@ -229,6 +253,8 @@ impl Source {
         match self {
             Self::Database(database) => database.runs(experiment, done).await,
             Self::Folder(folder) => folder.runs(experiment, done),
+            #[cfg(feature = "mlflow")]
+            Self::Server(server) => server.runs(experiment, done).await,
         }
     }
 
@@ -236,6 +262,8 @@ impl Source {
         match self {
             Self::Database(database) => database.run(id).await,
             Self::Folder(folder) => folder.run(experiment, id),
+            #[cfg(feature = "mlflow")]
+            Self::Server(server) => server.run(id).await,
         }
     }
 
@@ -249,6 +277,8 @@ impl Source {
         match self {
             Self::Database(database) => database.points(id, after).await,
             Self::Folder(folder) => folder.points(experiment, id, after),
+            #[cfg(feature = "mlflow")]
+            Self::Server(server) => server.points(id, after).await,
         }
     }
 
@@ -256,14 +286,54 @@ impl Source {
         match self {
             Self::Database(database) => database.logged_models().await,
             Self::Folder(_) => Ok(Vec::new()),
+            #[cfg(feature = "mlflow")]
+            Self::Server(server) => server.logged_models().await,
         }
     }
 
-    async fn registered(&mut self) -> Result<Vec<FoundRegistered>> {
+    async fn registered(
+        &mut self,
+        #[cfg_attr(not(feature = "mlflow"), expect(unused_variables, reason = "a server's"))]
+        done: &mut Imported,
+    ) -> Result<Vec<FoundRegistered>> {
         match self {
             Self::Database(database) => database.registered().await,
             Self::Folder(_) => Ok(Vec::new()),
+            #[cfg(feature = "mlflow")]
+            Self::Server(server) => server.registered(done).await,
         }
+    }
+}
+
+impl Source {
+    /// Every file below a place that the source hands out itself; `None` where folders are looked at.
+    #[cfg(feature = "mlflow")]
+    async fn files(&self, place: &str) -> Result<Option<Vec<String>>> {
+        match self {
+            Self::Server(server) => server.files(place).await,
+            _ => Ok(None),
+        }
+    }
+
+    #[cfg(not(feature = "mlflow"))]
+    #[expect(clippy::unused_async, reason = "a server answers later")]
+    async fn files(&self, _: &str) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+
+    /// The bytes of one of these files.
+    #[cfg(feature = "mlflow")]
+    async fn file(&self, place: &str, path: &ArtifactPath) -> Result<ByteStream> {
+        match self {
+            Self::Server(server) => server.file(place, path).await,
+            _ => Err(Error::internal("a file that lies in a folder")),
+        }
+    }
+
+    #[cfg(not(feature = "mlflow"))]
+    #[expect(clippy::unused_async, reason = "a server answers later")]
+    async fn file(&self, _: &str, _: &ArtifactPath) -> Result<ByteStream> {
+        Err(Error::internal("a file that lies in a folder"))
     }
 }
 

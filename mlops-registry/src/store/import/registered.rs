@@ -11,11 +11,11 @@ use super::{
         tags,
         versions::{self, Content},
     },
-    ImportOptions, Imported,
+    ImportOptions, Imported, Source,
     found::{FoundRegistered, FoundVersion},
 };
 use mlops_core::{
-    Alias, ModelName, Result, RunId,
+    Alias, ModelName, Result, ResultExt, RunId,
     artifact::{ArtifactPath, Manifest},
     event::EventKind,
     registry::CreateVersion,
@@ -27,6 +27,7 @@ impl SqlStore {
     /// A model with those of its versions that are not there and whose bytes are.
     pub(super) async fn import_registered(
         &self,
+        source: &Source,
         found: &FoundRegistered,
         options: &ImportOptions,
         done: &mut Imported,
@@ -42,7 +43,7 @@ impl SqlStore {
         let thread = &self.shared.thread;
         let new = thread.write(&self.actor, async move |tx| begin(tx, &of, &own).await).await?;
         for version in &found.versions {
-            self.import_version(&name, version, options, done).await?;
+            self.import_version(source, &name, version, options, done).await?;
         }
         if new {
             let own = found.clone();
@@ -53,6 +54,7 @@ impl SqlStore {
 
     async fn import_version(
         &self,
+        source: &Source,
         model: &ModelName,
         found: &FoundVersion,
         options: &ImportOptions,
@@ -66,10 +68,22 @@ impl SqlStore {
             done.known += 1;
             return Ok(());
         }
-        let (manifest, artifacts) =
-            (self.bytes(found, options).await?, self.shared.artifacts.clone());
+        let manifest = match self.bytes(source, found, options).await {
+            Ok(manifest) => manifest,
+            Err(error) if error.kind().row().may_retry => return Err(error).context(|| what),
+            Err(error) => {
+                done.left(what, error.to_string());
+                return Ok(());
+            }
+        };
+        let artifacts = self.shared.artifacts.clone();
         if manifest.iter().len() == 0 {
             done.left(what, format!("its bytes are not at {:?}", found.source));
+            return Ok(());
+        }
+        if let Some(said) = found.said.as_ref().filter(|said| said.digest != manifest.digest()) {
+            let (is, was) = (manifest.digest(), said.digest);
+            done.left(what, format!("its bytes have the digest {is} and not {was}"));
             return Ok(());
         }
         let (model, found) = (model.clone(), found.clone());
@@ -84,7 +98,12 @@ impl SqlStore {
     }
 
     /// What a version is made of: from a logged model or a run that was taken, or from a folder.
-    async fn bytes(&self, found: &FoundVersion, options: &ImportOptions) -> Result<Manifest> {
+    async fn bytes(
+        &self,
+        source: &Source,
+        found: &FoundVersion,
+        options: &ImportOptions,
+    ) -> Result<Manifest> {
         let thread = &self.shared.thread;
         if let Some((owner, under)) = taken(&found.source) {
             let read = thread.read(async move |db| paths::manifest(db, &owner, &under).await);
@@ -96,6 +115,10 @@ impl SqlStore {
             }
         }
         for place in [found.place.as_ref(), Some(&found.source)].into_iter().flatten() {
+            let manifest = self.import_package(source, place).await?;
+            if manifest.iter().len() > 0 {
+                return Ok(manifest);
+            }
             let folder = options.folder(place).filter(|folder: &PathBuf| folder.is_dir());
             if let Some(folder) = folder {
                 let artifacts = self.shared.artifacts.clone();
@@ -169,16 +192,21 @@ async fn add(
     tx.db.execute(sql, &values![model.as_str(), found.number - 1]).await?;
     let mut new = CreateVersion::new(model, "").with_tags(found.tags);
     new.run = known_run(tx.db, found.run.as_deref()).await?;
+    new.dataset = found.said.as_ref().and_then(|said| said.dataset);
     let content = Content {
         manifest,
+        signature: found.said.as_ref().and_then(|said| said.signature.clone()),
         description: found.description.map(Into::into),
         logged_model: found.source.strip_prefix("models:/").map(Into::into),
-        source: Some(found.source.into()),
+        source: Some(found.source).filter(|source| !source.is_empty()).map(Into::into),
         run_link: found.run_link.map(Into::into),
         ..Content::default()
     };
     let version = versions::create(tx, new, content).await?;
     let own = versions::find(tx.db, &version.id).await?;
+    if let Some(said) = found.said {
+        versions::measure(tx.db, own, &said.metrics).await?;
+    }
     let sql = "update versions set created = $2, updated = $3, stage = $4,
         actor = coalesce($5, actor) where id = $1";
     let row = values![own, found.created, found.updated, found.stage, found.actor];

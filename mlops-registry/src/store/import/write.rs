@@ -23,7 +23,7 @@ use mlops_core::{
 use serde_json::json;
 
 /// The tag of what was taken to its end.
-const IMPORTED: &str = "mlops.imported";
+pub(super) const IMPORTED: &str = "mlops.imported";
 
 const RUN_IMPORTED: EventKind = EventKind::of("run.imported");
 
@@ -81,7 +81,7 @@ impl SqlStore {
                 None => break,
             }
         }
-        self.import_files(&Owner::Run(id), &found.place, options, done).await?;
+        self.import_files(source, &Owner::Run(id), &found.place, options, done).await?;
         thread.write(&self.actor, async move |tx| end_run(tx, found).await).await?;
         done.runs += 1;
         Ok(())
@@ -90,6 +90,7 @@ impl SqlStore {
     /// A logged model with its files; one that is there is left as it is.
     pub(super) async fn import_logged_model(
         &self,
+        source: &Source,
         found: &FoundModel,
         number: i64,
         options: &ImportOptions,
@@ -108,7 +109,7 @@ impl SqlStore {
         let begun = found.clone();
         thread.write(&self.actor, async move |tx| begin_model(tx, begun, number).await).await?;
         let owner = Owner::Model(found.id.as_str().into());
-        self.import_files(&owner, &found.place, options, done).await?;
+        self.import_files(source, &owner, &found.place, options, done).await?;
         let ended = found.clone();
         let end = async move |tx: &mut Tx<'_>| {
             let sql =

@@ -15,13 +15,13 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 /// A server on a thread of its own; ends when it is dropped.
-struct Server {
-    url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     _end: oneshot::Sender<()>,
 }
 
 impl Server {
-    async fn start(store: SqlStore) -> Self {
+    pub(crate) async fn start(store: SqlStore) -> Self {
         let (listens, address) = oneshot::channel();
         let (end, ended) = oneshot::channel::<()>();
         thread::spawn(move || {

@@ -7,7 +7,6 @@ use axum::{
     http::{Method, Request},
 };
 use mlops_core::artifact::ArtifactRef;
-use mlops_registry::mlflow::server::ServerConfig;
 use serde_json::json;
 use std::fs;
 

@@ -83,7 +83,7 @@ fn what_cannot_be_served_is_named() {
     let model = model.to_str().unwrap();
     place.run(&["serve", "--model", "broken.onnx", "--port", "0"]).failed(65, "broken.onnx");
     place.run(&["serve", "--model", "absent", "--port", "0"]).failed(66, "absent");
-    place.run(&["serve", "--model", model, "--port", &port]).failed(70, &port);
+    place.run(&["serve", "--model", model, "--port", &port]).failed(69, &port);
     place
         .run(&["serve", "--model", model, "--model", model, "--port", "0"])
         .failed(73, "two models are named \"logistic\"");

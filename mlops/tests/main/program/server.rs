@@ -50,6 +50,6 @@ fn a_record_that_cannot_be_served_is_named() {
     serve("mysql://host/db").failed(69, "mysql");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    place.run(&["server", "--port", &port]).failed(70, &port);
+    place.run(&["server", "--port", &port]).failed(69, &port);
     assert!(!place.path("mlops.db").exists());
 }
