@@ -1,7 +1,10 @@
 //! Configuration from layers, and secrets that never print.
 
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 use toml::{Table, Value};
 
@@ -35,11 +38,14 @@ impl Config {
         Self::default()
     }
 
-    /// Adds a layer of TOML; `InvalidInput` names the layer and the line.
+    /// Adds a layer of TOML; `InvalidInput` names the layer and the line, and does not repeat it: what
+    /// stands there may be what nobody should read.
     pub fn with_toml(self, layer: &str, text: &str) -> Result<Self> {
-        let table: Table = text
-            .parse()
-            .map_err(|cause| Error::invalid(format!("{layer}: {cause}")).with_source(cause))?;
+        let table: Table = text.parse().map_err(|cause: toml::de::Error| {
+            let before = cause.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let (line, why) = (before.split('\n').count(), cause.message());
+            Error::invalid(format!("{layer}: line {line}: {why}"))
+        })?;
         Ok(self.with_layer(layer, table))
     }
 
@@ -159,13 +165,36 @@ fn merge(
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "Written")]
 #[non_exhaustive]
 pub enum Secret {
     /// In an environment variable.
     Env(String),
     /// In a file, without its last line break.
     File(PathBuf),
+}
+
+/// A secret as configuration has it. What is neither may be the secret itself, so that no error repeats it.
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Written {
+    Env { env: String },
+    File { file: PathBuf },
+    Other(IgnoredAny),
+}
+
+impl TryFrom<Written> for Secret {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        match written {
+            Written::Env { env } => Ok(Self::Env(env)),
+            Written::File { file } => Ok(Self::File(file)),
+            Written::Other(IgnoredAny) => Err(
+                "a secret is named, never written down: { env = \"NAME\" } or { file = \"PATH\" }",
+            ),
+        }
+    }
 }
 
 impl Secret {
@@ -249,7 +278,9 @@ mod tests {
             text.starts_with("configuration [serve] (from mlops.toml): unknown field `prot`"),
             "{text}"
         );
-        assert!(Config::new().with_toml("f", "a = ").unwrap_err().to_string().starts_with("f: "));
+        let error = Config::new().with_toml("f", "b = 1\na = hunter2").unwrap_err();
+        assert!(error.to_string().starts_with("f: line 2: "), "{error}");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
     }
 
     #[test]
@@ -261,5 +292,28 @@ mod tests {
         assert_eq!(revealed.expose(), "hunter2");
         assert!(!format!("{revealed:?}").contains("hunter2"));
         assert!(Secret::Env("MLOPS_TEST_ABSENT".into()).reveal().is_err());
+    }
+
+    #[test]
+    fn a_secret_that_is_written_down_is_refused_and_not_repeated() {
+        for text in [
+            "\"hunter2\"",
+            "112233",
+            "[\"hunter2\"]",
+            "{ value = \"hunter2\" }",
+            "{ hunter2 = 1 }",
+            "{ env = 112233 }",
+            "{ env = \"A\", file = \"hunter2\" }",
+        ] {
+            let config = Config::new().with_toml("f", &format!("[a]\nb = {text}")).unwrap();
+            let error = config.section::<BTreeMap<String, Secret>>("a").unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains("never written down"), "{shown}");
+            assert!(!shown.contains("hunter2") && !shown.contains("112233"), "{shown}");
+        }
+        for secret in [Secret::Env("A".into()), Secret::File("a".into())] {
+            let text = serde_json::to_string(&secret).unwrap();
+            assert_eq!(serde_json::from_str::<Secret>(&text).unwrap(), secret);
+        }
     }
 }

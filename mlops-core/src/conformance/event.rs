@@ -225,7 +225,8 @@ check! {
 }
 
 check! {
-    "only the host may say that another acted: else it is `PermissionDenied`, and nothing is added";
+    "only the host may say that another acted: else an event whose actor is not who acts through the \
+     handle is `PermissionDenied`, and nothing is added";
     async fn an_actor_speaks_for_nobody_else(subject: Subject) {
         let acting = subject.acting.as_ref().expect("a handle of somebody else: `with_acting_as`");
         let log = acting(Principal::new("ada"));

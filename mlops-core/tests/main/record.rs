@@ -8,6 +8,8 @@ mod broken_registry;
 mod broken_tracker;
 #[path = "record/memory.rs"]
 mod memory;
+#[path = "record/promises.rs"]
+mod promises;
 #[path = "record/search.rs"]
 mod search;
 
