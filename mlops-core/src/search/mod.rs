@@ -5,19 +5,20 @@
 //! condition := key op value | key IS [NOT] NULL | key [NOT] IN ('a', 'b') | key [I]LIKE 'a%'
 //! key := [family '.'] name          without a family it is an attribute
 //! family := metric(s) | param(s) | parameter(s) | tag(s) | attribute(s) | attr | run | dataset(s)
-//!           of these attribute and tag(s) in every list of [`Tracker`](crate::Tracker) and
-//!           [`Registry`](crate::Registry), the others of runs only
 //! name := word, with dots after a family, or quoted: `any text` or "any text"
 //! value := 'text' or "text", where a doubled quote stands for one | number
 //! ```
 //!
-//! A version's number may be written as a text. Filters of blanks ask for nothing, as empty ones.
+//! Those are the families of runs. Experiments, models and versions have `attribute` and `tag(s)`,
+//! logged models `attributes`, `metrics`, `params` and `tags`. The number of a version may be in
+//! quotes, as its JSON has it. A filter of blanks asks for nothing, as an empty one.
+//!
 //! There is no OR, NOT or parenthesis: MLflow has none. Keywords may be written in either case.
 //! A store in memory asks [`Filter::matches`] and [`Order::compare`]; a store with a query language
 //! walks [`Filter::conditions`] and [`Order::keys`]. What either answers is the same:
 //!
-//! - a key that the thing does not have matches nothing but `IS NULL`, not even `!=`; but a version that no run
-//!   made has the empty text as its `run_id`;
+//! - a key that the thing does not have matches nothing but `IS NULL`, not even `!=`; only that a
+//!   version that no run made has the empty text as its `run_id`;
 //! - a metric is its latest point; NaN matches nothing but `!=`;
 //! - `%` in a pattern is any text, `_` any one character; `ILIKE` takes ASCII letters of either case;
 //! - times are whole milliseconds since 1970.

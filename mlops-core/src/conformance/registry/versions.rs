@@ -83,7 +83,8 @@ check! {
         assert_eq!((found.run, found.dataset, &found.manifest), (Some(run), Some(data), &manifest));
         assert_eq!((found.metrics, found.tags), (metrics, tags));
         for filter in [format!("run_id = '{run}'"), "run_id != ''".to_owned()] {
-            assert_eq!(subject.versions(Search::new().with_filter(filter)).await, [found.id.clone()]);
+            let of_the_run = subject.versions(Search::new().with_filter(filter)).await;
+            assert_eq!(of_the_run, std::slice::from_ref(&found.id));
         }
     }
 }
