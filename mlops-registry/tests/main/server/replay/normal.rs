@@ -1,7 +1,7 @@
 //! An answer without what differs from run to run, as `mlflow_wire.py` makes it.
 
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Lists whose order means nothing.
 const SORTED: [&str; 7] = [
@@ -99,7 +99,7 @@ fn quoted(text: &str) -> String {
     for unit in json!(text).to_string().encode_utf16() {
         match u8::try_from(unit) {
             Ok(byte) if byte.is_ascii() => ascii.push(byte.into()),
-            _ => ascii.push_str(&format!("\\u{unit:04x}")),
+            _ => drop(write!(ascii, "\\u{unit:04x}")),
         }
     }
     ascii
