@@ -89,7 +89,8 @@ def replay_filters(session, recorded):
         given = searched(session, case)
         wanted = {key: case[key] for key in ("found", "error") if key in case}
         if given != wanted:
-            name = f"filter {case['list']}: {case['filter']} {case.get('order_by', '')}".strip()
+            order = json.dumps(case["order_by"], sort_keys=True) if "order_by" in case else ""
+            name = f"filter {case['list']}: {case['filter']} {order}".strip()
             yield name, "found", wanted, given
 
 

@@ -43,7 +43,8 @@ pub enum Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Attribute {
-    /// `run_id`: of a run, or of the run that made a version; 32 digits.
+    /// `run_id`: of a run, or of the run that made a version; 32 digits. Empty for a version that no
+    /// run made, as MLflow has it.
     RunId,
     /// `run_name`.
     RunName,
@@ -51,7 +52,7 @@ pub enum Attribute {
     UserId,
     /// `status`: `RUNNING`, `FINISHED` …
     Status,
-    /// `artifact_uri`: where a server says that a run's artifacts lie.
+    /// `artifact_uri`: where a server says that the artifacts of a run or a logged model lie.
     ArtifactUri,
     /// `start_time`, a number.
     StartTime,
@@ -154,6 +155,16 @@ impl Key {
         optional && list != List::LoggedModels
     }
 
+    /// Whether `LIKE` may be asked: not of an experiment's identity, which MLflow keeps as a number.
+    pub(super) fn may_be_like(&self, list: List) -> bool {
+        *self != Self::Attribute(Attribute::ExperimentId) || list != List::Experiments
+    }
+
+    /// Whether a number may stand in quotes: that of a version, which its JSON shows as a text.
+    pub(super) fn may_be_quoted(&self) -> bool {
+        *self == Self::Attribute(Attribute::VersionNumber)
+    }
+
     /// Whether `IN` may be asked.
     pub(super) fn may_be_listed(&self, list: List) -> bool {
         use Attribute as A;
@@ -229,6 +240,8 @@ const LOGGED_MODELS: Words = &[
     ("model_type", Attribute::ModelType),
     ("status", Attribute::Status),
     ("source_run_id", Attribute::SourceRunId),
+    ("artifact_uri", Attribute::ArtifactUri),
+    ("artifact_location", Attribute::ArtifactUri),
     ("experiment_id", Attribute::ExperimentId),
     ("creation_time", Attribute::Created),
     ("creation_timestamp", Attribute::Created),
@@ -279,41 +292,62 @@ impl List {
         }
     }
 
+    /// The words before the dot of an attribute and of a tag: MLflow has others for each list.
+    fn families(self) -> (&'static [&'static str], &'static [&'static str]) {
+        match self {
+            Self::Runs => (&["attribute", "attributes", "attr", "run"], &["tag", "tags"]),
+            Self::LoggedModels => (&["attributes"], &["tags"]),
+            Self::Traces => {
+                (&["attribute", "attributes", "attr", "run", "trace"], &["tag", "tags"])
+            }
+            Self::Experiments | Self::Models | Self::Versions => (&["attribute"], &["tag", "tags"]),
+        }
+    }
+
     /// The key of a family and a name; the text says what is wrong.
     pub(super) fn key(self, family: Option<&str>, name: &str) -> Result<Key, String> {
-        let runs_only = |key: Key, what: &str| match (self, &key) {
-            (Self::Runs, _) | (Self::LoggedModels, Key::Metric(_) | Key::Param(_)) => Ok(key),
-            _ => Err(format!("{} has no {what}", self.item())),
-        };
         if name.is_empty() {
             return Err("the key is empty".to_owned());
         }
-        let exact = ["attributes", "metrics", "params", "tags"];
-        if let Some(other) = family.filter(|own| self == Self::LoggedModels && !exact.contains(own))
-        {
-            // Here MLflow knows no other words for them.
-            let other = shortened(other);
-            return Err(format!("{other:?} is none of attributes, metrics, params and tags"));
-        }
+        let (attributes, tags) = self.families();
         match family {
-            None | Some("attribute" | "attributes" | "attr" | "run") => self.attribute(name),
-            Some("trace") if self == Self::Traces => self.attribute(name),
+            None => self.attribute(name),
+            Some(own) if attributes.contains(&own) => self.attribute(name),
+            Some(own) if tags.contains(&own) => Ok(Key::Tag(name.into())),
             Some("metadata" | "request_metadata") if self == Self::Traces => {
                 Ok(Key::Metadata(name.into()))
             }
-            Some("tag" | "tags") => Ok(Key::Tag(name.into())),
-            Some("metric" | "metrics") => runs_only(Key::Metric(name.into()), "metrics"),
-            Some("param" | "params" | "parameter" | "parameters") => {
-                runs_only(Key::Param(name.into()), "parameters")
+            Some(other) => self.logged(other, name),
+        }
+    }
+
+    /// What is logged, which only runs and, by fewer words, logged models have.
+    fn logged(self, family: &str, name: &str) -> Result<Key, String> {
+        let (key, what) = match family {
+            "metrics" => (Key::Metric(name.into()), "metrics"),
+            "params" => (Key::Param(name.into()), "parameters"),
+            "metric" if self != Self::LoggedModels => (Key::Metric(name.into()), "metrics"),
+            "param" | "parameter" | "parameters" if self != Self::LoggedModels => {
+                (Key::Param(name.into()), "parameters")
             }
-            Some("dataset" | "datasets") => {
-                let field = dataset(name)?;
-                runs_only(Key::Dataset(field), "datasets")
+            "dataset" | "datasets" if self != Self::LoggedModels => {
+                (Key::Dataset(dataset(name)?), "datasets")
             }
-            Some(other) => Err(format!(
-                "{:?} is none of metrics, params, tags, attributes and datasets",
-                shortened(other)
-            )),
+            other => return Err(format!("{:?} is none of {}", shortened(other), self.known())),
+        };
+        match self {
+            Self::Runs | Self::LoggedModels => Ok(key),
+            _ => Err(format!("{} has no {what}", self.item())),
+        }
+    }
+
+    /// The families, for messages.
+    fn known(self) -> &'static str {
+        match self {
+            Self::Runs => "metrics, params, tags, attributes and datasets",
+            Self::LoggedModels => "attributes, metrics, params and tags",
+            Self::Traces => "attributes, tags and metadata",
+            Self::Experiments | Self::Models | Self::Versions => "attribute and tags",
         }
     }
 

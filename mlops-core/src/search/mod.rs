@@ -9,11 +9,16 @@
 //! value := 'text' or "text", where a doubled quote stands for one | number
 //! ```
 //!
+//! Those are the families of runs. Experiments, models and versions have `attribute` and `tag(s)`,
+//! logged models `attributes`, `metrics`, `params` and `tags`. The number of a version may be in
+//! quotes, as its JSON has it. A filter of blanks asks for nothing, as an empty one.
+//!
 //! There is no OR, NOT or parenthesis: MLflow has none. Keywords may be written in either case.
 //! A store in memory asks [`Filter::matches`] and [`Order::compare`]; a store with a query language
 //! walks [`Filter::conditions`] and [`Order::keys`]. What either answers is the same:
 //!
-//! - a key that the thing does not have matches nothing but `IS NULL`, not even `!=`;
+//! - a key that the thing does not have matches nothing but `IS NULL`, not even `!=`; only that a
+//!   version that no run made has the empty text as its `run_id`;
 //! - a metric is its latest point; NaN matches nothing but `!=`;
 //! - `%` in a pattern is any text, `_` any one character; `ILIKE` takes ASCII letters of either case;
 //! - times are whole milliseconds since 1970.

@@ -66,24 +66,30 @@ fn condition(scanner: &mut Scanner<'_>, list: List) -> Result<Condition> {
         return Ok(Condition { key: key.kept(list), test: Test::Null { not } });
     }
     let test = if key.is_number() {
-        number(scanner, start, &named)?
+        number(scanner, &key, start, &named)?
     } else {
         text(scanner, list, &key, start, &named)?
     };
     Ok(Condition { key: key.kept(list), test })
 }
 
-fn number(scanner: &mut Scanner<'_>, start: usize, named: &str) -> Result<Test> {
+fn number(scanner: &mut Scanner<'_>, key: &Key, start: usize, named: &str) -> Result<Test> {
     let operator = scanner.at();
     let comparison = comparison(scanner).ok_or_else(|| {
         scanner.error(operator, format!("=, !=, <, <=, > or >= is expected after `{named}`"))
     })?;
     let asked = scanner.since(start);
     let at = scanner.space().at();
-    match scanner.number()? {
-        Some(number) => Ok(Test::Number(comparison, number)),
-        None => Err(scanner.error(at, format!("a number is expected after `{asked}`"))),
-    }
+    let number = match scanner.number()? {
+        None if key.may_be_quoted() => {
+            let text = scanner.quoted(&['\'', '"'])?.unwrap_or_default();
+            let whole = text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|number: &f64| whole && number.is_finite())
+        }
+        number => number,
+    };
+    let missing = || scanner.error(at, format!("a number is expected after `{asked}`"));
+    number.map(|number| Test::Number(comparison, number)).ok_or_else(missing)
 }
 
 fn text(
@@ -105,7 +111,7 @@ fn text(
         return Err(scanner.error(scanner.at(), "IN is expected after NOT"));
     }
     for (keyword, ignore_case) in [("LIKE", false), ("ILIKE", true)] {
-        if scanner.keyword(keyword) {
+        if key.may_be_like(list) && scanner.keyword(keyword) {
             let pattern = quoted(scanner, start)?;
             return Ok(Test::Like { pattern, ignore_case });
         }
@@ -116,7 +122,8 @@ fn text(
         _ => {
             let listed = if key.may_be_listed(list) { ", IN, NOT IN" } else { "" };
             let null = if key.may_be_null(list) { ", IS NULL, IS NOT NULL" } else { "" };
-            let why = format!("=, !=, LIKE, ILIKE{listed}{null} is expected after `{named}`");
+            let like = if key.may_be_like(list) { ", LIKE, ILIKE" } else { "" };
+            let why = format!("=, !={like}{listed}{null} is expected after `{named}`");
             Err(scanner.error(operator, why))
         }
     }

@@ -99,7 +99,7 @@ impl<'a> Scanner<'a> {
     /// A finite number; `None` if none begins here.
     pub(super) fn number(&mut self) -> Result<Option<f64>> {
         let (start, rest) = (self.at, self.rest());
-        let body = rest.strip_prefix(['+', '-']).unwrap_or(rest);
+        let body = rest.strip_prefix('-').unwrap_or(rest);
         if !body.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
             return Ok(None);
         }

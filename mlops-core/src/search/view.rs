@@ -84,7 +84,7 @@ impl Searchable for ModelVersion {
             Key::Attribute(Attribute::Name) => vec![Value::text(self.id.model.as_str())],
             Key::Attribute(Attribute::VersionNumber) => vec![count(self.id.version)],
             Key::Attribute(Attribute::RunId) => {
-                self.run.map(|run| Value::text(run.to_string())).into_iter().collect()
+                vec![Value::text(self.run.map(|run| run.to_string()).unwrap_or_default())]
             }
             Key::Attribute(Attribute::SourcePath) => {
                 self.source.as_deref().map(Value::text).into_iter().collect()

@@ -31,7 +31,7 @@ pub struct Experiment {
     pub lifecycle: Lifecycle,
     /// When it was created.
     pub created: Timestamp,
-    /// When it, not its runs, last changed.
+    /// When its name or lifecycle last changed; tags and runs do not count.
     pub updated: Timestamp,
     /// Keys and values.
     pub tags: Tags,

@@ -50,10 +50,11 @@ pub(super) async fn update(
         let sql = "update experiments set lifecycle = $2 where id = $1";
         tx.db.execute(sql, &values![id, word(lifecycle)?]).await?;
     }
+    if change.name.is_some() || change.lifecycle.is_some() {
+        let sql = "update experiments set updated = $2 where id = $1";
+        tx.db.execute(sql, &values![id, tx.now]).await?;
+    }
     tags::EXPERIMENT.change(tx.db, &id.into(), &change.tags).await?;
-    tx.db
-        .execute("update experiments set updated = $2 where id = $1", &values![id, tx.now])
-        .await?;
     get(tx.db, id).await
 }
 

@@ -253,6 +253,12 @@ impl Query {
                 self.holds(&millis, test)
             }
             Attribute::ExperimentId => self.holds("cast(item.id as text)", test),
+            // Rows without a run are none of these, and the bare column has an index.
+            Attribute::RunId if matches!(test, Test::Equals { text, not: false } if !text.is_empty()) =>
+            {
+                let own = if self.list == List::Versions { "item.run" } else { column };
+                self.holds(own, test)
+            }
             _ => self.holds(column, test),
         }
     }
@@ -427,7 +433,8 @@ fn attribute_column(list: List, attribute: Attribute) -> Option<&'static str> {
         (List::Runs, A::EndTime) => "item.ended",
         (List::Versions, A::Name) => "model.name",
         (List::Versions, A::VersionNumber) => "item.number",
-        (List::Versions, A::RunId) => "item.run",
+        // A version that no run made has the empty text.
+        (List::Versions, A::RunId) => "coalesce(item.run, '')",
         (List::Experiments | List::Models | List::Versions, A::Created) => "item.created",
         (List::Versions, A::SourcePath) => "item.source",
         (List::Experiments | List::Models | List::Versions, A::Updated) => "item.updated",

@@ -82,6 +82,10 @@ check! {
         assert_eq!(found, made);
         assert_eq!((found.run, found.dataset, &found.manifest), (Some(run), Some(data), &manifest));
         assert_eq!((found.metrics, found.tags), (metrics, tags));
+        for filter in [format!("run_id = '{run}'"), "run_id != ''".to_owned()] {
+            let of_the_run = subject.versions(Search::new().with_filter(filter)).await;
+            assert_eq!(of_the_run, std::slice::from_ref(&found.id));
+        }
     }
 }
 
@@ -133,6 +137,12 @@ check! {
         };
         assert_eq!(numbers(search()).await, [5, 4, 3, 2, 1]);
         assert_eq!(numbers(Search::new().with_filter("name = 'risk' AND version_number > 3")).await, [5, 4]);
+        // A number may be quoted, and who was made by no run has the empty text for one.
+        assert_eq!(numbers(Search::new().with_filter("version_number = '4' AND run_id = ''")).await, [4]);
+        let of_a_run = Search::new().with_filter("run_id != '' AND run_id LIKE '%'");
+        assert_eq!(numbers(of_a_run).await, [0_u64; 0]);
+        let of_another = format!("name = 'risk' AND run_id != '{}'", RunId::from_u128(7));
+        assert_eq!(numbers(Search::new().with_filter(of_another)).await, [5, 4, 3, 2, 1]);
         assert_eq!(numbers(search().with_order_by("version_number ASC")).await, [1, 2, 3, 4, 5]);
         let (mut seen, mut next) = (Vec::new(), None);
         while seen.len() < 9 {

@@ -33,9 +33,11 @@ check! {
 }
 
 check! {
-    "gives the experiment as it is afterwards; an unknown one is `NotFound`";
+    "gives the experiment as it is afterwards, changed now unless only its tags are new; an unknown \
+     one is `NotFound`";
     async fn a_changed_experiment_is_given_back(subject: Subject) {
         let made = subject.experiment("trees").await;
+        subject.pass(1).await;
         let mut change = ExperimentChange::default().with_name("forests".into());
         change.tags.insert("team".to_owned(), Some("risk".to_owned()));
         let changed = subject.tracker.update_experiment(&made.id, change).await.expect("a change");
@@ -43,11 +45,14 @@ check! {
         assert_eq!(changed.tags.get("team").map(String::as_str), Some("risk"));
         let search = Search::new().with_filter("name = 'forests' AND tags.team = 'risk'");
         let found = subject.tracker.experiments(search).await.expect("a search").items;
-        assert_eq!(found, [changed]);
+        let renamed = changed.updated;
+        assert!(renamed > made.updated && found == [changed], "{found:?}");
+        subject.pass(1).await;
         let mut removal = ExperimentChange::default();
         removal.tags.insert("team".to_owned(), None);
         let changed = subject.tracker.update_experiment(&made.id, removal).await.expect("a change");
         assert!(changed.tags.is_empty() && changed.name.as_ref() == "forests");
+        assert_eq!(changed.updated, renamed, "a tag is no change of the experiment");
         let unknown = ExperimentId::new("404").expect("a decimal number");
         let change = ExperimentChange::default().with_name("x".into());
         assert_eq!(kind(subject.tracker.update_experiment(&unknown, change).await), ErrorKind::NotFound);
@@ -90,6 +95,11 @@ check! {
         };
         assert_eq!(names(Search::new()).await, ["c", "a", "b", "Default"]);
         assert_eq!(names(Search::new().with_order_by("name DESC")).await, ["c", "b", "a", "Default"]);
-        assert_eq!(names(Search::new().with_filter("name ILIKE 'D%'")).await, ["Default"]);
+        assert_eq!(names(Search::new().with_filter("attribute.name ILIKE 'D%'")).await, ["Default"]);
+        assert_eq!(names(Search::new().with_filter("experiment_id = '0'")).await, ["Default"]);
+        for filter in ["attributes.name = 'a'", "experiment_id LIKE '0'"] {
+            let refused = subject.tracker.experiments(Search::new().with_filter(filter)).await;
+            assert_eq!(kind(refused), ErrorKind::InvalidInput, "{filter}");
+        }
     }
 }

@@ -148,6 +148,7 @@ check! {
             ("metrics.a > 1 OR params.b = 'x'", "14"),
             ("params.b = 'x' AND status > 3", "26"),
             ("nonsense = 'x'", "0"),
+            ("metrics.a < +1", "12"),
             ("tags.a = 'never closed", "9"),
         ] {
             let result = subject.tracker.runs(Search::new().with_filter(filter)).await;

@@ -46,13 +46,15 @@ pub(super) fn update(
 ) -> Result<Experiment> {
     let number = number(tx.state, id)?;
     let mut experiment = tx.state.experiments[&number].clone();
+    if change.name.is_some() || change.lifecycle.is_some() {
+        experiment.updated = tx.now;
+    }
     if let Some(name) = change.name {
         free(tx.state, &name, Some(id))?;
         experiment.name = name;
     }
     experiment.lifecycle = change.lifecycle.unwrap_or(experiment.lifecycle);
     set(&mut experiment.tags, change.tags);
-    experiment.updated = tx.now;
     tx.state.experiments.insert(number, experiment.clone());
     Ok(experiment)
 }

@@ -32,7 +32,8 @@ const NARROWER: &[(&str, &str)] = &[
     ("AND metrics.a > 1", "sqlparse skips an AND that joins nothing, perhaps a lost condition"),
     ("> 1 AND", "the same at the end"),
     ("> 1 metrics.b", "two conditions that nothing joins"),
-    ("version_number", "with a text: MLflow takes it and fails, or not, when it matches"),
+    ("version_number", "with a text that is no number: MLflow fails when it matches"),
+    ("experiment_id ", "LIKE: MLflow refuses it when it asks its database"),
 ];
 
 /// What we take and MLflow does not.
@@ -239,6 +240,47 @@ fn errors_say_where() {
     }
     let twice = Order::parse(List::Runs, &["status", "attributes.status DESC"]).unwrap_err();
     assert_eq!(twice.to_string(), "order_by: status is there twice");
+}
+
+/// Each list has the families that MLflow has there.
+#[test]
+fn attributes_have_the_families_of_their_list() {
+    let read = |list, text: &str| Filter::parse(list, text).map(|filter| filter.to_string());
+    for (_, list) in LISTS.into_iter().filter(|(name, _)| *name != "runs") {
+        assert_eq!(
+            read(list, "attribute.name = 'a' AND tag.b = 'c'").unwrap(),
+            "name = 'a' AND tags.`b` = 'c'"
+        );
+        for family in ["attributes", "attr", "run", "datasets", "nonsense"] {
+            let refused = read(list, &format!("{family}.name = 'a'")).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{list:?} {family}");
+        }
+    }
+    let logged = List::LoggedModels;
+    let printed = read(logged, "attributes.name = 'a' AND artifact_location != 'b'").unwrap();
+    assert_eq!(printed, "name = 'a' AND artifact_uri != 'b'");
+    for text in ["attribute.name = 'a'", "tag.b = 'c'", "metric.d > 1", "datasets.name = 'e'"] {
+        assert!(read(logged, text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn only_a_version_has_its_number_in_quotes() {
+    let read = |list, text: &str| Filter::parse(list, text).map(|filter| filter.to_string());
+    for text in ["version_number = '12'", "version_number = \"12\"", "version_number = 12"] {
+        assert_eq!(read(List::Versions, text).unwrap(), "version_number = 12.0");
+    }
+    for text in ["'a'", "''", "'1.5'", "'-1'", "' 1'", "'1_0'", "'1e3'", "'1", "+1", "'' 1"] {
+        assert!(read(List::Versions, &format!("version_number > {text}")).is_err(), "{text}");
+    }
+    assert!(read(List::Runs, "start_time > '1'").is_err());
+    assert!(read(List::Experiments, "experiment_id LIKE '1'").is_err());
+    assert!(read(List::LoggedModels, "experiment_id LIKE '1'").is_ok());
+    let error = read(List::Experiments, "experiment_id > '1'").unwrap_err();
+    assert!(
+        error.to_string().ends_with("=, !=, IN, NOT IN is expected after `experiment_id`"),
+        "{error}"
+    );
 }
 
 #[test]

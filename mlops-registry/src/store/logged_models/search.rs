@@ -144,26 +144,35 @@ fn order(listing: &mut Listing, keys: &[LoggedModelOrder]) -> Result<()> {
     Ok(())
 }
 
-/// What a key to order by names: all of its text is a name, so it is quoted before it is read.
+/// What a key to order by names, an attribute by its name alone or a metric: all of its text is a name,
+/// so it is quoted before it is read.
 fn key(field: &str) -> Result<Key> {
     let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+    let wrong = || Error::invalid(format!("Invalid order by field name: {field}"));
     let text = match field.split_once('.') {
-        Some((family, name)) => format!("{family}.{}", quoted(name)),
+        Some(("metrics", name)) => format!("metrics.{}", quoted(name)),
+        Some(_) => return Err(wrong()),
         None => quoted(field),
     };
-    let wrong = |_| Error::invalid(format!("Invalid order by field name: {field}"));
-    let order = Order::parse(List::LoggedModels, &[text]).map_err(wrong)?;
+    let order = Order::parse(List::LoggedModels, &[text]).map_err(|_| wrong())?;
     let first = order.keys().first().map(|key| key.key.clone());
     first.ok_or_else(|| Error::internal("an order of one key has one"))
 }
+
+/// Where MLflow's clients find the artifacts of a model.
+const ARTIFACT_URI: &str = "(select coalesce(rtrim(own.artifact_location, '/'),
+    'mlflow-artifacts:/' || cast(own.id as text)) || '/models/' || item.id || '/artifacts'
+    from experiments own where own.id = item.experiment)";
 
 fn column(attribute: Attribute) -> Option<&'static str> {
     Some(match attribute {
         Attribute::Name => "item.name",
         Attribute::ModelId => "item.id",
-        Attribute::ModelType => "item.model_type",
+        // What nobody said is the empty text, as MLflow's clients send it.
+        Attribute::ModelType => "coalesce(item.model_type, '')",
         Attribute::Status => "item.status",
-        Attribute::SourceRunId => "item.source_run",
+        Attribute::SourceRunId => "coalesce(item.source_run, '')",
+        Attribute::ArtifactUri => ARTIFACT_URI,
         Attribute::ExperimentId => "cast(item.experiment as text)",
         // Clients count in milliseconds.
         Attribute::Created => "(item.created / 1000)",

@@ -107,8 +107,20 @@ async fn models_are_found_by_all_that_they_have() {
         ("params.trees != 'a'", vec!["c", "b"]),
         ("tags.team LIKE 'risk-%' AND metrics.auc < 0.8", vec!["a"]),
         ("status = 'PENDING' AND name = 'd'", vec!["d"]),
+        // What nobody said of a model is the empty text.
+        ("model_type = '' AND source_run_id NOT IN ('x') AND metrics.auc > 0.75", vec!["c", "b"]),
+        ("model_type LIKE '_%'", vec![]),
+        (
+            "attributes.artifact_location LIKE 'mlflow-artifacts:/%/artifacts' AND name = 'c'",
+            vec!["c"],
+        ),
+        ("artifact_uri LIKE '%/models/nowhere/%'", vec![]),
     ] {
         assert_eq!(server.names(search(filter)).await, names, "{filter}");
+    }
+    for family in ["attributes.name", "params.trees", "metric.auc", "tags.team"] {
+        let body = json!({ "experiment_ids": ids, "order_by": [{ "field_name": family }] });
+        assert_eq!(server.post("/mlflow/logged-models/search", body).await.0, 400, "{family}");
     }
     let by_auc = json!([{ "field_name": "metrics.auc", "ascending": false }]);
     let body = json!({ "experiment_ids": ids, "order_by": by_auc });

@@ -3,19 +3,21 @@
 //! `scripts/peers/mlflow_wire.py` says what a recorded case is, and makes them;
 //! `data/mlflow_differences.toml` has the reasons.
 
+#[path = "replay/allowed.rs"]
+mod allowed;
+#[path = "replay/filters.rs"]
+mod filters;
 #[path = "replay/normal.rs"]
 mod normal;
 #[path = "replay/session.rs"]
 mod session;
 
-use serde::Deserialize;
-use serde_json::Value;
+use allowed::Allowed;
+use normal::Difference;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 use session::Session;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// The groups of cases whose answers count.
-const GROUPS: [&str; 8] =
-    ["server", "experiments", "runs", "metrics", "batch", "history", "inputs", "searches"];
+use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 struct Recorded {
@@ -23,95 +25,102 @@ struct Recorded {
 }
 
 /// One request and what it was answered with.
-#[derive(Deserialize)]
-pub(super) struct Case {
-    pub(super) name: String,
-    pub(super) method: String,
-    pub(super) path: String,
+#[derive(Default, Deserialize)]
+struct Case {
     #[serde(default)]
-    pub(super) query: Vec<(String, Value)>,
-    pub(super) json: Option<Value>,
-    pub(super) text: Option<String>,
+    name: String,
+    method: String,
+    path: String,
+    #[serde(default)]
+    query: Vec<(String, Value)>,
+    json: Option<Value>,
+    text: Option<String>,
     #[serde(rename = "type")]
-    pub(super) kind: Option<String>,
+    kind: Option<String>,
     #[serde(default)]
-    pub(super) headers: BTreeMap<String, String>,
+    headers: BTreeMap<String, String>,
     #[serde(default)]
-    pub(super) capture: BTreeMap<String, String>,
+    capture: BTreeMap<String, String>,
     status: u16,
     answer: Value,
 }
 
-#[derive(Deserialize)]
-struct Allowed {
-    #[serde(default, rename = "difference")]
-    differences: Vec<Difference>,
-}
-
-/// Cases and places that may differ; patterns with `*` and `?`.
-#[derive(Deserialize)]
-struct Difference {
-    cases: Vec<String>,
-    #[serde(default = "anywhere")]
-    places: Vec<String>,
-}
-
-fn anywhere() -> Vec<String> {
-    vec!["*".to_owned()]
-}
-
-impl Allowed {
-    fn allows(&self, case: &str, place: &str) -> bool {
-        let any = |patterns: &[String], text| patterns.iter().any(|p| fits(p.as_bytes(), text));
-        let allows = |one: &Difference| {
-            any(&one.cases, case.as_bytes()) && any(&one.places, place.as_bytes())
-        };
-        self.differences.iter().any(allows)
+#[tokio::test]
+async fn answers_are_those_of_a_real_server() {
+    let recorded: Recorded = golden("mlflow_replay.json");
+    let (mut session, mut report) = (Session::new().await, Report::new());
+    for case in &recorded.cases {
+        let found = asked(&mut session, case).await;
+        report.add(&case.name, found);
     }
-}
-
-fn fits(pattern: &[u8], text: &[u8]) -> bool {
-    match pattern.split_first() {
-        None => text.is_empty(),
-        Some((b'*', rest)) => (0..=text.len()).any(|skip| fits(rest, &text[skip..])),
-        Some((first, rest)) => match text.split_first() {
-            Some((own, text)) => (*first == b'?' || first == own) && fits(rest, text),
-            None => false,
-        },
-    }
+    report.finish(250, false);
 }
 
 #[tokio::test]
-async fn answers_are_those_of_a_real_server() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/mlflow_replay.json");
-    let recorded: Recorded = serde_json::from_slice(&std::fs::read(root).unwrap()).unwrap();
-    let list = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/mlflow_differences.toml");
-    let allowed: Allowed = toml::from_str(&std::fs::read_to_string(list).unwrap()).unwrap();
-    let mut session = Session::new().await;
-    let (mut wrong, mut counted) = (Vec::new(), 0);
-    for case in &recorded.cases {
-        let group = case.name.split(':').next().unwrap_or_default();
-        let counts = GROUPS.contains(&group);
-        counted += usize::from(counts);
-        let found = match session.ask(case).await {
-            Err(what) => vec![("capture".to_owned(), what)],
-            Ok((status, answer)) if status != case.status => {
-                vec![("status".to_owned(), format!("{status}, not {}: {answer}", case.status))]
-            }
-            Ok((_, answer)) => {
-                let mut found = Vec::new();
-                normal::compare(&case.answer, &answer, "answer", &mut found);
-                found
-            }
-        };
-        for (place, what) in found {
-            if counts && !allowed.allows(&case.name, &place) {
-                let what: String = what.chars().take(300).collect();
-                wrong.push(format!("{}\n    {place}: {what}", case.name));
+async fn filters_find_what_a_real_server_finds() {
+    let recorded: filters::Recorded = golden("mlflow_filters.json");
+    let (mut session, mut report) = (Session::new().await, Report::new());
+    for case in &recorded.population {
+        let found = asked(&mut session, case).await;
+        report.add(&case.name, found);
+    }
+    let made = report.counted;
+    for search in &recorded.cases {
+        let found = search.difference(&session).await;
+        report.add(&search.name(), found.into_iter().collect());
+    }
+    report.finish(made + 1_000, true);
+}
+
+fn golden<T: DeserializeOwned>(name: &str) -> T {
+    let path = format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// Where an answer differs from what was recorded.
+async fn asked(session: &mut Session, case: &Case) -> Vec<Difference> {
+    let one = |place: &str, wanted, given| {
+        vec![Difference { place: place.to_owned(), wanted, given: Value::String(given) }]
+    };
+    match session.ask(case).await {
+        Err(what) => one("capture", json!("an answer to go on with"), what),
+        Ok((status, answer)) if status != case.status => {
+            one("status", json!(case.status), format!("{status} {answer}"))
+        }
+        Ok((_, answer)) => normal::differences(&case.answer, &answer),
+    }
+}
+
+/// What differed without a reason.
+struct Report {
+    allowed: Allowed,
+    counted: usize,
+    wrong: Vec<String>,
+}
+
+impl Report {
+    fn new() -> Self {
+        Self { allowed: Allowed::read(), counted: 0, wrong: Vec::new() }
+    }
+
+    fn add(&mut self, case: &str, found: Vec<Difference>) {
+        self.counted += 1;
+        for difference in found {
+            if !self.allowed.allows(case, &difference) {
+                let Difference { place, wanted, given } = difference;
+                let what: String =
+                    format!("wanted {wanted}, given {given}").chars().take(300).collect();
+                self.wrong.push(format!("{case}\n    {place}: {what}"));
             }
         }
     }
-    let names: BTreeSet<&str> = GROUPS.into_iter().collect();
-    assert!(counted >= 250 && names.len() == GROUPS.len(), "{counted} cases");
-    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+
+    /// So many cases were asked, all that differs is listed, and all that is listed differs.
+    fn finish(self, least: usize, filters: bool) {
+        let Self { allowed, counted, wrong } = self;
+        assert!(counted >= least, "{counted} cases");
+        assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+        let unused = allowed.unused(filters);
+        assert!(unused.is_empty(), "no longer differs, take it from the list: {unused:#?}");
+    }
 }

@@ -1,25 +1,49 @@
 //! An answer without what differs from run to run, as `mlflow_wire.py` makes it.
 
 use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Lists whose order means nothing.
-const SORTED: [&str; 6] =
-    ["tags", "params", "aliases", "dataset_inputs", "model_inputs", "dataset_summaries"];
+const SORTED: [&str; 7] = [
+    "tags",
+    "params",
+    "aliases",
+    "dataset_inputs",
+    "model_inputs",
+    "model_outputs",
+    "dataset_summaries",
+];
 /// Longer texts are only counted.
 const LONG: usize = 200;
 /// Milliseconds: what is later was not sent by a case.
 const NOW: i64 = 1_600_000_000_000;
 
+/// A place where an answer is not what was recorded.
+pub(super) struct Difference {
+    /// `answer.run.info.user_id`, say.
+    pub(super) place: String,
+    /// What was recorded there; the text `nothing` if nothing was.
+    pub(super) wanted: Value,
+    pub(super) given: Value,
+}
+
 /// Every place where two normalised answers differ.
-pub(super) fn compare(wanted: &Value, given: &Value, at: &str, out: &mut Vec<(String, String)>) {
+pub(super) fn differences(wanted: &Value, given: &Value) -> Vec<Difference> {
+    let mut out = Vec::new();
+    compare(wanted, given, "answer", &mut out);
+    out
+}
+
+fn compare(wanted: &Value, given: &Value, at: &str, out: &mut Vec<Difference>) {
     match (wanted, given) {
         (Value::Object(left), Value::Object(right)) => {
+            let nothing = json!("nothing");
             for (key, wanted) in left {
-                let given = right.get(key).unwrap_or(&Value::Null);
+                let given = right.get(key).unwrap_or(&nothing);
                 compare_in(key, wanted, given, &format!("{at}.{key}"), out);
             }
             for (key, given) in right.iter().filter(|(key, _)| !left.contains_key(*key)) {
-                out.push((format!("{at}.{key}"), format!("wanted nothing, given {given}")));
+                compare(&nothing, given, &format!("{at}.{key}"), out);
             }
         }
         (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
@@ -29,25 +53,56 @@ pub(super) fn compare(wanted: &Value, given: &Value, at: &str, out: &mut Vec<(St
         }
         (Value::Number(left), Value::Number(right)) if left.as_f64() == right.as_f64() => {}
         _ if wanted == given => {}
-        _ => out.push((at.to_owned(), format!("wanted {wanted}, given {given}"))),
+        _ => {
+            let (wanted, given) = (wanted.clone(), given.clone());
+            out.push(Difference { place: at.to_owned(), wanted, given });
+        }
     }
 }
 
 /// Lists without an order are put into one, on both sides the same.
-fn compare_in(key: &str, wanted: &Value, given: &Value, at: &str, out: &mut Vec<(String, String)>) {
+fn compare_in(key: &str, wanted: &Value, given: &Value, at: &str, out: &mut Vec<Difference>) {
     match (wanted, given) {
         (Value::Array(left), Value::Array(right))
             if SORTED.contains(&key) || at.ends_with("data.metrics") =>
         {
             let sorted = |items: &[Value]| {
                 let mut items = items.to_vec();
-                items.sort_by_key(|item| (item["key"].to_string(), item.to_string()));
+                items.sort_by_cached_key(json);
                 Value::from(items)
             };
             compare(&sorted(left), &sorted(right), at, out);
         }
         _ => compare(wanted, given, at, out),
     }
+}
+
+/// JSON as Python writes it, with the names of fields sorted.
+pub(super) fn json(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let sorted: BTreeMap<&String, &Value> = fields.iter().collect();
+            let field =
+                |(key, value): (&String, &Value)| format!("{}: {}", quoted(key), json(value));
+            format!("{{{}}}", sorted.into_iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(json).collect::<Vec<_>>().join(", "))
+        }
+        Value::String(text) => quoted(text),
+        other => other.to_string(),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let mut ascii = String::new();
+    for unit in json!(text).to_string().encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii() => ascii.push(byte.into()),
+            _ => drop(write!(ascii, "\\u{unit:04x}")),
+        }
+    }
+    ascii
 }
 
 type Variables = [(String, Value)];

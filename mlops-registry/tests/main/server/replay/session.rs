@@ -25,12 +25,11 @@ impl Session {
 
     /// Sends a case; gives status and normalised answer, or what could not be captured or filled in.
     pub(super) async fn ask(&mut self, case: &Case) -> Result<(u16, Value), String> {
-        let (status, headers, bytes) = self.server.send(self.request(case)?).await;
+        let (status, answer) = self.exchange(case).await?;
         if case.method != "GET" {
             // No two records are of one millisecond.
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        let answer = parsed(&headers, &bytes);
         for (name, path) in &case.capture {
             let value = found(&answer, path);
             let value = value.ok_or_else(|| format!("no {path} in {status} {answer}"))?.clone();
@@ -39,7 +38,19 @@ impl Session {
                 None => self.variables.push((name.clone(), value)),
             }
         }
-        Ok((status.as_u16(), normal::normalised(&answer, &self.variables, "")))
+        Ok((status, normal::normalised(&answer, &self.variables, "")))
+    }
+
+    /// Sends a case; gives status and answer as they are.
+    pub(super) async fn exchange(&self, case: &Case) -> Result<(u16, Value), String> {
+        let (status, headers, bytes) = self.server.send(self.request(case)?).await;
+        Ok((status.as_u16(), parsed(&headers, &bytes)))
+    }
+
+    /// The first variable that has this value.
+    pub(super) fn name_of(&self, value: &str) -> Option<&str> {
+        let known = self.variables.iter().find(|(_, own)| own.as_str() == Some(value));
+        known.map(|(name, _)| name.as_str())
     }
 
     fn request(&self, case: &Case) -> Result<Request<Body>, String> {
