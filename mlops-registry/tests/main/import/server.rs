@@ -74,7 +74,7 @@ async fn a_server_is_taken_as_its_client_reads_it() {
 #[tokio::test]
 async fn long_histories_inputs_and_versions_of_our_own_come_as_they_are() {
     let (peer, _server, from) = peer().await;
-    let new = CreateRun::new(ExperimentId::new("0").unwrap()).with_name("long");
+    let new = CreateRun::new(ExperimentId::new("0").unwrap()).with_name("long".into());
     let run = peer.store.create_run(new).await.unwrap().id;
     // More than one page, out of order, with what is no number.
     let point = |step: i32| {
