@@ -123,7 +123,7 @@ impl Server {
         let points = points.into_iter().map(|point| {
             Metric::new(
                 metric_name(&point, metric),
-                point.value.meant(),
+                point.value.0,
                 point.step.0,
                 time(Some(point.timestamp)),
             )
@@ -292,7 +292,7 @@ fn point(metric: models::ModelMetric) -> FoundPoint {
         dataset: (metric.dataset_name, metric.dataset_digest),
         step: metric.step.0,
         time: time(Some(metric.timestamp)),
-        value: metric.value.meant(),
+        value: metric.value.0,
     }
 }
 
