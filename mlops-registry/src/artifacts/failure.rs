@@ -24,20 +24,16 @@ impl Named {
     /// The one conversion from an object store's errors.
     pub(super) fn failed(&self, thing: impl fmt::Display, cause: object_store::Error) -> Error {
         let kind = kind(&cause);
-        match &self.bucket {
-            // What a service answers may repeat what it was sent: the request's signature, a session's token.
-            Some(bucket) => {
-                let what = words(kind, bucket);
-                let reason = reason(&cause).map(|text| format!(" ({text})")).unwrap_or_default();
-                Error::new(kind, format!("{thing}: {what}{reason}"))
-            }
+        let Some(bucket) = &self.bucket else {
             // The store's own text may hold addresses and paths: it stays in the source.
-            None => {
-                let full = disk_is_full(&cause).then(|| "the disk is full".to_owned());
-                let what = full.unwrap_or_else(|| words(kind, "the artifact store"));
-                Error::new(kind, format!("{thing}: {what}")).with_source(cause)
-            }
-        }
+            let full = disk_is_full(&cause).then(|| "the disk is full".to_owned());
+            let what = full.unwrap_or_else(|| words(kind, "the artifact store"));
+            return Error::new(kind, format!("{thing}: {what}")).with_source(cause);
+        };
+        // What a service answers may repeat what it was sent: the request's signature, a session's token.
+        let what = words(kind, bucket);
+        let reason = reason(&cause).map(|text| format!(" ({text})")).unwrap_or_default();
+        Error::new(kind, format!("{thing}: {what}{reason}"))
     }
 
     /// As [`failed`](Self::failed), of what was to be stored: what is not there then is the bucket.

@@ -6,8 +6,8 @@
 const WORDS: [(&str, &str); 4] = [
     (" text", " text collate \"C\""),
     (" blob", " bytea"),
-    ("on run_params (key, value)", "on run_params (key, left(value, 500))"),
-    ("on run_tags (key, value)", "on run_tags (key, left(value, 500))"),
+    ("on run_params (key, value, run)", "on run_params (key, left(value, 500), run)"),
+    ("on run_tags (key, value, run)", "on run_tags (key, left(value, 500), run)"),
 ];
 
 pub(super) fn translated(script: &str) -> String {
@@ -40,10 +40,10 @@ mod tests {
     fn types_are_translated_and_nothing_else() {
         let script =
             "-- a text\ncreate table a (b text not null, text_c bigint, d textual, e blob);
-            create index i on run_tags (key, value);";
+            create index i on run_tags (key, value, run);";
         let own =
             "create table a (b text collate \"C\" not null, text_c bigint, d textual, e bytea);
-            create index i on run_tags (key, left(value, 500));";
+            create index i on run_tags (key, left(value, 500), run);";
         assert_eq!(translated(script), own);
     }
 }
