@@ -24,19 +24,15 @@ impl Named {
     /// The one conversion from an object store's errors.
     pub(super) fn failed(&self, thing: impl fmt::Display, cause: object_store::Error) -> Error {
         let kind = kind(&cause);
-        match &self.bucket {
-            // What a service answers may repeat what it was sent: the request's signature, a session's token.
-            Some(bucket) => {
-                let what = words(kind, bucket);
-                let reason = reason(&cause).map(|text| format!(" ({text})")).unwrap_or_default();
-                Error::new(kind, format!("{thing}: {what}{reason}"))
-            }
-            // The store's own text may hold addresses and paths: it stays in the source.
-            None => {
-                let what = words(kind, "the artifact store");
-                Error::new(kind, format!("{thing}: {what}")).with_source(cause)
-            }
+        if let Some(bucket) = &self.bucket {
+            // What a service answers may repeat what it was sent: a request's signature, a session's token.
+            let what = words(kind, bucket);
+            let reason = reason(&cause).map(|text| format!(" ({text})")).unwrap_or_default();
+            return Error::new(kind, format!("{thing}: {what}{reason}"));
         }
+        let what = words(kind, "the artifact store");
+        // The store's own text may hold addresses and paths: it stays in the source.
+        Error::new(kind, format!("{thing}: {what}")).with_source(cause)
     }
 
     /// As [`failed`](Self::failed), of what was to be stored: what is not there then is the bucket.

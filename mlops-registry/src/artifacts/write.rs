@@ -105,7 +105,7 @@ impl ArtifactStore {
         let upload = self.objects.put_multipart(path).await;
         let upload = upload.map_err(|cause| self.named.not_stored(cause))?;
         let parts = if self.named.as_bucket().is_some() { PARTS } else { u64::MAX };
-        Ok(Upload { upload: Some(upload), size: 0, parts, named: self.named.clone() })
+        Ok(Upload { under_way: Some(upload), size: 0, parts, named: self.named.clone() })
     }
 
     /// Stores a file whose digest is known; `Conflict` if its bytes are others by now.
@@ -200,7 +200,7 @@ impl From<Part> for PutPayload {
 /// An object in the making.
 struct Upload {
     /// Taken when it is complete or given up.
-    upload: Option<Box<dyn MultipartUpload>>,
+    under_way: Option<Box<dyn MultipartUpload>>,
     size: u64,
     /// How many parts it may still have.
     parts: u64,
@@ -250,15 +250,15 @@ impl Upload {
         };
         self.parts = left;
         self.size += part.size as u64;
-        let upload = self.upload.as_mut().ok_or_else(ended)?;
+        let upload = self.under_way.as_mut().ok_or_else(ended)?;
         upload.put_part(part.into()).await.map_err(|cause| self.named.not_stored(cause))
     }
 
     async fn complete(mut self) -> Result<()> {
-        let upload = self.upload.as_mut().ok_or_else(ended)?;
+        let upload = self.under_way.as_mut().ok_or_else(ended)?;
         match upload.complete().await {
             Ok(_) => {
-                self.upload = None;
+                self.under_way = None;
                 Ok(())
             }
             Err(cause) => {
@@ -270,10 +270,10 @@ impl Upload {
 
     /// Removes what was sent; the error that led here is what the caller learns.
     async fn given_up(mut self, error: Error) -> Error {
-        if let Some(upload) = &mut self.upload {
+        if let Some(upload) = &mut self.under_way {
             let _ = upload.abort().await;
         }
-        self.upload = None;
+        self.under_way = None;
         error
     }
 }
@@ -281,7 +281,7 @@ impl Upload {
 impl Drop for Upload {
     /// A caller who goes away leaves no parts in a bucket, where nobody would see them.
     fn drop(&mut self) {
-        let Some(mut upload) = self.upload.take() else { return };
+        let Some(mut upload) = self.under_way.take() else { return };
         let runtime = tokio::runtime::Handle::try_current();
         if let (Some(_), Ok(runtime)) = (self.named.as_bucket(), runtime) {
             runtime.spawn(async move { upload.abort().await });
