@@ -20,7 +20,7 @@ async fn the_same_bytes_are_stored_once_however_they_come() {
     let service = there!(Service::start());
     // What is too large for the service to copy goes through here once more.
     let small = service::config(service.port()).with_largest_copy(1_u64 << 20);
-    for store in [service.store(), service.store_with(small)] {
+    for store in [service.store(), service::store_with(&small)] {
         for bytes in [Vec::new(), b"some bytes".to_vec(), long()] {
             let wanted = ArtifactRef::of(&bytes);
             for piece in [bytes.len(), 100_000] {
@@ -99,19 +99,19 @@ async fn a_download_that_breaks_off_goes_on_where_it_stopped() {
     let bytes = very_long();
     let artifact = service.store().put(body(&bytes, 1 << 20)).await.unwrap();
     let line = Line::to(service.port(), 3, 7 << 20);
-    let store = service.store_with(service::config(line.port));
+    let store = service::store_with(&service::config(line.port));
     assert!(read(&store, &artifact).await.unwrap() == bytes);
     assert_eq!(line.broken(), 3);
     // Tampering shows all the same.
     let line = Line::to(service.port(), 1, 7 << 20);
-    let store = service.store_with(service::config(line.port));
+    let store = service::store_with(&service::config(line.port));
     let mut other = bytes.clone();
     other[30 << 20] ^= 1;
     fs::write(service.object(&artifact), &other).unwrap();
     assert_eq!(read(&store, &artifact).await.unwrap_err().kind(), ErrorKind::Corrupt);
     // One that never gets on ends.
     let line = Line::to(service.port(), usize::MAX, 1_000);
-    let store = service.store_with(service::config(line.port));
+    let store = service::store_with(&service::config(line.port));
     assert_eq!(read(&store, &artifact).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
@@ -151,7 +151,7 @@ async fn a_server_killed_in_a_download_is_unavailable_or_comes_back() {
 async fn a_server_killed_in_an_upload_shows_nothing_of_it() {
     let service = Arc::new(there!(Service::start()));
     let config = service::config(service.port()).with_attempts(2_u32);
-    let (store, bytes) = (service.store_with(config), very_long());
+    let (store, bytes) = (service::store_with(&config), very_long());
     let own = Arc::clone(&service);
     let pieces: Vec<Bytes> = bytes.chunks(1 << 20).map(Bytes::copy_from_slice).collect();
     let killing = stream::iter(pieces).enumerate().map(move |(at, piece)| {

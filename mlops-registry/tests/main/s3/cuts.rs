@@ -49,7 +49,7 @@ impl Line {
 
 /// Whether it broke off before the end.
 fn hand_on(mut from: TcpStream, mut to: TcpStream, limit: usize) -> bool {
-    let (mut piece, mut sent) = ([0; 64 << 10], 0);
+    let (mut piece, mut sent) = (vec![0; 64 << 10], 0);
     loop {
         let read = from.read(&mut piece).unwrap_or(0);
         if read == 0 || to.write_all(&piece[..read]).is_err() {

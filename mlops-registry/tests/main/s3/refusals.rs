@@ -1,7 +1,7 @@
 //! A bucket that is not there, or not for us: said clearly, soon, and without a secret.
 
 use super::{
-    service::{KEY, SECRET, Service, config, keys, record_config},
+    service::{KEY, SECRET, Service, config, keys, record_config, store_with},
     there,
 };
 use crate::{
@@ -48,7 +48,7 @@ async fn wrong_credentials_are_said_and_not_repeated() {
     let service = there!(Service::start());
     let other = "another-secret-nobody-may-see";
     for (id, secret) in [(KEY, other), ("AKIASOMEBODYELSE", SECRET)] {
-        let store = service.store_with(config(service.port()).with_keys(keys(id, secret)));
+        let store = store_with(&config(service.port()).with_keys(keys(id, secret)));
         for error in refusals(&store).await {
             let kinds = [ErrorKind::PermissionDenied, ErrorKind::Unauthenticated];
             assert!(kinds.contains(&error.kind()), "{error:?}");

@@ -28,9 +28,10 @@ pub(crate) struct Service {
 
 impl Service {
     /// Starts one with a bucket `models`; nothing where it is not installed.
+    #[expect(clippy::print_stdout, reason = "what is skipped is named")]
     pub(crate) fn start() -> Option<Self> {
         let Some(program) = program() else {
-            println!("skipped: no s3s-fs on this machine");
+            println!("skipped: s3: s3s-fs is not installed");
             return None;
         };
         let root = tempfile::tempdir().unwrap();
@@ -92,11 +93,7 @@ impl Service {
     }
 
     pub(crate) fn store(&self) -> ArtifactStore {
-        self.store_with(config(self.port))
-    }
-
-    pub(crate) fn store_with(&self, config: S3Config) -> ArtifactStore {
-        ArtifactStore::open_bucket(&Bucket::new("models", "artifacts").unwrap(), &config).unwrap()
+        store_with(&config(self.port))
     }
 
     /// A record whose artifacts are here.
@@ -114,6 +111,11 @@ pub(crate) fn record_config(port: u16) -> StoreConfig {
     let place: ArtifactPlace = "s3://models/artifacts".parse().unwrap();
     let config = StoreConfig::default().with_poll_interval(Duration::from_millis(10));
     config.with_artifacts(place).with_s3(self::config(port))
+}
+
+/// The artifacts in the bucket `models`, reached like this.
+pub(crate) fn store_with(config: &S3Config) -> ArtifactStore {
+    ArtifactStore::open_bucket(&Bucket::new("models", "artifacts").unwrap(), config).unwrap()
 }
 
 /// Reaches a service on this port, and does not try for long.
