@@ -40,8 +40,8 @@ impl Columns {
                 if at + 1 == row.len() {
                     line.push_str(cell);
                 } else {
-                    let cell = shortened(cell);
-                    line.push_str(&format!("{cell:<width$}  "));
+                    let padded = format!("{:<width$}  ", shortened(cell));
+                    line.push_str(&padded);
                 }
             }
             console.say(line.trim_end())?;

@@ -158,6 +158,7 @@ messages! {
     }
 
     /// `POST logged-models/search`.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only an import asks"))]
     SearchLoggedModels {
         experiment_ids: Vec<String>,
         max_results: Option<Int>,
@@ -165,6 +166,7 @@ messages! {
     }
 
     /// What it answers.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only an import asks"))]
     LoggedModels {
         models: Vec<LoggedModel>,
         next_page_token: Option<String>,

@@ -79,15 +79,15 @@ impl Kind {
 /// The lines after a place.
 pub(super) async fn read(db: &mut Connection, kind: Kind, place: Place) -> Result<Part> {
     match kind {
-        Kind::Events => events(db, place).await,
-        Kind::Aliases => aliases(db, place).await,
-        Kind::Versions => versions(db, place).await,
-        Kind::Models => models(db, place).await,
-        Kind::Files => files(db, place).await,
-        Kind::Metrics => points(db, place).await,
-        Kind::Runs => runs(db, place).await,
-        Kind::LoggedModels => logged_models(db, place).await,
-        Kind::Experiments => experiments(db, place).await,
+        Kind::Events => events(db, &place).await,
+        Kind::Aliases => aliases(db, &place).await,
+        Kind::Versions => versions(db, &place).await,
+        Kind::Models => models(db, &place).await,
+        Kind::Files => files(db, &place).await,
+        Kind::Metrics => points(db, &place).await,
+        Kind::Runs => runs(db, &place).await,
+        Kind::LoggedModels => logged_models(db, &place).await,
+        Kind::Experiments => experiments(db, &place).await,
     }
 }
 
@@ -103,12 +103,12 @@ impl Part {
 }
 
 /// The number that a place holds; what comes first is after 0.
-fn number(place: &Place) -> Value {
+fn number(place: &[Value]) -> Value {
     place.first().cloned().unwrap_or(Value::Int(0))
 }
 
 /// The text that a place holds at a position.
-fn text(place: &Place, at: usize) -> Value {
+fn text(place: &[Value], at: usize) -> Value {
     place.get(at).cloned().unwrap_or_else(|| "".into())
 }
 
@@ -140,10 +140,10 @@ fn optional_time(time: Option<Timestamp>) -> Option<String> {
     time.map(|time| time.to_string())
 }
 
-async fn events(db: &mut Connection, place: Place) -> Result<Part> {
+async fn events(db: &mut Connection, place: &[Value]) -> Result<Part> {
     let sql = "select position, id, time, kind, subject, actor, reason, detail, previous, hash
         from events where position > $1 order by position limit $2";
-    let rows = db.rows(sql, &values![number(&place), MANY]).await?;
+    let rows = db.rows(sql, &values![number(place), MANY]).await?;
     let line = |row: &Row| {
         let detail: Json = row.json(7)?;
         Ok(json!({
@@ -156,11 +156,11 @@ async fn events(db: &mut Connection, place: Place) -> Result<Part> {
     Ok(Part::new(&lines, after(&rows, MANY, |row| Ok(vec![row.any(0)?]))?))
 }
 
-async fn aliases(db: &mut Connection, place: Place) -> Result<Part> {
+async fn aliases(db: &mut Connection, place: &[Value]) -> Result<Part> {
     let sql = "select model.name, own.alias, version.number, own.moved from aliases own
         join models model on model.id = own.model join versions version on version.id = own.version
         where (model.name, own.alias) > ($1, $2) order by model.name, own.alias limit $3";
-    let rows = db.rows(sql, &values![text(&place, 0), text(&place, 1), MANY]).await?;
+    let rows = db.rows(sql, &values![text(place, 0), text(place, 1), MANY]).await?;
     let line = |row: &Row| {
         Ok(json!({
             "model": row.text(0)?, "alias": row.text(1)?, "version": row.int(2)?,
@@ -172,10 +172,10 @@ async fn aliases(db: &mut Connection, place: Place) -> Result<Part> {
     Ok(Part::new(&lines, next))
 }
 
-async fn versions(db: &mut Connection, place: Place) -> Result<Part> {
+async fn versions(db: &mut Connection, place: &[Value]) -> Result<Part> {
     let sql = "select id, stage, run_link, logged_model, actor, run from versions
         where id > $1 order by id limit $2";
-    let rows = db.rows(sql, &values![number(&place), SOME]).await?;
+    let rows = db.rows(sql, &values![number(place), SOME]).await?;
     let found = versions::load(db, &ids(&rows)?).await?;
     let (mut lines, mut artifacts) = (Vec::new(), Vec::new());
     for (version, row) in found.iter().zip(&rows) {
@@ -196,11 +196,11 @@ async fn versions(db: &mut Connection, place: Place) -> Result<Part> {
     Ok(Part { artifacts, ..Part::new(&lines, next) })
 }
 
-async fn models(db: &mut Connection, place: Place) -> Result<Part> {
+async fn models(db: &mut Connection, place: &[Value]) -> Result<Part> {
     let sql = "select own.id, coalesce(given.last, 0) from models own
         left join model_numbers given on given.name = own.name
         where own.id > $1 order by own.id limit $2";
-    let rows = db.rows(sql, &values![number(&place), MANY]).await?;
+    let rows = db.rows(sql, &values![number(place), MANY]).await?;
     let found = models::load(db, &ids(&rows)?).await?;
     let mut lines = Vec::with_capacity(found.len());
     for (model, row) in found.iter().zip(&rows) {
@@ -213,10 +213,10 @@ async fn models(db: &mut Connection, place: Place) -> Result<Part> {
     Ok(Part::new(&lines, after(&rows, MANY, |row| Ok(vec![row.any(0)?]))?))
 }
 
-async fn files(db: &mut Connection, place: Place) -> Result<Part> {
+async fn files(db: &mut Connection, place: &[Value]) -> Result<Part> {
     let sql = "select owner, path, digest, size, written from artifact_paths
         where (owner, path) > ($1, $2) order by owner, path limit $3";
-    let rows = db.rows(sql, &values![text(&place, 0), text(&place, 1), MANY]).await?;
+    let rows = db.rows(sql, &values![text(place, 0), text(place, 1), MANY]).await?;
     let (mut lines, mut artifacts) = (Vec::new(), Vec::new());
     for row in &rows {
         artifacts.push(ArtifactRef { digest: row.parsed(2)?, size: row.count(3)? });
@@ -230,17 +230,20 @@ async fn files(db: &mut Connection, place: Place) -> Result<Part> {
 }
 
 /// A page of one series. A place is a series and a page of it; without a page the series is done.
-async fn points(db: &mut Connection, place: Place) -> Result<Part> {
-    let done = Part::new(&[], None);
-    let sql = if place.len() > 1 {
+async fn points(db: &mut Connection, place: &[Value]) -> Result<Part> {
+    let within = place.len() > 1;
+    let sql = if within {
         "select id, run, metric from metric_series where id = $1"
     } else {
         "select id, run, metric from metric_series where id > $1 order by id limit 1"
     };
-    let Some(row) = db.row(sql, &values![number(&place)]).await? else { return Ok(done) };
+    let Some(row) = db.row(sql, &values![number(place)]).await? else {
+        // Purged since its last page: the next one comes.
+        return Ok(Part::new(&[], within.then(|| vec![number(place)])));
+    };
     let (run, metric): (RunId, String) = (row.parsed(1)?, row.text(2)?);
-    let page = match place.into_iter().nth(1) {
-        Some(Value::Text(page)) => Some(page),
+    let page = match place.get(1) {
+        Some(Value::Text(page)) => Some(page.clone()),
         _ => None,
     };
     let found =
@@ -260,9 +263,9 @@ async fn points(db: &mut Connection, place: Place) -> Result<Part> {
     Ok(Part::new(&lines, Some(next)))
 }
 
-async fn runs(db: &mut Connection, place: Place) -> Result<Part> {
+async fn runs(db: &mut Connection, place: &[Value]) -> Result<Part> {
     let sql = "select id, deleted from runs where id > $1 order by id limit $2";
-    let rows = db.rows(sql, &values![text(&place, 0), SOME]).await?;
+    let rows = db.rows(sql, &values![text(place, 0), SOME]).await?;
     let keys = ids(&rows)?;
     let known = rows.iter().map(|row| row.parsed(0)).collect::<Result<Vec<RunId>>>()?;
     let (found, mut models) = (runs::load(db, &known).await?, run_models(db, &keys).await?);
@@ -296,11 +299,11 @@ async fn run_models(db: &mut Connection, runs: &[Value]) -> Result<HashMap<Strin
     Ok(found)
 }
 
-async fn logged_models(db: &mut Connection, place: Place) -> Result<Part> {
+async fn logged_models(db: &mut Connection, place: &[Value]) -> Result<Part> {
     let sql =
         "select id, experiment, name, model_type, status, status_message, source_run, lifecycle,
         created, updated from logged_models where id > $1 order by id limit $2";
-    let rows = db.rows(sql, &values![text(&place, 0), SOME]).await?;
+    let rows = db.rows(sql, &values![text(place, 0), SOME]).await?;
     let keys = ids(&rows)?;
     let (mut tags, mut params) = (HashMap::new(), HashMap::new());
     if !keys.is_empty() {
@@ -339,7 +342,7 @@ async fn measured(db: &mut Connection, model: &str) -> Result<Vec<Json>> {
     db.rows(sql, &values![model]).await?.iter().map(line).collect()
 }
 
-async fn experiments(db: &mut Connection, place: Place) -> Result<Part> {
+async fn experiments(db: &mut Connection, place: &[Value]) -> Result<Part> {
     // Before the first: its number is 0.
     let from = place.first().cloned().unwrap_or(Value::Int(-1));
     let sql = "select id from experiments where id > $1 order by id limit $2";

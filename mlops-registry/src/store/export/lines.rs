@@ -9,7 +9,7 @@ pub(super) struct Lines {
     path: PathBuf,
     file: File,
     hasher: Hasher,
-    lines: u64,
+    count: u64,
     bytes: u64,
 }
 
@@ -17,14 +17,14 @@ impl Lines {
     /// A file that is not there yet.
     pub(super) fn create(path: PathBuf) -> Result<Self> {
         let file = File::create_new(&path).map_err(|source| Error::io(path.display(), source))?;
-        Ok(Self { path, file, hasher: Hasher::default(), lines: 0, bytes: 0 })
+        Ok(Self { path, file, hasher: Hasher::default(), count: 0, bytes: 0 })
     }
 
     /// Adds so many lines, each with its end.
     pub(super) fn add(mut self, text: &[u8], lines: u64) -> Result<Self> {
         self.file.write_all(text).map_err(|source| Error::io(self.path.display(), source))?;
         self.hasher.update(text);
-        self.lines += lines;
+        self.count += lines;
         self.bytes += text.len() as u64;
         Ok(self)
     }
@@ -32,7 +32,7 @@ impl Lines {
     /// Waits until all of it is on the disk.
     pub(super) fn finish(self) -> Result<ExportedFile> {
         self.file.sync_all().map_err(|source| Error::io(self.path.display(), source))?;
-        let Self { hasher, lines, bytes, .. } = self;
-        Ok(ExportedFile { lines, bytes, digest: hasher.finish() })
+        let Self { hasher, count, bytes, .. } = self;
+        Ok(ExportedFile { lines: count, bytes, digest: hasher.finish() })
     }
 }

@@ -102,6 +102,7 @@ pub(super) struct FoundVersion {
 }
 
 /// What our own clients say of a version when they register it.
+#[cfg_attr(not(feature = "mlflow"), allow(dead_code, reason = "only a server says it"))]
 #[derive(Clone, Debug)]
 pub(super) struct Said {
     /// What its files hash to.

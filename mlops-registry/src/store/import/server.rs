@@ -64,12 +64,11 @@ impl Server {
         loop {
             let (ids, next) = self.store.source_runs(experiment.key.clone(), page).await?;
             for id in ids {
-                match id.parse() {
-                    Ok(id) => found.push(id),
-                    Err(_) => {
-                        let why = "its identity is not 32 hexadecimal digits";
-                        done.left(format!("run {id:?}"), why);
-                    }
+                if let Ok(id) = id.parse() {
+                    found.push(id);
+                } else {
+                    let why = "its identity is not 32 hexadecimal digits";
+                    done.left(format!("run {id:?}"), why);
                 }
             }
             match next {

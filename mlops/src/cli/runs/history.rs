@@ -39,12 +39,13 @@ impl History {
             let page = tracker.metric_history(query.clone()).await?;
             let mut lines = String::new();
             for point in &page.items {
-                if console.json() {
-                    lines.push_str(&measured(point).to_string());
+                let line = if console.json() {
+                    measured(point).to_string()
                 } else {
                     let (step, time) = (point.step, second(point.time));
-                    lines.push_str(&format!("{step:>10}  {time}  {}", digits(point.value)));
-                }
+                    format!("{step:>10}  {time}  {}", digits(point.value))
+                };
+                lines.push_str(&line);
                 lines.push('\n');
             }
             console.write(lines.as_bytes())?;
