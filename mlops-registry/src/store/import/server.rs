@@ -122,7 +122,7 @@ impl Server {
         let points = points.into_iter().map(|point| {
             Metric::new(
                 metric_name(&point, metric),
-                point.value.0,
+                point.value.meant(),
                 point.step.0,
                 time(Some(point.timestamp)),
             )
@@ -291,7 +291,7 @@ fn point(metric: models::ModelMetric) -> FoundPoint {
         dataset: (metric.dataset_name, metric.dataset_digest),
         step: metric.step.0,
         time: time(Some(metric.timestamp)),
-        value: metric.value.0,
+        value: metric.value.meant(),
     }
 }
 
