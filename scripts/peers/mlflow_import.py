@@ -74,9 +74,6 @@ def number(value):
 
 
 def same(left, right):
-    # MLflow keeps an infinity as the largest number; ours is the infinity that it means.
-    if abs(left) >= sys.float_info.max:
-        left = math.copysign(math.inf, left)
     return left == right or (math.isnan(left) and math.isnan(right))
 
 

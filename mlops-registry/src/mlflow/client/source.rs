@@ -12,7 +12,7 @@ use super::{
     versions,
 };
 use crate::mlflow::wire::{
-    Int, experiments as wire_experiments, models as wire_models, runs as wire_runs,
+    Double, Int, experiments as wire_experiments, models as wire_models, runs as wire_runs,
 };
 use mlops_core::{
     ErrorKind, ModelName, Result, RunId, Timestamp, VersionId,
@@ -36,6 +36,12 @@ impl RestStore {
     /// What time it is, for what the server does not say.
     pub(crate) fn source_now(&self) -> Timestamp {
         self.shared.session.config.clock.now()
+    }
+
+    /// What a number of the server's is. Ours keeps infinities and writes them as MLflow does, as the largest
+    /// finite numbers; MLflow has kept nothing else, so that they are what its database says.
+    pub(crate) fn source_number(&self, number: Double) -> f64 {
+        if self.is_ours() { number.meant() } else { number.0 }
     }
 
     /// Every experiment, dead or alive.

@@ -122,7 +122,7 @@ impl Server {
         let points = points.into_iter().map(|point| {
             Metric::new(
                 metric_name(&point, metric),
-                point.value.meant(),
+                self.store.source_number(point.value),
                 point.step.0,
                 time(Some(point.timestamp)),
             )
@@ -138,7 +138,7 @@ impl Server {
             loop {
                 let (models, next) =
                     self.store.source_logged_models(experiment.clone(), page).await?;
-                found.extend(models.into_iter().map(logged));
+                found.extend(models.into_iter().map(|model| logged(model, &self.store)));
                 page = next;
                 if page.is_none() {
                     break;
@@ -256,7 +256,7 @@ fn version_of(
     })
 }
 
-fn logged(model: models::LoggedModel) -> FoundModel {
+fn logged(model: models::LoggedModel, store: &RestStore) -> FoundModel {
     let models::LoggedModel { info, data } = model;
     let mut tags = tags(info.tags);
     tags.remove(IMPORTED);
@@ -278,20 +278,20 @@ fn logged(model: models::LoggedModel) -> FoundModel {
         updated: time(info.last_updated_timestamp_ms.or(info.creation_timestamp_ms)),
         tags,
         params: self::tags(data.params),
-        metrics: data.metrics.into_iter().map(point).collect(),
+        metrics: data.metrics.into_iter().map(|metric| point(metric, store)).collect(),
         place: info.artifact_uri,
         id: info.model_id,
     }
 }
 
-fn point(metric: models::ModelMetric) -> FoundPoint {
+fn point(metric: models::ModelMetric, store: &RestStore) -> FoundPoint {
     FoundPoint {
         metric: metric.key,
         run: metric.run_id,
         dataset: (metric.dataset_name, metric.dataset_digest),
         step: metric.step.0,
         time: time(Some(metric.timestamp)),
-        value: metric.value.meant(),
+        value: store.source_number(metric.value),
     }
 }
 
