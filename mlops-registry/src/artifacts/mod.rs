@@ -54,6 +54,10 @@ struct Reached {
     /// How often in a row a download is taken up again without getting any further, less one.
     attempts: u32,
     /// The longest that the record is kept locked for a look.
+    #[cfg_attr(
+        not(any(feature = "sqlite", feature = "postgres")),
+        allow(dead_code, reason = "only a record is locked")
+    )]
     locked_timeout: Option<Duration>,
     /// The largest object that gets another name without going through this process.
     largest_copy: u64,
@@ -102,7 +106,7 @@ impl fmt::Debug for ArtifactStore {
     }
 }
 
-#[cfg(not(feature = "s3"))]
+#[cfg(all(not(feature = "s3"), any(feature = "sqlite", feature = "postgres")))]
 impl ArtifactStore {
     /// Refuses a bucket: this build knows none.
     pub(crate) fn no_bucket(bucket: &Bucket) -> mlops_core::Error {
