@@ -43,7 +43,8 @@ pub trait Tracker: Debug + Send + Sync {
     /// Renames, tags, deletes or restores an experiment.
     ///
     /// # Behavior
-    /// - gives the experiment as it is afterwards; an unknown one is `NotFound`
+    /// - gives the experiment as it is afterwards, changed now unless only its tags are new; an unknown
+    ///   one is `NotFound`
     /// - deleting keeps its name taken and hides it from a search for live ones
     async fn update_experiment(
         &self,

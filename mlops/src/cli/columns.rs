@@ -70,7 +70,7 @@ pub(super) fn number(value: f64) -> Value {
 
 /// A number for people: all its digits, and no row of zeros.
 pub(super) fn digits(value: f64) -> String {
-    if value.fract() == 0.0 && value.abs() < 1e15 {
+    if value.fract() == 0.0 && value.abs() < 1e16 {
         value.to_string()
     } else {
         format!("{value:?}")
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn numbers_and_times_are_short_and_whole() {
         assert_eq!((digits(3.0), digits(1e300), digits(0.1)), words("3", "1e300", "0.1"));
-        assert_eq!((digits(f64::NAN), digits(-0.0), digits(1e15)), words("NaN", "-0", "1e15"));
+        assert_eq!((digits(f64::NAN), digits(-0.0), digits(1e16)), words("NaN", "-0", "1e16"));
         assert_eq!(number(f64::NEG_INFINITY), json!("-Infinity"));
         assert_eq!(second(Timestamp::from_unix_millis(1_514_764_800_500)), "2018-01-01 00:00:00");
         assert_eq!(shortened(&"é".repeat(60)).chars().count(), WIDEST);
