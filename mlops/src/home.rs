@@ -14,7 +14,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 /// |---|---|---|
 /// | `sqlite:///mlops.db`, `sqlite:////var/lib/mlops.db`, a path | a file of this machine, made if it is not there; three slashes begin a path relative to the working folder, four an absolute one | `sqlite` |
 /// | `postgresql://user@host/database` | a database; [`connect_with`] says where its [artifacts](HomeConfig::store) lie | `postgres` |
-/// | `http://host:port`, `https://host/prefix` | an `mlops server`, or an `mlflow server` of 3.0 or later ([`RestStore`](mlops_registry::RestStore) says what that keeps of the promises) | `mlflow` |
+/// | `http://host:port`, `https://host/prefix` | an `mlops server`, or an `mlflow server` of 3.0 or later ([`RestStore`] says what that keeps of the promises) | `mlflow` |
 /// | `memory://` | this process's memory, gone with the last handle | `testing` |
 ///
 /// ```
