@@ -9,6 +9,8 @@ mod gate;
 mod hidden;
 #[cfg(any(feature = "http", feature = "mlflow"))]
 pub mod mlflow;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mlflow", feature = "s3"))]
+mod setters;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod store;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mlflow"))]

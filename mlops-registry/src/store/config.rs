@@ -2,7 +2,7 @@
 
 #[cfg(feature = "s3")]
 use crate::S3Config;
-use crate::{ArtifactPlace, ArtifactStore};
+use crate::{ArtifactPlace, ArtifactStore, setters::setters};
 use mlops_core::{Clock, IdSource, RandomIds, Result, SystemClock};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -103,23 +103,7 @@ impl StoreConfig {
     }
 }
 
-/// `/// Doc. with_x => x: Type,`
-macro_rules! setters {
-    ($($(#[$doc:meta])* $with:ident => $field:ident: $type:ty,)*) => {
-        impl StoreConfig {
-            $(
-                $(#[$doc])*
-                #[must_use]
-                pub fn $with(mut self, $field: $type) -> Self {
-                    self.$field = $field.into();
-                    self
-                }
-            )*
-        }
-    };
-}
-
-setters! {
+setters!(StoreConfig {
     /// Sets how long a write waits while another process writes.
     with_busy_timeout => busy_timeout: Duration,
     /// Sets how many calls wait in line.
@@ -140,4 +124,4 @@ setters! {
     with_clock => clock: Arc<dyn Clock>,
     /// Takes identities from here.
     with_ids => ids: Arc<dyn IdSource>,
-}
+});

@@ -18,6 +18,7 @@ mod home;
 mod import;
 mod migrate;
 mod models;
+mod paged;
 mod predict;
 mod record;
 mod rows;

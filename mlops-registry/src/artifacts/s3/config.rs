@@ -1,6 +1,7 @@
 //! How a bucket is reached.
 
 use crate::hidden::Hidden;
+use crate::setters::setters;
 use mlops_core::{Error, Result, config::Secret};
 use std::{fmt, time::Duration};
 
@@ -102,23 +103,7 @@ fn alone(set: &str, missing: &str) -> Error {
     Error::invalid(format!("{set} is set and {missing} is not"))
 }
 
-/// `/// Doc. with_x => x: Type,`
-macro_rules! setters {
-    ($($(#[$doc:meta])* $with:ident => $field:ident: $type:ty,)*) => {
-        impl S3Config {
-            $(
-                $(#[$doc])*
-                #[must_use]
-                pub fn $with(mut self, $field: $type) -> Self {
-                    self.$field = $field.into();
-                    self
-                }
-            )*
-        }
-    };
-}
-
-setters! {
+setters!(S3Config {
     /// Asks the service at this address.
     with_endpoint => endpoint: String,
     /// Signs requests for this region.
@@ -141,7 +126,7 @@ setters! {
     with_locked_timeout => locked_timeout: Duration,
     /// Sets the largest object that the service copies at once.
     with_largest_copy => largest_copy: u64,
-}
+});
 
 /// Who asks for a bucket: an access key, its secret and, of a session, its token.
 ///

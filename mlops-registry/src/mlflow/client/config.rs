@@ -1,6 +1,7 @@
 //! What a client is connected with.
 
 use super::Auth;
+use crate::setters::setters;
 use mlops_core::{Clock, SystemClock};
 use reqwest::Url;
 use std::{fmt, sync::Arc, time::Duration};
@@ -103,23 +104,7 @@ fn without_credentials(url: &str) -> String {
     Url::parse(url).ok().and_then(place).unwrap_or_else(|| "…".to_owned())
 }
 
-/// `/// Doc. with_x => x: Type,`
-macro_rules! setters {
-    ($($(#[$doc:meta])* $with:ident => $field:ident: $type:ty,)*) => {
-        impl RestConfig {
-            $(
-                $(#[$doc])*
-                #[must_use]
-                pub fn $with(mut self, $field: $type) -> Self {
-                    self.$field = $field.into();
-                    self
-                }
-            )*
-        }
-    };
-}
-
-setters! {
+setters!(RestConfig {
     /// Signs in like this.
     with_auth => auth: Auth,
     /// Says who starts runs.
@@ -144,4 +129,4 @@ setters! {
     with_poll_interval => poll_interval: Duration,
     /// Takes the time from here.
     with_clock => clock: Arc<dyn Clock>,
-}
+});

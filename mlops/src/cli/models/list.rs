@@ -3,14 +3,12 @@
 use super::super::{
     Answer, Console,
     columns::{Columns, second},
+    paged,
     record::Asked,
 };
 use crate::{Registry, Result, page::Search, registry::RegisteredModel};
 use clap::Args;
 use serde_json::json;
-
-/// The most models asked for at once.
-const PAGE: usize = 1000;
 
 /// List registered models and where their aliases point
 #[derive(Debug, Args)]
@@ -57,17 +55,7 @@ impl List {
     async fn find(&self, registry: &dyn Registry) -> Result<(Vec<RegisteredModel>, bool)> {
         let mut search = Search::new().with_filter(&self.filter);
         search.order_by.clone_from(&self.order_by);
-        let mut models = Vec::new();
-        while models.len() < self.limit {
-            let wanted = (self.limit - models.len()).min(PAGE);
-            let page = registry.models(search.clone().with_max_results(wanted)).await?;
-            models.extend(page.items);
-            match page.next {
-                Some(next) => search = search.with_page(Some(next)),
-                None => return Ok((models, false)),
-            }
-        }
-        Ok((models, true))
+        paged::first(self.limit, search, async |search| registry.models(search).await).await
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
         Answer, Console,
         columns::{Columns, second},
         console::visible,
+        paged,
         record::Asked,
     },
     digest, list, named, object, present,
@@ -16,9 +17,6 @@ use crate::{
 };
 use clap::Args;
 use serde_json::Value;
-
-/// The most versions asked for at once.
-const PAGE: usize = 1000;
 
 /// Show a model: its versions with their digests, its aliases
 #[derive(Debug, Args)]
@@ -53,18 +51,14 @@ impl Show {
     }
 
     async fn versions(&self, registry: &dyn Registry) -> Result<(Vec<ModelVersion>, bool)> {
-        let mut search = Search::new().with_filter(named(&self.name));
-        let mut versions = Vec::new();
-        while versions.len() < self.limit {
-            let wanted = (self.limit - versions.len()).min(PAGE);
-            let page = registry.versions(search.clone().with_max_results(wanted)).await?;
-            versions.extend(page.items.into_iter().filter(|found| found.id.model == self.name));
-            match page.next {
-                Some(next) => search = search.with_page(Some(next)),
-                None => return Ok((versions, false)),
-            }
-        }
-        Ok((versions, true))
+        let search = Search::new().with_filter(named(&self.name));
+        let ask = async |search| {
+            let mut page = registry.versions(search).await?;
+            // A filter of texts may find others as well.
+            page.items.retain(|found| found.id.model == self.name);
+            Ok(page)
+        };
+        paged::first(self.limit, search, ask).await
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     super::{
         Console,
         columns::{Columns, digits, second},
+        paged,
         record::Asked,
     },
     Which, object, status,
@@ -14,9 +15,6 @@ use crate::{
     tracker::Run,
 };
 use clap::Args;
-
-/// The most runs asked for at once.
-const PAGE: usize = 1000;
 
 /// List runs, the last started first
 #[derive(Debug, Args)]
@@ -72,17 +70,7 @@ impl List {
         for name in &self.experiment {
             search = search.with_experiment(named(tracker, name).await?);
         }
-        let mut runs = Vec::new();
-        while runs.len() < self.limit {
-            let wanted = (self.limit - runs.len()).min(PAGE);
-            let page = tracker.runs(search.clone().with_max_results(wanted)).await?;
-            runs.extend(page.items);
-            match page.next {
-                Some(next) => search = search.with_page(Some(next)),
-                None => return Ok((runs, false)),
-            }
-        }
-        Ok((runs, true))
+        paged::first(self.limit, search, async |search| tracker.runs(search).await).await
     }
 
     fn say(&self, runs: &[Run], console: &Console) -> Result<()> {
