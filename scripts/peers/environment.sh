@@ -1,5 +1,5 @@
 # Sourced by scripts/interop and scripts/bench from the repository's root: Pythons of the peers' own.
-#   MLOPS_PEERS=FOLDER   keeps them there instead of in target/interop, so that checkouts share them
+#   MLOPS_PEERS=FOLDER   keeps them there instead of in interop of the target folder, so that checkouts share them
 
 # The MLflow clients that we promise to answer; the last of them is also the server beside us.
 mlflow_clients=(2.22 3.5 3.10 3.17)
@@ -13,13 +13,13 @@ mlflow_python() { python_with "mlflow-$1" "scripts/peers/mlflow-$1.txt"; }
 # Makes the environment NAME from a file of requirements, once for each text of it. Needs python3.11
 # or newer with venv, and PyPI the first time.
 python_with() {
-    local folder="${MLOPS_PEERS:-$PWD/target/interop}/$1" wanted=$2
+    local folder="${MLOPS_PEERS:-${CARGO_TARGET_DIR:-$PWD/target}/interop}/$1" wanted=$2
     python="$folder/bin/python"
     if ! cmp --silent "$wanted" "$folder/made-from.txt"; then
         echo "installing $wanted into $folder" >&2
         rm -rf "$folder"
-        python3 -m venv "$folder"
-        "$python" -m pip install --quiet --disable-pip-version-check --requirement "$wanted" >&2
+        python3 -m venv "$folder" &&
+            "$python" -m pip install --quiet --disable-pip-version-check --requirement "$wanted" >&2 || return
         # Last, so that an installation that was cut off is made again.
         cp "$wanted" "$folder/made-from.txt"
     fi

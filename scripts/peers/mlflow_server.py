@@ -12,7 +12,8 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PEERS = Path(os.environ.get("MLOPS_PEERS", ROOT / "target/interop"))
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+PEERS = Path(os.environ.get("MLOPS_PEERS", TARGET / "interop"))
 # Importing it takes a busy machine long.
 READY_S = 400
 ENVIRONMENT = {

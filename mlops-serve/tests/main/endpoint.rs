@@ -271,6 +271,30 @@ fn what_breaks_callers_or_does_not_come_up_never_answers() {
     });
 }
 
+#[cfg(feature = "tabular")]
+#[test]
+fn what_a_descriptor_does_not_say_breaks_nobody() {
+    // As MLflow describes an ONNX file: the only tensor has no name, and nobody said what comes out.
+    let nameless = TensorSpec::new("input", DType::F32, vec![None, Some(1)]);
+    let nameless = ModelSignature::new(vec![nameless], vec![]).unwrap();
+    let (shelf, cache) = (Shelf::new(), tempfile::tempdir().unwrap());
+    let onnx = include_bytes!("../data/tabular/logistic.onnx");
+    for trained in ["2015", "2016"] {
+        let package = mlops_core::model::PackageBuilder::new().with_signature(&nameless);
+        let package = package.with_flavor("onnx", serde_json::json!({"data": "model.onnx"}));
+        let package = package.unwrap().with_file("model.onnx", onnx).unwrap();
+        shelf.add(package.with_file("trained.txt", trained).unwrap());
+    }
+    shelf.point("champion", 1);
+    runtime().block_on(async {
+        let config = EndpointConfig::new(cache.path());
+        let endpoint = Endpoint::connect(URI, Arc::new(shelf.clone()), config).await.unwrap();
+        shelf.point("champion", 2);
+        until("a swap", || &*endpoint.info().version == "2").await;
+        assert_ne!(endpoint.info().signature, nameless, "the model says what it takes");
+    });
+}
+
 #[test]
 fn a_breaking_signature_may_be_allowed() {
     let (shelf, cache) = (shelf(1), tempfile::tempdir().unwrap());

@@ -202,10 +202,6 @@ impl Source {
     /// Has the package on this machine, verified, and loads it.
     async fn bring_up(&self, version: ModelVersion, old: Option<&ModelSignature>) -> Result<Live> {
         let within = format!("bringing {} up", version.id);
-        // Before the bytes travel, if the registry knows.
-        if let Some(signature) = &version.signature {
-            self.loading.admits(old, signature).context(|| within.clone())?;
-        }
         let brought = async {
             if let Some(live) = self.load(version.clone(), old.cloned()).await? {
                 return Ok(live);

@@ -18,7 +18,7 @@ impl Loading {
     }
 
     /// Whether a signature may take the place of another.
-    pub(super) fn admits(&self, old: Option<&ModelSignature>, new: &ModelSignature) -> Result<()> {
+    fn admits(&self, old: Option<&ModelSignature>, new: &ModelSignature) -> Result<()> {
         match old {
             Some(old) if !self.config.allow_breaking_signature => check_compatible(old, new),
             _ => Ok(()),
