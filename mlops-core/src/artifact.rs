@@ -48,9 +48,9 @@ impl ArtifactPath {
             match part {
                 "" => return Err(bad("has an empty part")),
                 "." | ".." => return Err(bad("leaves its folder")),
-                // Backslashes and drive letters are separators elsewhere; a record moves between systems.
-                _ if part.contains(['\\', ':', '\0']) => {
-                    return Err(bad("has a part with '\\', ':' or NUL"));
+                // Backslashes and drives lead elsewhere on other systems; a record moves between them.
+                _ if part.contains(['\\', '\0']) || is_drive(part) => {
+                    return Err(bad("has a part with '\\', NUL or a drive's letter and ':'"));
                 }
                 _ => {}
             }
@@ -69,6 +69,12 @@ impl ArtifactPath {
         path.extend(self.0.split('/').filter(|part| !part.is_empty()));
         path
     }
+}
+
+/// Whether it begins as `C:` does; in the name of a file (`at 10:30.csv`) a colon is one character of many.
+fn is_drive(part: &str) -> bool {
+    let mut chars = part.chars();
+    chars.next().is_some_and(|letter| letter.is_ascii_alphabetic()) && chars.next() == Some(':')
 }
 
 impl fmt::Display for ArtifactPath {
@@ -201,6 +207,17 @@ mod tests {
                 prop_assert!(path.under(Path::new("/root/x")).starts_with("/root/x"));
                 prop_assert!(path.as_str().split('/').all(|part| part != ".."));
             }
+        }
+    }
+
+    #[test]
+    fn a_colon_is_part_of_a_name_and_a_drive_is_not() {
+        for path in ["at 10:30.csv", "2026-11-21T10:30:00/a", ":", "1:2", "ab:c", "é:"] {
+            assert_eq!(ArtifactPath::new(path).unwrap().as_str(), path);
+        }
+        for path in ["C:", "c:x", "a/D:/x", "a/d:"] {
+            let error = ArtifactPath::new(path).unwrap_err();
+            assert!(error.to_string().contains("a drive's letter"), "{error}");
         }
     }
 

@@ -165,7 +165,7 @@ def artifacts(peer):
         folder = Path(folder)
         (folder / "deep").mkdir()
         (folder / "deep/three.bin").write_bytes(bytes(range(256)) * 4096)
-        (folder / "two words é.txt").write_text("two\n")
+        (folder / "two words é at 10:30.txt").write_text("two\n")
         (folder / "empty").write_bytes(b"")
         mlflow.log_dict({"a": [1, 2]}, "data/one.json")
         mlflow.log_text("hello", "notes.txt")
@@ -177,7 +177,7 @@ def artifacts(peer):
             return {(f.path, f.is_dir) for f in peer.client.list_artifacts(run_id, path)}
 
         same(names(), {("data", True), ("notes.txt", False), ("one", True), ("all", True)})
-        same(names("all"), {("all/deep", True), ("all/two words é.txt", False),
+        same(names("all"), {("all/deep", True), ("all/two words é at 10:30.txt", False),
                             ("all/empty", False)})
         same(names("nothing"), set())
         sizes = {f.path: f.file_size for f in peer.client.list_artifacts(run_id, "one")}
@@ -186,7 +186,7 @@ def artifacts(peer):
         same(mlflow.artifacts.load_dict(f"runs:/{run_id}/data/one.json"), {"a": [1, 2]})
         down = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="all",
                                                         dst_path=folder / "down"))
-        for path in ("deep/three.bin", "two words é.txt", "empty"):
+        for path in ("deep/three.bin", "two words é at 10:30.txt", "empty"):
             same((down / path).read_bytes(), (folder / path).read_bytes(), path)
     mlflow.log_table({"q": ["x"], "a": [1]}, "table.json", run_id=run_id)
     table = mlflow.load_table("table.json", run_ids=[run_id])

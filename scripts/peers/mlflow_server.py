@@ -25,12 +25,13 @@ ENVIRONMENT = {
 
 
 @contextlib.contextmanager
-def real_server(version="3.17"):
-    """Gives the URL of a new one, whose record is thrown away afterwards."""
+def real_server(version="3.17", folder=None):
+    """Gives the URL of a new one, whose record is thrown away afterwards if it has no folder given."""
     program = PEERS / f"mlflow-{version}/bin/mlflow"
     if not program.exists():
         raise SystemExit(f"{program} is missing: scripts/interop makes it, or set MLOPS_PEERS")
-    with tempfile.TemporaryDirectory(prefix="mlflow-") as folder:
+    kept = contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory(prefix="mlflow-")
+    with kept as folder:
         port = free_port()
         with open(f"{folder}/log", "w") as log:
             process = subprocess.Popen(

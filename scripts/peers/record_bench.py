@@ -5,7 +5,7 @@ encoded before the clock starts, no library of either side. So the figures are t
 servers' own, and the client's share of them is the same. Times are wall-clock;
 what counts is the ratio.
 
-Run:  python scripts/peers/record_bench.py PROGRAM [--runs N] [--seconds S]
+Run:  python scripts/peers/record_bench.py PROGRAM [--seconds S]
       PROGRAM is `mlops`, built in release mode (scripts/bench record builds it)
 """
 
@@ -18,10 +18,12 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlflow_server import real_server
+from record_fill import METRICS, RUNS, STEPS, fill_ours, fill_theirs
 
 POINTS, HISTORY, PAGE = 1000, 15_000, 25_000
 
@@ -78,12 +80,20 @@ def our_server(program):
 
 def main(arguments):
     options = dict(zip(arguments[1::2], arguments[2::2]))
-    seconds, runs = float(options.get("--seconds", 4)), int(options.get("--runs", 300))
-    with our_server(arguments[0]) as ours, real_server() as theirs:
-        beside([Server("mlops", ours), Server("mlflow", theirs)], seconds, runs)
+    seconds = float(options.get("--seconds", 4))
+    with (
+        tempfile.TemporaryDirectory(prefix="mlflow-") as folder,
+        our_server(arguments[0]) as ours,
+        real_server(folder=folder) as theirs,
+    ):
+        servers = [Server("mlops", ours), Server("mlflow", theirs)]
+        print(f"{'':62} {servers[0].name:>12} {servers[1].name:>12} {'ratio':>8}")
+        writing(servers, seconds)
+        compare(f"history of {HISTORY:,} points, ms", [median(history(server), 9) for server in servers])
+        searching(servers, f"{folder}/mlflow.db")
 
 
-def beside(servers, seconds, runs):
+def writing(servers, seconds):
     measures = [
         ("create_run a second", lambda server: rate(create_run(server), seconds)),
         ("create_run a second, 8 clients", lambda server: rate(create_run(server), seconds, 8)),
@@ -92,17 +102,32 @@ def beside(servers, seconds, runs):
         ("points a second, batches of 1,000, 4 clients",
          lambda server: POINTS * rate(log_batch(server), seconds, 4)),
     ]
-    print(f"{'':46} {servers[0].name:>12} {servers[1].name:>12} {'ratio':>8}")
     for what, measure in measures:
         ours, theirs = (measure(server) for server in servers)
-        print(f"{what:46} {ours:12,.0f} {theirs:12,.0f} {ours / theirs:7.1f}x", flush=True)
-    measures = [
-        (f"history of {HISTORY:,} points, ms", history),
-        (f"search of {runs} runs by metric and parameter, ms", lambda server: search(server, runs)),
-    ]
-    for what, measure in measures:
-        ours, theirs = (measure(server) for server in servers)
-        print(f"{what:46} {ours:12,.2f} {theirs:12,.2f} {theirs / ours:7.1f}x", flush=True)
+        print(f"{what:62} {ours:12,.0f} {theirs:12,.0f} {ours / theirs:7.1f}x", flush=True)
+
+
+def searching(servers, database):
+    """By metric and parameter among many runs: of either side the same ones."""
+    experiments = [fill_ours(servers[0]), fill_theirs(servers[1], database)]
+    print(f"{RUNS:,} runs, {RUNS * METRICS * STEPS:,} points:", flush=True)
+    for filter, order, page in [
+        ("metrics.metric_0 < 0.05 AND params.depth = '7'", "metrics.metric_0 ASC", 100),
+        ("metrics.metric_0 < 0.5 AND params.depth = '7'", "metrics.metric_1 DESC", 20),
+        ("metrics.metric_0 < 0.001", "metrics.metric_0 ASC", 20),
+    ]:
+        calls, answers = [], []
+        for server, experiment in zip(servers, experiments, strict=True):
+            wanted = {"experiment_ids": [experiment], "filter": filter, "order_by": [order], "max_results": page}
+            calls.append(partial(server.send, "POST", "runs/search", json.dumps(wanted)))
+            found = json.loads(calls[-1]())["runs"]
+            answers.append([{p["key"]: p["value"] for p in run["data"]["params"]}["seed"] for run in found])
+        assert sorted(answers[0]) == sorted(answers[1]) and answers[0], (filter, answers)
+        compare(f"{filter} ({len(answers[0])}), ms", [median(call, 15) for call in calls])
+
+
+def compare(what, times):
+    print(f"{what:62} {times[0]:12,.2f} {times[1]:12,.2f} {times[1] / times[0]:7.1f}x", flush=True)
 
 
 def rate(call, seconds, clients=1):
@@ -161,26 +186,7 @@ def history(server):
         server.send("POST", "runs/log-batch", points(run, first, names=1))
     path = f"metrics/get-history?run_id={run}&metric_key=metric-0&max_results={PAGE}"
     assert len(json.loads(server.send("GET", path))["metrics"]) == HISTORY
-    return median(lambda: server.send("GET", path), 9)
-
-
-def search(server, runs):
-    experiment = server.experiment()
-    for number in range(runs):
-        run = server.run(experiment)
-        body = {
-            "run_id": run,
-            "metrics": [{"key": "loss", "value": number / runs, "timestamp": 1, "step": 1}],
-            "params": [{"key": "depth", "value": str(number % 10)}],
-        }
-        server.post("runs/log-batch", **body)
-    wanted = json.dumps({
-        "experiment_ids": [experiment], "max_results": 20, "order_by": ["metrics.loss ASC"],
-        "filter": "metrics.loss < 0.5 AND params.depth = '3'",
-    })
-    found = json.loads(server.send("POST", "runs/search", wanted))["runs"]
-    assert len(found) == min(20, sum(n / runs < 0.5 and n % 10 == 3 for n in range(runs)))
-    return median(lambda: server.send("POST", "runs/search", wanted), 25)
+    return lambda: server.send("GET", path)
 
 
 def median(call, times):

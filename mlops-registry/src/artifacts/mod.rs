@@ -13,6 +13,7 @@ mod place;
 mod read;
 #[cfg(feature = "s3")]
 mod s3;
+mod told;
 mod write;
 
 pub use place::{ArtifactPlace, Bucket};
@@ -31,6 +32,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use told::Told;
 
 /// How many bytes are held in memory on the way in, and how large the parts of a larger object are.
 const PART: usize = 8 << 20;
@@ -46,6 +48,7 @@ pub struct ArtifactStore {
     root: Option<Arc<PathBuf>>,
     named: Named,
     reached: Reached,
+    told: Told,
 }
 
 /// What a store over a network asks for; nothing of it concerns another.
@@ -86,7 +89,8 @@ impl ArtifactStore {
     /// Objects in any store. How durable they are when acknowledged is that store's own promise;
     /// object stores over a network write through, [`LocalFileSystem`] only with its `with_fsync(true)`.
     pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects, root: None, named: Named::default(), reached: Reached::default() }
+        let (named, reached, told) = Default::default();
+        Self { objects, root: None, named, reached, told }
     }
 
     /// The folder of this machine in which the objects lie, if they do.

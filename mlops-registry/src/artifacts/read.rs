@@ -26,6 +26,10 @@ impl ArtifactStore {
     /// - a download from a bucket that breaks off goes on where it stopped, as often as the
     ///   configuration says; the digest is that of the whole
     pub async fn get(&self, artifact: &ArtifactRef) -> Result<ByteStream> {
+        Ok(self.told.listen(self.object(artifact).await?))
+    }
+
+    async fn object(&self, artifact: &ArtifactRef) -> Result<ByteStream> {
         self.get_at(layout::object(&artifact.digest), *artifact).await
     }
 
@@ -47,7 +51,7 @@ impl ArtifactStore {
 
     /// Reads an artifact to its end for the sake of its digest.
     pub(crate) async fn verify(&self, artifact: &ArtifactRef) -> Result<()> {
-        self.get(artifact).await?.try_for_each(|_| async { Ok(()) }).await
+        self.object(artifact).await?.try_for_each(|_| async { Ok(()) }).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Into the store: hashed on the way, visible as a whole or not at all.
 
-use super::{ArtifactStore, PART, blocking, failure::Named, layout};
+use super::{ArtifactStore, PART, blocking, failure::Named, layout, told::Told};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use mlops_core::{
@@ -42,6 +42,7 @@ impl ArtifactStore {
         .await?;
         let artifact = ArtifactRef { digest, size: part.size as u64 };
         self.put_part(&artifact, part).await?;
+        self.told.tell(artifact.size);
         Ok(artifact)
     }
 
@@ -58,7 +59,7 @@ impl ArtifactStore {
     /// Stores what does not: its name is known only at its end, so it waits under another.
     async fn put_long(&self, first: Part, body: ByteStream) -> Result<ArtifactRef> {
         let waiting = layout::incoming();
-        let mut upload = self.upload(&waiting).await?;
+        let mut upload = self.upload(&waiting, self.told.clone()).await?;
         let artifact = match upload.send_all(first, body, PART).await {
             Ok(artifact) => artifact,
             Err(error) => return Err(upload.given_up(error).await),
@@ -101,31 +102,34 @@ impl ArtifactStore {
     /// Copies what is too large for the store to copy by itself, and makes sure of it on the way.
     async fn send_again(&self, waiting: &ObjectPath, artifact: &ArtifactRef) -> Result<()> {
         let body = self.get_at(waiting.clone(), *artifact).await?;
-        let mut upload = self.upload(&layout::object(&artifact.digest)).await?;
+        let mut upload = self.upload(&layout::object(&artifact.digest), Told::default()).await?;
         match upload.send_all(Part::default(), body, part_of(artifact.size)).await {
             Ok(_) => upload.complete().await,
             Err(error) => Err(upload.given_up(error).await),
         }
     }
 
-    async fn upload(&self, path: &ObjectPath) -> Result<Upload> {
+    async fn upload(&self, path: &ObjectPath, told: Told) -> Result<Upload> {
         let upload = self.objects.put_multipart(path).await;
         let upload = upload.map_err(|cause| self.named.not_stored(cause))?;
         let parts = if self.named.as_bucket().is_some() { PARTS } else { u64::MAX };
-        Ok(Upload { inner: Some(upload), size: 0, parts, named: self.named.clone() })
+        Ok(Upload { inner: Some(upload), size: 0, parts, named: self.named.clone(), told })
     }
 
     /// Stores a file whose digest is known; `Conflict` if its bytes are others by now.
     pub(super) async fn put_file(&self, path: PathBuf, artifact: &ArtifactRef) -> Result<()> {
         if self.holds(artifact).await? {
+            self.told.tell(artifact.size);
             return Ok(());
         }
         let open = path.clone();
         let source = blocking::run(move || Source::open(&open)).await?;
         if self.root().is_none() && artifact.size <= PART as u64 {
-            return self.put_small_file(source, artifact).await;
+            self.put_small_file(source, artifact).await?;
+            self.told.tell(artifact.size);
+            return Ok(());
         }
-        let mut upload = self.upload(&layout::object(&artifact.digest)).await?;
+        let mut upload = self.upload(&layout::object(&artifact.digest), self.told.clone()).await?;
         match upload.send_file(source, part_of(artifact.size)).await {
             Ok(source) if source.found() == *artifact => upload.complete().await,
             Ok(source) => Err(upload.given_up(source.changed()).await),
@@ -212,6 +216,7 @@ struct Upload {
     /// How many parts it may still have.
     parts: u64,
     named: Named,
+    told: Told,
 }
 
 impl Upload {
@@ -258,7 +263,10 @@ impl Upload {
         self.parts = left;
         self.size += part.size as u64;
         let upload = self.inner.as_mut().ok_or_else(ended)?;
-        upload.put_part(part.into()).await.map_err(|cause| self.named.not_stored(cause))
+        let size = part.size as u64;
+        upload.put_part(part.into()).await.map_err(|cause| self.named.not_stored(cause))?;
+        self.told.tell(size);
+        Ok(())
     }
 
     async fn complete(mut self) -> Result<()> {

@@ -12,7 +12,10 @@ use proptest::prelude::*;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tempfile::TempDir;
 
@@ -84,6 +87,37 @@ async fn the_same_bytes_are_stored_once_however_they_come() {
         assert!(read(&elsewhere, &wanted).await.unwrap() == bytes);
     }
     assert_eq!(here.objects().len(), 3, "{:?}", here.objects());
+}
+
+#[tokio::test]
+async fn progress_adds_up_to_what_was_moved() {
+    let here = place().await;
+    let package = here.folder.path().join("package");
+    fs::create_dir(&package).unwrap();
+    fs::write(package.join("long"), long()).unwrap();
+    fs::write(package.join("short"), "short").unwrap();
+    let size = LONG as u64 + 5;
+    for store in [here.store.clone(), ArtifactStore::new(Arc::new(InMemory::new()))] {
+        let (moved, pieces) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (bytes, calls) = (Arc::clone(&moved), Arc::clone(&pieces));
+        let told = store.with_progress(move |more| {
+            bytes.fetch_add(more, Ordering::SeqCst);
+            calls.fetch_add(1, Ordering::SeqCst);
+        });
+        let seen = || (moved.swap(0, Ordering::SeqCst), pieces.swap(0, Ordering::SeqCst));
+        let manifest = told.put_dir(&package).await.unwrap();
+        assert_eq!(seen(), (size, 3), "the long one in two parts");
+        told.put_dir(&package).await.unwrap();
+        assert_eq!(seen(), (size, 2), "what is there is moved at once");
+        let place = tempfile::tempdir().unwrap();
+        told.fetch_dir(&manifest, &place.path().join("fetched")).await.unwrap();
+        assert_eq!(seen().0, size);
+        let other: Vec<u8> = long().into_iter().rev().collect();
+        told.put(body(&other, 100_000)).await.unwrap();
+        assert_eq!(seen(), (LONG as u64, 2));
+        store.put(body(b"unheard", 3)).await.unwrap();
+        assert_eq!(seen(), (0, 0), "by another handle");
+    }
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ impl ArtifactStore {
             locked_timeout: Some(config.locked_timeout),
             largest_copy: config.largest_copy,
         };
-        Ok(Self { objects, root: None, named: Named::bucket(bucket), reached })
+        Ok(Self { root: None, named: Named::bucket(bucket), reached, ..Self::new(objects) })
     }
 }
 

@@ -198,6 +198,8 @@ async fn paths_that_leave_their_root_are_refused() {
         "a%5cb",
         "a%00b",
         "a%23b",
+        "c:/x",
+        "a/c%3ax",
         "%ff",
     ] {
         let uri = format!("{PROXY}/{experiment}/{run}/artifacts/{path}");

@@ -46,6 +46,7 @@ mod tests {
             ("1/r/artifacts/a.txt", "1/r/artifacts/a.txt"),
             ("a//b/./c/", "a/b/c"),
             ("a b é%.csv", "a b é%.csv"),
+            ("at 10:30.csv", "at 10:30.csv"),
             ("", ""),
         ] {
             assert_eq!(artifact_path(sent).unwrap().as_str(), path, "{sent}");

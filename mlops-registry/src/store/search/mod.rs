@@ -2,6 +2,10 @@
 //!
 //! The meaning is that of `mlops_core::search`; what it says about a thing in memory, this says about rows.
 
+mod beginning;
+mod columns;
+mod mark;
+
 use super::{
     connection::{Connection, Dialect, Value, placeholders},
     experiments, tags,
@@ -9,14 +13,15 @@ use super::{
     tokens,
     words::{int, word},
 };
+use columns::{attribute_column, dataset_column, source, tag_table};
+use mark::Mark;
 use mlops_core::{
     Error, Result,
     page::{Page, Search, View},
-    search::{Attribute, Comparison, Condition, DatasetField, Filter, Key, List, Order, Test},
+    search::{Attribute, Comparison, Condition, Filter, Key, List, Order, Test},
     tracker::Lifecycle,
 };
-use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{ptr, sync::Arc};
 
 /// The most values that one statement takes.
 const MOST_VALUES: usize = 30_000;
@@ -65,7 +70,8 @@ async fn found(
     let (default, most) = sizes(list);
     let limit = tokens::limit(search.max_results, default, most)?;
     let mut query = Query::new(list, db.dialect());
-    query.filter(conditions)?;
+    let beginning = beginning::choose(db, list, conditions).await?;
+    query.filter(conditions, beginning)?;
     if without_prompts {
         query.leave_out_prompts();
     }
@@ -90,7 +96,9 @@ fn sizes(list: List) -> (usize, usize) {
 struct Query {
     list: List,
     dialect: Dialect,
-    /// Rows that a search begins with, before the items: those of texts that are named exactly.
+    /// Whether a search begins with the rows of its conditions, before the items.
+    rows_first: bool,
+    /// These rows.
     first: Vec<String>,
     /// The identity of an item, in the first of these rows if there are any.
     id: String,
@@ -108,20 +116,11 @@ struct Term {
     descending: bool,
 }
 
-/// The value of a term at the end of a page, in a form that keeps every number.
-#[derive(Serialize, Deserialize)]
-enum Mark {
-    Nothing,
-    Int(i64),
-    Real(u64),
-    Text(String),
-}
-
 impl Query {
     fn new(list: List, dialect: Dialect) -> Self {
         let (first, joins, conditions, terms, values, numbers) = Default::default();
-        let id = "item.id".to_owned();
-        Self { list, dialect, first, id, joins, conditions, terms, values, numbers }
+        let (rows_first, id) = (false, "item.id".to_owned());
+        Self { list, dialect, rows_first, first, id, joins, conditions, terms, values, numbers }
     }
 
     /// The placeholder of one more value.
@@ -154,18 +153,14 @@ impl Query {
         Ok(())
     }
 
-    fn filter(&mut self, conditions: &[Condition]) -> Result<()> {
-        let exact = |condition: &&Condition| {
-            matches!(condition.key, Key::Param(_) | Key::Tag(_))
-                && matches!(condition.test, Test::Equals { not: false, .. })
-        };
-        // A text that is named exactly is where to begin, then what else is asked, and the items last: a
-        // database that has counted nothing thinks that a range of numbers is short, and that an item
-        // costs nothing. It takes no index for what has a sign.
-        let (exact, others): (Vec<_>, Vec<_>) = conditions.iter().partition(exact);
-        let sign = if exact.is_empty() { "" } else { "+" };
-        for Condition { key, test, .. } in exact.into_iter().chain(others) {
-            let condition = self.condition(key, test, sign)?;
+    fn filter(&mut self, conditions: &[Condition], beginning: Option<&Condition>) -> Result<()> {
+        // Its rows, then those of what else is asked, and the items last: a database that has counted nothing
+        // thinks that an item costs nothing.
+        self.rows_first = beginning.is_some();
+        let others =
+            conditions.iter().filter(|other| beginning.is_none_or(|own| !ptr::eq(own, *other)));
+        for Condition { key, test, .. } in beginning.into_iter().chain(others) {
+            let condition = self.condition(key, test)?;
             self.conditions.push(condition);
         }
         Ok(())
@@ -187,7 +182,9 @@ impl Query {
         ));
     }
 
-    fn condition(&mut self, key: &Key, test: &Test, sign: &str) -> Result<String> {
+    fn condition(&mut self, key: &Key, test: &Test) -> Result<String> {
+        // It takes no index for what has a sign, and thinks that a range of numbers is short.
+        let sign = if self.first.is_empty() { "" } else { "+" };
         let part = format!("test{}", self.first.len() + self.joins.len());
         let (rows, column) = match key {
             Key::Attribute(attribute) => {
@@ -228,8 +225,7 @@ impl Query {
             self.numbers.push((Arc::clone(name), part.clone()));
         }
         // There is at most one such row: joined, the database may begin with it.
-        let exact = matches!(test, Test::Equals { not: false, .. });
-        if exact || !self.first.is_empty() {
+        if self.rows_first {
             if self.first.is_empty() {
                 self.id = format!("{part}.{}", tag_table(self.list).owner);
             }
@@ -396,79 +392,4 @@ impl Query {
 
 fn unknown() -> Error {
     Error::unsupported("this record does not know a part of the filter")
-}
-
-fn source(list: List) -> &'static str {
-    match list {
-        List::Experiments => "experiments item",
-        List::Models => "models item",
-        List::Versions => "versions item join models model on model.id = item.model",
-        _ => "runs item",
-    }
-}
-
-fn tag_table(list: List) -> TagTable {
-    match list {
-        List::Experiments => tags::EXPERIMENT,
-        List::Models => tags::MODEL,
-        List::Versions => tags::VERSION,
-        _ => tags::RUN,
-    }
-}
-
-/// Where MLflow's clients find the artifacts of a run.
-const ARTIFACT_URI: &str = "(select coalesce(rtrim(own.artifact_location, '/'),
-    'mlflow-artifacts:/' || cast(own.id as text)) || '/' || item.id || '/artifacts'
-    from experiments own where own.id = item.experiment)";
-
-fn attribute_column(list: List, attribute: Attribute) -> Option<&'static str> {
-    use Attribute as A;
-    Some(match (list, attribute) {
-        (List::Runs, A::RunId) | (List::Experiments, A::ExperimentId) => "item.id",
-        (List::Runs, A::RunName) | (List::Experiments | List::Models, A::Name) => "item.name",
-        (List::Runs, A::UserId) => "item.actor",
-        (List::Runs, A::ArtifactUri) => ARTIFACT_URI,
-        (List::Runs, A::Status) => "item.status",
-        (List::Runs, A::StartTime) => "item.started",
-        (List::Runs, A::EndTime) => "item.ended",
-        (List::Versions, A::Name) => "model.name",
-        (List::Versions, A::VersionNumber) => "item.number",
-        // A version that no run made has the empty text.
-        (List::Versions, A::RunId) => "coalesce(item.run, '')",
-        (List::Experiments | List::Models | List::Versions, A::Created) => "item.created",
-        (List::Versions, A::SourcePath) => "item.source",
-        (List::Experiments | List::Models | List::Versions, A::Updated) => "item.updated",
-        _ => return None,
-    })
-}
-
-fn dataset_column(field: DatasetField) -> &'static str {
-    match field {
-        DatasetField::Digest => "digest",
-        DatasetField::Context => "context",
-        _ => "name",
-    }
-}
-
-impl From<Value> for Mark {
-    fn from(value: Value) -> Self {
-        match value {
-            // No list is in the order of bytes.
-            Value::Null | Value::Bytes(_) => Self::Nothing,
-            Value::Int(value) => Self::Int(value),
-            Value::Real(value) => Self::Real(value.to_bits()),
-            Value::Text(value) => Self::Text(value),
-        }
-    }
-}
-
-impl From<Mark> for Value {
-    fn from(mark: Mark) -> Self {
-        match mark {
-            Mark::Nothing => Self::Null,
-            Mark::Int(value) => Self::Int(value),
-            Mark::Real(bits) => Self::Real(f64::from_bits(bits)),
-            Mark::Text(value) => Self::Text(value),
-        }
-    }
 }
