@@ -61,7 +61,7 @@ async fn main() -> Result<()> {
 async fn team(record: &str, kind: &'static str) -> Result<()> {
     let python = env::args().nth(1).unwrap_or_else(|| "python3".into());
     let mut script = Command::new(&python);
-    script.args([SCRIPT, kind]).env("MLFLOW_TRACKING_URI", record);
+    script.args([SCRIPT, kind]).env("MLFLOW_TRACKING_URI", record).env("NO_PROXY", "127.0.0.1");
     let ended = spawn_blocking(move || script.status()).await?;
     let ended =
         ended.map_err(|error| io::Error::new(error.kind(), format!("{python}: {error}")))?;

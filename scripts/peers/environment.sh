@@ -13,15 +13,17 @@ mlflow_python() { python_with "mlflow-$1" "scripts/peers/mlflow-$1.txt"; }
 # Makes the environment NAME from a file of requirements, once for each text of it. Needs python3.11
 # or newer with venv, and PyPI the first time.
 python_with() {
-    local folder="${MLOPS_PEERS:-${CARGO_TARGET_DIR:-$PWD/target}/interop}/$1" wanted=$2
+    local folder="${MLOPS_PEERS:-${CARGO_TARGET_DIR:-$PWD/target}/interop}/$1" wanted=$2 text
     python="$folder/bin/python"
-    if ! cmp --silent "$wanted" "$folder/made-from.txt"; then
+    # With the files that it names.
+    text=$(cat "$wanted" $(sed -n 's|^--requirement |scripts/peers/|p' "$wanted"))
+    if [ "$text" != "$(cat "$folder/made-from.txt" 2>/dev/null)" ]; then
         echo "installing $wanted into $folder" >&2
         rm -rf "$folder"
         python3 -m venv "$folder" &&
             "$python" -m pip install --quiet --disable-pip-version-check --requirement "$wanted" >&2 || return
         # Last, so that an installation that was cut off is made again.
-        cp "$wanted" "$folder/made-from.txt"
+        printf '%s\n' "$text" >"$folder/made-from.txt"
     fi
 }
 

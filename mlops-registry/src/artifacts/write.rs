@@ -1,7 +1,7 @@
 //! Into the store: hashed on the way, visible as a whole or not at all.
 
 use super::{ArtifactStore, PART, blocking, failure::Named, layout, told::Told};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use mlops_core::{
     Error, ErrorKind, Result,
@@ -17,6 +17,8 @@ use std::{
 
 /// The most parts of one object: Amazon's limit, and that of others who speak its protocol.
 const PARTS: u64 = 10_000;
+/// Pieces of fewer bytes are copied together.
+const SMALL: usize = 64 << 10;
 
 impl ArtifactStore {
     /// Stores bytes under their digest. On the disk when it returns.
@@ -183,27 +185,45 @@ fn part_of(size: u64) -> usize {
     usize::try_from(least).unwrap_or(usize::MAX).max(PART)
 }
 
-/// Some bytes in memory, in the pieces in which they came.
+/// Some bytes in memory, in the pieces in which they came; small ones put together, since each would hold on
+/// to whatever it was cut from.
 #[derive(Default)]
 struct Part {
     pieces: Vec<Bytes>,
+    small: BytesMut,
     size: usize,
 }
 
 impl Part {
     fn push(&mut self, piece: Bytes) {
         self.size += piece.len();
-        self.pieces.push(piece);
+        if piece.len() < SMALL {
+            self.small.extend_from_slice(&piece);
+            if self.small.len() >= SMALL {
+                self.gather();
+            }
+        } else {
+            self.gather();
+            self.pieces.push(piece);
+        }
     }
 
-    fn hashed(self, mut hasher: Hasher) -> (Hasher, Self) {
+    fn gather(&mut self) {
+        if !self.small.is_empty() {
+            self.pieces.push(self.small.split().freeze());
+        }
+    }
+
+    fn hashed(mut self, mut hasher: Hasher) -> (Hasher, Self) {
+        self.gather();
         self.pieces.iter().for_each(|piece| hasher.update(piece));
         (hasher, self)
     }
 }
 
 impl From<Part> for PutPayload {
-    fn from(part: Part) -> Self {
+    fn from(mut part: Part) -> Self {
+        part.gather();
         part.pieces.into_iter().collect()
     }
 }

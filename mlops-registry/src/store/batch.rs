@@ -1,7 +1,7 @@
 //! What is written into a run at once.
 
 use super::{
-    connection::{Connection, Value, placeholders, values},
+    connection::{Connection, Dialect, Value, placeholders, values},
     many,
     metrics::{self, NamedPoints},
     runs,
@@ -32,6 +32,23 @@ impl Parts {
         let metrics = metrics::by_name(metrics)?;
         Ok(Self { metrics, params, tags: tags.into_iter().collect(), inputs })
     }
+
+    /// Refuses now what the database would refuse once other batches are on their way with this one.
+    fn fit(&self, dialect: Dialect) -> Result<()> {
+        let pairs = self.params.iter().map(|(key, value)| (key, value)).chain(&self.tags);
+        for (key, value) in pairs {
+            dialect.takes_key(key)?;
+            dialect.takes(value)?;
+        }
+        self.metrics.iter().try_for_each(|(name, _)| dialect.takes_key(name))?;
+        for input in &self.inputs {
+            let texts = [Some(&input.name), Some(&input.digest), Some(&input.context)];
+            let more = [&input.source, &input.source_type, &input.schema, &input.profile];
+            let mut texts = texts.into_iter().chain(more.map(Option::as_ref)).flatten();
+            texts.try_for_each(|text| dialect.takes(text))?;
+        }
+        Ok(())
+    }
 }
 
 fn named(kind: &str, name: &str) -> Result<()> {
@@ -40,6 +57,7 @@ fn named(kind: &str, name: &str) -> Result<()> {
 
 /// All of it, or an error and nothing.
 pub(super) async fn log(tx: &mut Tx<'_>, id: RunId, batch: Parts) -> Result<()> {
+    batch.fit(tx.db.dialect())?;
     let run = Value::from(id.to_string());
     let names: Vec<_> = batch.metrics.iter().map(|(name, _)| name).collect();
     let found = metrics::find(tx.db, &run, tx.now, &names).await?;

@@ -3,6 +3,7 @@
 
 use super::{
     connection::{Connection, Dialect, Value, placeholders},
+    search::MOST_VALUES,
     tokens,
     words::int,
 };
@@ -52,7 +53,7 @@ impl Listing {
                 format!("{column} {} {}", if *not { "!=" } else { "=" }, self.bind(text))
             }
             Test::Like { pattern: wanted, ignore_case } => {
-                let wanted = self.bind(self.dialect.pattern(wanted, *ignore_case));
+                let wanted = self.bind(self.dialect.pattern(wanted, *ignore_case)?);
                 self.dialect.like(column, &wanted, *ignore_case)
             }
             Test::In { texts, not } => {
@@ -114,6 +115,9 @@ impl Listing {
             self.from,
             self.orders.join(", ")
         );
+        if self.values.len() > MOST_VALUES {
+            return Err(Error::too_large(format!("a search with more than {MOST_VALUES} texts")));
+        }
         let rows = db.rows(sql, &self.values).await?;
         let next = (rows.len() > limit).then(|| tokens::write(&(begins + limit as u64, asked)));
         let items = rows.iter().take(limit).map(|row| row.any(0)).collect::<Result<_>>()?;

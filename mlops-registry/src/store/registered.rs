@@ -10,7 +10,7 @@ use super::{
 use mlops_core::{
     Error, ModelName, Result, VersionId,
     page::{Page, Search},
-    registry::{ModelUri, ModelVersion, MoveAlias, RegisteredModel, Unmet},
+    registry::{CreateVersion, ModelUri, ModelVersion, MoveAlias, RegisteredModel, Unmet},
     search::List,
 };
 use std::{collections::HashMap, sync::Arc};
@@ -62,6 +62,20 @@ impl SqlStore {
             let version = versions::resolve(db, &uri).await?;
             one(db, &version.id).await
         });
+        read.await
+    }
+
+    /// The version that a call with this idempotency key made.
+    pub(crate) async fn registered_with_key(
+        &self,
+        new: &CreateVersion,
+    ) -> Result<Option<RegisteredVersion>> {
+        let new = new.clone();
+        let read =
+            self.shared.thread.read(async move |db| match versions::of_key(db, &new).await? {
+                Some(there) => one(db, &there.id).await.map(Some),
+                None => Ok(None),
+            });
         read.await
     }
 

@@ -147,7 +147,7 @@ async fn no_name_harms_the_record() {
     for number in 0..strings() / 10 {
         // Who reads a run reads all of its tags: a million of them would be asked of one run.
         if number % 100 == 99 {
-            run = home.run("next").await.id;
+            run = home.run(&format!("next {number}")).await.id;
         }
         let text = names.new_tree(&mut runner).unwrap().current();
         let new = CreateExperiment::new(text.as_str());

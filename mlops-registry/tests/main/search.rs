@@ -194,6 +194,63 @@ pub(crate) async fn names_what_cannot_be_asked(home: &Home) {
 }
 
 #[tokio::test]
+async fn long_searches_are_answered_or_named() {
+    let home = Home::new().await;
+    let run = home.run("one").await;
+    let metric = |number: i64| Metric::new(format!("m{number}"), 1.0, number, Timestamp::default());
+    let batch = Batch::new().with_metrics((0..100).map(metric).collect());
+    home.store.log_batch(&run.id, batch.with_params(vec![("p".into(), "1".into())])).await.unwrap();
+    let all = |first: &str| {
+        let metrics = (0..99).map(|number| format!("metrics.m{number} = 1"));
+        let conditions = [first.to_owned()].into_iter().chain(metrics).collect::<Vec<_>>();
+        let mut search = Search::new().with_filter(conditions.join(" AND "));
+        search.order_by = (68..100).map(|number| format!("metrics.m{number} ASC").into()).collect();
+        search
+    };
+    for (first, found) in [("params.p = '1'", 1), ("params.p = '2'", 0), ("metrics.m99 > 0", 1)] {
+        let page = home.store.runs(all(first)).await.unwrap();
+        assert_eq!(page.items.len(), found, "{first}");
+    }
+    let pattern = format!("params.p LIKE '{}'", "*".repeat(20_000));
+    let error = home.store.runs(Search::new().with_filter(pattern)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+}
+
+#[tokio::test]
+async fn a_search_begins_with_what_is_rare() {
+    let home = Home::new().await;
+    // Of 40 runs, parameter p is the same in all, q in every fourth, and the metric rises.
+    for number in 0..40_i32 {
+        let run = home.run(&format!("e{number}")).await;
+        let params = [("p", "1".to_owned()), ("q", (number % 4).to_string())];
+        let batch = Batch::new()
+            .with_metrics(vec![Metric::new("m", f64::from(number), 0, Timestamp::default())])
+            .with_params(params.map(|(key, value)| (key.to_owned(), value)).to_vec());
+        home.store.log_batch(&run.id, batch).await.unwrap();
+    }
+    let every = home.store.runs(Search::new()).await.unwrap().items;
+    for filter in [
+        "params.p = '1' AND metrics.m < 3",
+        "params.p = '1' AND params.q = '2' AND metrics.m >= 20",
+        "metrics.m > 2 AND params.q = '3' AND metrics.m < 36 AND params.p != '2'",
+        "params.q = '1' AND attributes.status = 'RUNNING' AND metrics.m != 5",
+        "tags.t = 'x' AND metrics.m < 3",
+    ] {
+        for order in [None, Some("metrics.m DESC"), Some("params.q ASC")] {
+            let mut search = Search::new().with_filter(filter);
+            search.order_by = order.into_iter().map(Into::into).collect();
+            let tree = Filter::parse(List::Runs, filter).unwrap();
+            let by = Order::parse(List::Runs, &search.order_by).unwrap();
+            let mut wanted: Vec<&Run> = every.iter().filter(|run| tree.matches(*run)).collect();
+            wanted.sort_by(|left, right| by.compare(*left, *right));
+            let found = all_pages(&home, &search, 3).await;
+            let ids = |runs: Vec<&Run>| runs.iter().map(|run| run.id).collect::<Vec<_>>();
+            assert_eq!(ids(found.iter().collect()), ids(wanted), "{search:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn views_hide_what_is_deleted() {
     hides_what_is_deleted(&Home::new().await).await;
 }

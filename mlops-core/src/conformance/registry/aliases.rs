@@ -72,8 +72,12 @@ check! {
         let late = subject.registry.move_alias(to_champion(1).with_from(Expected::Absent)).await;
         refused(late, ErrorKind::Conflict, &["version 2", &subject.actor]);
         subject.registry.move_alias(to_champion(2).removing()).await.expect("it is removed");
-        let late = subject.registry.move_alias(to_champion(1).with_from(Expected::Version(2))).await;
-        refused(late, ErrorKind::Conflict, &["does not exist", &subject.actor]);
+        // Also one that believes it is where it shall be.
+        for to in [1, 2] {
+            let late = to_champion(to).with_from(Expected::Version(2));
+            let late = subject.registry.move_alias(late).await;
+            refused(late, ErrorKind::Conflict, &["does not exist", &subject.actor]);
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn move_alias(store: &RestStore, request: MoveAlias) -> Result<
 async fn moved(store: &RestStore, request: &MoveAlias) -> Result<AliasMove> {
     let own = request.clone();
     let seen = store.call(|session| look(session, own)).await?;
-    if seen.from == request.to {
+    if seen.from == request.to && seen.found == request.to {
         return Ok(AliasMove::Moved { from: seen.from, to: request.to });
     }
     if let Some(candidate) = &seen.candidate {
@@ -49,8 +49,10 @@ async fn moved(store: &RestStore, request: &MoveAlias) -> Result<AliasMove> {
 
 /// What gates are asked about.
 struct Seen {
-    /// Where the alias points.
+    /// Where the alias points, as far as the request says.
     from: Option<u64>,
+    /// Where it pointed when it was asked.
+    found: Option<u64>,
     /// The version that it shall point at, if any gate asks.
     candidate: Option<ModelVersion>,
     champion: Option<ModelVersion>,
@@ -58,7 +60,7 @@ struct Seen {
 
 async fn look(session: Arc<Session>, request: MoveAlias) -> Result<Seen> {
     let from = pointed(&session, &request).await?;
-    let mut seen = Seen { from, candidate: None, champion: None };
+    let mut seen = Seen { from, found: from, candidate: None, champion: None };
     if let Err(conflict) = expected(&request, from) {
         // Our server says who moved it; it is asked, and may find that it moved back.
         let known = !session.is_ours();

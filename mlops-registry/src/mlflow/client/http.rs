@@ -138,7 +138,7 @@ impl Session {
         };
         let doubled = PAUSE.saturating_mul(1_u32.checked_shl(tries - 1).unwrap_or(u32::MAX));
         let pause = failure.after.unwrap_or_default().max(doubled.min(LONGEST_PAUSE));
-        let in_time = start.elapsed() + pause <= self.config.patience;
+        let in_time = start.elapsed().saturating_add(pause) <= self.config.patience;
         (may && tries < self.config.attempts && in_time).then_some(pause)
     }
 

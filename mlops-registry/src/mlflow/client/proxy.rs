@@ -65,8 +65,10 @@ impl Folder {
 
     /// Every file below as the server names it, in no order.
     pub(super) async fn names(&self, session: &Session) -> Result<Vec<String>> {
-        let (mut files, mut folders) = (Vec::new(), vec![String::new()]);
+        let (mut files, mut folders, mut seen) = (Vec::new(), vec![String::new()], 0);
         while let Some(folder) = folders.pop() {
+            // A server that names a folder as its own part would never end.
+            seen += 1;
             for entry in self.entries(session, &folder).await? {
                 let path = joined(&folder, &entry.path);
                 if entry.is_dir {
@@ -74,7 +76,7 @@ impl Folder {
                 } else {
                     files.push(path);
                 }
-                if files.len() + folders.len() > MOST {
+                if files.len() + folders.len() + seen > MOST {
                     return Err(Error::too_large(format!("more than {MOST} files in one folder")));
                 }
             }

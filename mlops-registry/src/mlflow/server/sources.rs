@@ -19,6 +19,8 @@ use std::borrow::Cow;
 pub(super) const PROMPT: &str = "mlflow.prompt.is_prompt";
 /// What stands where a prompt has no source.
 const PLACEHOLDERS: [&str; 2] = ["dummy-source", "prompt-template"];
+/// How often a source may be encoded before it is called an attempt at something else.
+const ENCODED: usize = 8;
 /// Addresses of other machines.
 const HOSTS: [&str; 9] = ["ftp", "sftp", "hdfs", "viewfs", "http", "https", "r2", "b2", "abfss"];
 /// How many versions may be copies of each other before their origin is given up.
@@ -279,9 +281,11 @@ pub(super) async fn download_uri(store: &SqlStore, found: &RegisteredVersion) ->
 /// Refuses a path that leads upwards or is not absolute, in whatever disguise.
 fn no_relative_path(text: &str, uri: &Uri) -> Result<()> {
     let mut plain = Cow::Borrowed(text);
-    loop {
+    let mut settled = false;
+    for _ in 0..ENCODED {
         let next = unquoted(&plain.replace('+', " "));
-        if next == plain {
+        settled = next == plain;
+        if settled {
             break;
         }
         plain = Cow::Owned(next);
@@ -291,7 +295,7 @@ fn no_relative_path(text: &str, uri: &Uri) -> Result<()> {
     let path = path.trim_end_matches('/');
     let upwards = plain.split('/').any(|part| part == "..");
     let odd = path.contains('\0') || path.split('/').any(|part| part == ".");
-    if upwards || odd || !path.starts_with('/') {
+    if !settled || upwards || odd || !path.starts_with('/') {
         return Err(Error::invalid(format!(
             "Invalid model version source: '{text}'. If supplying a source as an http, https, local \
              file path, ftp, objectstore, or mlflow-artifacts uri, an absolute path must be provided \
@@ -339,7 +343,7 @@ impl Uri {
         Self { scheme, host: host.to_ascii_lowercase(), path: path.to_owned() }
     }
 
-    /// The parts of the path, decoded until nothing is left to decode.
+    /// The parts of the path, decoded until nothing is left to decode: for what [`no_relative_path`] lets pass.
     fn parts(&self) -> Vec<String> {
         let parts = self.path.split('/').filter(|part| !part.is_empty());
         let decoded = parts.map(|part| {
@@ -406,6 +410,9 @@ mod tests {
         ] {
             assert_eq!(no_relative_path(text, &Uri::parse(text)).is_ok(), fits, "{text}");
         }
+        // Each round would be as long as the text.
+        let endless = format!("s3://b/%{}41", "25".repeat(1_000_000));
+        assert!(no_relative_path(&endless, &Uri::parse(&endless)).is_err());
     }
 
     #[test]

@@ -50,9 +50,13 @@ async fn create(call: Call) -> Result<Value> {
     let (description, run_link) = (given("description")?, given("run_link")?);
     // Before the source, which may take longer to find.
     call.store.registered_model(&name).await?;
-    let found = sources::checked(&call.store, wanted).await?;
     let mut version = CreateVersion::new(name, PathBuf::new()).with_tags(tags);
     version.idempotency_key.clone_from(&call.key);
+    // What was made is made, whatever became of its source.
+    if let Some(made) = call.store.registered_with_key(&version).await? {
+        return told(&call, &made);
+    }
+    let found = sources::checked(&call.store, wanted).await?;
     (version.dataset, version.metrics) = (said.dataset, said.metrics);
     let new = NewVersion {
         version,

@@ -16,10 +16,15 @@ pub(super) use location::folder_of;
 pub(super) use row::Row;
 pub(super) use value::{Sql, Value, placeholders, values};
 
-use mlops_core::{Result, event::Cursor};
+use mlops_core::{Error, Result, event::Cursor};
 #[cfg(feature = "sqlite")]
 use std::{path::Path, time::Duration};
 
+/// SQLite's limit.
+const LONGEST_PATTERN: usize = 50_000;
+/// What fits into an index of Postgres beside the beginning of a value: 250 characters of any alphabet.
+#[cfg(feature = "postgres")]
+const LONGEST_KEY: usize = 1000;
 const BEGIN_PART: &str = "savepoint part";
 const END_PART: &str = "release part";
 const ROLLBACK_TO_PART: &str = "rollback to part";
@@ -195,6 +200,29 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
+    /// Whether the database keeps this text.
+    pub(super) fn takes(self, text: &str) -> Result<()> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres if text.contains('\0') => {
+                Err(Error::invalid("a text with a NUL, which Postgres does not keep"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it keeps this name of a value, which lies in indexes.
+    pub(super) fn takes_key(self, key: &str) -> Result<()> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres if key.len() > LONGEST_KEY => Err(Error::too_large(format!(
+                "a name of {} bytes; Postgres takes {LONGEST_KEY}",
+                key.len()
+            ))),
+            _ => self.takes(key),
+        }
+    }
+
     /// Whether a column is like a [`pattern`](Self::pattern) that a placeholder holds.
     pub(super) fn like(self, column: &str, placeholder: &str, ignore_case: bool) -> String {
         // `lower` takes ASCII letters only, in Postgres because of the columns' collation.
@@ -210,14 +238,19 @@ impl Dialect {
 
     /// What [`like`](Self::like) compares with, for a pattern in which `%` is any text and `_` any one
     /// character.
-    pub(super) fn pattern(self, like: &str, ignore_case: bool) -> String {
-        match self {
+    pub(super) fn pattern(self, like: &str, ignore_case: bool) -> Result<String> {
+        let pattern = match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite => sqlite::glob(like, ignore_case),
             #[cfg(feature = "postgres")]
             Self::Postgres if ignore_case => like.to_ascii_lowercase(),
             #[cfg(feature = "postgres")]
             Self::Postgres => like.to_owned(),
+        };
+        if pattern.len() > LONGEST_PATTERN {
+            let text = format!("a pattern of LIKE with more than {LONGEST_PATTERN} bytes");
+            return Err(Error::too_large(text));
         }
+        Ok(pattern)
     }
 }

@@ -23,8 +23,10 @@ use mlops_core::{
 };
 use std::{ptr, sync::Arc};
 
+/// Conditions whose rows are joined; more are asked for one by one. SQLite joins 64 tables, and an order has its own.
+const MOST_JOINED: usize = 24;
 /// The most values that one statement takes.
-const MOST_VALUES: usize = 30_000;
+pub(super) const MOST_VALUES: usize = 30_000;
 
 /// The tag of what MLflow keeps among models and is none.
 pub(super) const PROMPT: &str = "mlflow.prompt.is_prompt";
@@ -185,7 +187,8 @@ impl Query {
     fn condition(&mut self, key: &Key, test: &Test) -> Result<String> {
         // It takes no index for what has a sign, and thinks that a range of numbers is short.
         let sign = if self.first.is_empty() { "" } else { "+" };
-        let part = format!("test{}", self.first.len() + self.joins.len());
+        let joined = self.first.len() + self.joins.len();
+        let part = format!("test{joined}");
         let (rows, column) = match key {
             Key::Attribute(attribute) => {
                 return match attribute_column(self.list, *attribute) {
@@ -215,8 +218,8 @@ impl Query {
             return Ok(format!("{word}exists (select 1 from {table} {part} where {own})"));
         }
         let holds = self.holds(&column, test)?;
-        if matches!(key, Key::Dataset(_)) {
-            // There may be several.
+        // Of datasets there may be several.
+        if matches!(key, Key::Dataset(_)) || joined == MOST_JOINED {
             return Ok(format!("exists (select 1 from {table} {part} where {own} and {holds})"));
         }
         if let (Key::Metric(name), Test::Number(comparison, _)) = (key, test)
@@ -276,7 +279,7 @@ impl Query {
                 format!("{column} {} {}", if *not { "!=" } else { "=" }, self.bind(text))
             }
             Test::Like { pattern: wanted, ignore_case } => {
-                let wanted = self.bind(self.dialect.pattern(wanted, *ignore_case));
+                let wanted = self.bind(self.dialect.pattern(wanted, *ignore_case)?);
                 self.dialect.like(column, &wanted, *ignore_case)
             }
             Test::In { texts, not } => {

@@ -118,6 +118,22 @@ async fn texts_of_every_kind_are_kept_or_named() {
     }
     let error = store.log_batch(&run, tag("a\0b")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    // Refused before it goes with others: each of these is written beside one that is fine.
+    for bad in [tag("a\0b"), Batch::new().with_params(vec![("k".repeat(1001), "1".into())])] {
+        let fine: Vec<_> = (0..8).map(|_| store.log_batch(&run, tag("beside"))).collect();
+        let (refused, fine) = futures_util::join!(
+            store.log_batch(&run, bad),
+            futures_util::future::try_join_all(fine)
+        );
+        let kind = refused.unwrap_err().kind();
+        assert!(matches!(kind, ErrorKind::InvalidInput | ErrorKind::TooLarge), "{kind:?}");
+        fine.unwrap();
+    }
+    // Names of 250 characters with values of any length, in whatever alphabet.
+    let wide =
+        |count: u32| (0..count).map(|n| char::from_u32(0x1_0000 + n * 7 % 0xf_ffff).unwrap());
+    let (key, value) = (wide(250).collect::<String>(), wide(5_000).collect::<String>());
+    store.log_batch(&run, Batch::new().with_tags(vec![(key, value)])).await.unwrap();
     // What failed harms nobody after it.
     store.log_batch(&run, tag("fine")).await.unwrap();
 }

@@ -139,6 +139,26 @@ async fn spans_come_back_as_clients_read_them() {
 }
 
 #[tokio::test]
+async fn what_is_nested_deeply_comes_back() {
+    let server = Server::new().await;
+    let (experiment, _) = server.place().await;
+    for (number, (open, close)) in [("[", "]"), ("{\"a\":", "}")].into_iter().enumerate() {
+        let number = u32::try_from(number).unwrap() + 20;
+        let text = format!("{}1{}", open.repeat(120), close.repeat(120));
+        let mut span = span(number, 1, None);
+        span["attributes"][0]["value"]["stringValue"] = text.into();
+        assert_eq!(server.log_spans(&experiment, vec![span]).await, 200);
+        let (status, got) =
+            server.get(&format!("/mlflow/traces/get?trace_id=tr-{number:032x}")).await;
+        assert_eq!(status, 200, "{got}");
+        let inputs = &got["trace"]["spans"][0]["attributes"][0];
+        assert_eq!(inputs["key"], "mlflow.spanInputs");
+        let told = inputs.to_string();
+        assert!(told.matches(&open[..1]).count() >= 120, "{told}");
+    }
+}
+
+#[tokio::test]
 async fn old_clients_tell_traces_in_parts() {
     let server = Server::new().await;
     let (experiment, _) = server.place().await;

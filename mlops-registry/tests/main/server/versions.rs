@@ -10,7 +10,7 @@ use mlops_core::{
     registry::ModelUri,
     signature::{ModelSignature, TensorSpec},
     tensor::DType,
-    tracker::CreateRun,
+    tracker::{CreateRun, Lifecycle, RunChange},
 };
 use serde_json::{Value, json};
 
@@ -94,6 +94,26 @@ async fn a_version_keeps_what_its_source_held() {
             server.get(&format!("{VERSIONS}/get-download-uri?name=risk&version={number}")).await;
         assert_eq!(uri["artifact_uri"], format!("mlflow-artifacts:/versions/{number}"));
     }
+}
+
+#[tokio::test]
+async fn the_same_key_creates_once_whatever_became_of_the_source() {
+    let server = Server::new().await;
+    server.model("risk").await;
+    let run = server.run_with(&[("model/w", "one")]).await;
+    let mut numbers = Vec::new();
+    for _ in 0..2 {
+        let body = json!({ "name": "risk", "source": format!("runs:/{run}/model"), "run_id": run });
+        let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
+        let uri = format!("/api/2.0{VERSIONS}/create");
+        let (status, _, made) = server.ask(Method::POST, &uri, &headers, body.to_string()).await;
+        assert_eq!(status, 200);
+        let made: Value = serde_json::from_slice(&made).unwrap();
+        numbers.push(made["model_version"]["version"].clone());
+        let deleted = RunChange::default().with_lifecycle(Lifecycle::Deleted);
+        server.store.update_run(&run, deleted).await.unwrap();
+    }
+    assert_eq!(numbers, ["1", "1"]);
 }
 
 #[tokio::test]

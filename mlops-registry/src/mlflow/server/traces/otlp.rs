@@ -32,6 +32,8 @@ const TAG: &str = "mlflow.traceTag.";
 const PREVIEW: usize = 1000;
 /// Beyond this depth a value is no longer a value of a span but an attempt at something else.
 const DEEPEST: usize = 64;
+/// How deep it is kept: a level of an object is four of what is stored, and who reads that counts to 128.
+const DEEPEST_KEPT: usize = 28;
 
 pub(super) async fn spans(
     State(shared): State<Arc<Shared>>,
@@ -265,12 +267,17 @@ fn unpacked(value: Value) -> Value {
 
 /// Attributes as messages of the protocol again.
 fn key_values(attributes: &[(String, Value)]) -> Value {
-    let pair = |(key, value): &(String, Value)| json!({ "key": key, "value": any(value) });
+    let pair = |(key, value): &(String, Value)| json!({ "key": key, "value": any(value, 0) });
     attributes.iter().map(pair).collect()
 }
 
-fn any(value: &Value) -> Value {
+/// What lies too deep is kept as the text that it came as, or would come as.
+fn any(value: &Value, depth: usize) -> Value {
+    let next = depth + 1;
     match value {
+        Value::Array(_) | Value::Object(_) if depth == DEEPEST_KEPT => {
+            json!({ "string_value": value.to_string() })
+        }
         Value::Null => json!({}),
         Value::Bool(flag) => json!({ "bool_value": flag }),
         Value::String(text) => json!({ "string_value": text }),
@@ -278,11 +285,12 @@ fn any(value: &Value) -> Value {
         Value::Number(number) => json!({ "double_value": number }),
         Value::Array(items) if items.is_empty() => json!({ "array_value": {} }),
         Value::Array(items) => {
-            json!({ "array_value": { "values": items.iter().map(any).collect::<Vec<_>>() } })
+            json!({ "array_value": { "values": items.iter().map(|item| any(item, next)).collect::<Vec<_>>() } })
         }
         Value::Object(fields) if fields.is_empty() => json!({ "kvlist_value": {} }),
         Value::Object(fields) => {
-            let pair = |(key, value): (&String, &Value)| json!({ "key": key, "value": any(value) });
+            let pair =
+                |(key, value): (&String, &Value)| json!({ "key": key, "value": any(value, next) });
             json!({ "kvlist_value": { "values": fields.iter().map(pair).collect::<Vec<_>>() } })
         }
     }

@@ -60,3 +60,19 @@ fn of_code(code: &str) -> (ErrorKind, &'static str) {
         _ => (ErrorKind::Internal, "a statement failed"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::answered;
+    use super::*;
+    use std::{future, time::Duration};
+
+    #[test]
+    fn a_server_that_says_nothing_is_gone() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let silent = answered(Duration::from_millis(5), future::pending::<sqlx::Result<()>>());
+        let cause = runtime.block_on(silent).unwrap_err();
+        assert!(breaks(&cause));
+        assert_eq!(failed(cause).kind(), ErrorKind::Unavailable);
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! One writes at a time, in any process: a transaction that writes begins by taking a lock of the
 //! database's schema and lets go of it with its end. What a writer reads is therefore what the one before
-//! it wrote, as in SQLite, and no statement needs to know of the others. Readers never wait.
+//! it wrote, as in SQLite, and no statement needs to know of the others. Reading takes no lock.
 
 mod error;
 mod listen;
@@ -23,7 +23,7 @@ use sqlx::{
     postgres::{PgArgumentBuffer, PgArguments, PgTypeInfo, types::Oid},
     query::Query,
 };
-use std::time::Duration;
+use std::{io, time::Duration};
 
 /// In the schema that the record lives in; others may have tables of the same name.
 pub(super) const HAS_TABLE: &str =
@@ -31,6 +31,8 @@ pub(super) const HAS_TABLE: &str =
 /// Waits until nobody else writes. The first number is ours, the second the schema's.
 const BEGIN_WRITE: &str = "begin isolation level read committed read write;
     select pg_advisory_xact_lock(1835822191, hashtext(current_schema()))";
+/// How long a statement may work. A server that vanished says nothing, not even that.
+const LONGEST_WORK: Duration = Duration::from_mins(5);
 const BEGIN_READ: &str = "begin isolation level repeatable read read only";
 
 /// An open connection and what is known about its state.
@@ -68,13 +70,15 @@ impl Db {
 
     pub(super) async fn rows(&mut self, sql: Sql, values: &[Value]) -> Result<Vec<PgRow>> {
         self.ready().await?;
-        let rows = prepared(sql, values).fetch_all(&mut self.connection).await;
+        let limit = self.limit();
+        let rows = answered(limit, prepared(sql, values).fetch_all(&mut self.connection)).await;
         rows.map_err(|cause| self.note(cause))
     }
 
     pub(super) async fn row(&mut self, sql: Sql, values: &[Value]) -> Result<Option<PgRow>> {
         self.ready().await?;
-        let row = prepared(sql, values).fetch_optional(&mut self.connection).await;
+        let limit = self.limit();
+        let row = answered(limit, prepared(sql, values).fetch_optional(&mut self.connection)).await;
         row.map_err(|cause| self.note(cause))
     }
 
@@ -134,7 +138,8 @@ impl Db {
     }
 
     async fn run(&mut self, sql: Sql, values: &[Value]) -> Result<u64> {
-        let done = prepared(sql, values).execute(&mut self.connection).await;
+        let limit = self.limit();
+        let done = answered(limit, prepared(sql, values).execute(&mut self.connection)).await;
         Ok(done.map_err(|cause| self.note(cause))?.rows_affected())
     }
 
@@ -223,8 +228,14 @@ impl Db {
     }
 
     async fn raw(&mut self, sql: impl sqlx::SqlSafeStr) -> Result<()> {
-        let done = sqlx::raw_sql(sql).execute(&mut self.connection).await;
+        let limit = self.limit();
+        let done = answered(limit, sqlx::raw_sql(sql).execute(&mut self.connection)).await;
         done.map(drop).map_err(|cause| self.note(cause))
+    }
+
+    /// The longest that a statement may take: its turn, and more than any of ours works.
+    fn limit(&self) -> Duration {
+        self.busy_timeout.saturating_add(LONGEST_WORK)
     }
 
     fn note(&mut self, cause: sqlx::Error) -> Error {
@@ -232,6 +243,16 @@ impl Db {
         self.broken |= breaks(&cause);
         failed(cause)
     }
+}
+
+/// No answer within this time is a connection that broke.
+async fn answered<T>(
+    limit: Duration,
+    statement: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    tokio::time::timeout(limit, statement).await.unwrap_or_else(|_| {
+        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "it does not answer")))
+    })
 }
 
 fn prepared(sql: Sql, values: &[Value]) -> Query<'static, Postgres, PgArguments> {

@@ -72,15 +72,11 @@ impl Server {
 
     /// Opens a connection whose commits wait for the disk.
     pub(in crate::store::connection) async fn open(&self, busy_timeout: Duration) -> Result<Db> {
-        let opened = tokio::time::timeout(busy_timeout, self.options.connect()).await;
-        let opened = opened.map_err(|_| {
+        let opened = tokio::time::timeout(busy_timeout, self.opened(busy_timeout)).await;
+        let connection = opened.map_err(|_| {
             let late = format!("{self} did not answer within {busy_timeout:?}");
             Error::new(ErrorKind::Unavailable, late)
-        })?;
-        let named = |cause| failed(cause).context(self.to_string());
-        let mut connection = opened.map_err(named)?;
-        prepare(&mut connection, busy_timeout).await.map_err(named)?;
-        self.check(&mut connection).await?;
+        })??;
         Ok(Db {
             server: self.clone(),
             busy_timeout,
@@ -91,6 +87,14 @@ impl Server {
             lost: false,
             broken: false,
         })
+    }
+
+    async fn opened(&self, busy_timeout: Duration) -> Result<PgConnection> {
+        let named = |cause| failed(cause).context(self.to_string());
+        let mut connection = self.options.connect().await.map_err(named)?;
+        prepare(&mut connection, busy_timeout).await.map_err(named)?;
+        self.check(&mut connection).await?;
+        Ok(connection)
     }
 
     /// What is acknowledged must be on a disk.
