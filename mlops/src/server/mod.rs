@@ -19,6 +19,7 @@ use hyper_util::{
 };
 use std::{future::Future, io, net::SocketAddr, pin::pin, time::Duration};
 use tokio::net::TcpListener;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 /// How a program listens.
 #[derive(Clone, Copy, Debug, Args)]
@@ -26,7 +27,8 @@ pub(crate) struct Bounds {
     /// Connections at a time; more wait
     #[arg(long, value_name = "N", default_value_t = 1024)]
     max_connections: usize,
-    /// Close a connection that sends no request, or not the whole head of one, for so many seconds
+    /// Close a connection that sends no request, not the whole head of one, or nothing more of its body, for so
+    /// many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     idle_seconds: u64,
     /// How long requests in flight may take once the server is asked to end, in seconds
@@ -75,6 +77,7 @@ impl Server {
         // Counts from when the connection is accepted, and again from each answer.
         let idle = Duration::from_secs(self.bounds.idle_seconds);
         http.timer(TokioTimer::new()).header_read_timeout(idle);
+        let app = app.layer(RequestBodyTimeoutLayer::new(idle));
         let (open, mut stop) = (GracefulShutdown::new(), pin!(stop));
         loop {
             let (stream, _) = tokio::select! {

@@ -14,6 +14,11 @@ fn silent_connections_of_a_record_are_closed() {
     let place = Place::new();
     let server = place.start("server", &IDLE);
     shown_out(&server, "/health");
+    let create = |path: &str| {
+        format!("POST /api/2.0/mlflow{path} HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{{")
+    };
+    cut_off(&server, &create("/experiments/create"));
+    cut_off(&server, &create("-artifacts/artifacts/a.txt").replace("POST", "PUT"));
     assert_eq!(server.end().code(), Some(0));
 }
 
@@ -23,7 +28,18 @@ fn silent_connections_of_a_model_are_closed() {
     place.package("logistic", "model");
     let server = place.serve(&[&["--model", "m=model"][..], &IDLE].concat());
     shown_out(&server, "/v2/health/live");
+    let infer = "POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n{";
+    cut_off(&server, infer);
     assert_eq!(server.end().code(), Some(0));
+}
+
+/// Whose body stalls is refused, and shown out.
+fn cut_off(server: &Serving, request: &str) {
+    let mut client = opened(server, request);
+    let (mut answer, began) = (String::new(), Instant::now());
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    assert!(began.elapsed() < LATE, "{answer}");
 }
 
 fn shown_out(server: &Serving, path: &str) {
