@@ -2,17 +2,22 @@
 //!
 //! `scripts/oracles/mlflow_import.py` made the data with MLflow 3.17.2.
 
+#[path = "import/left.rs"]
+mod left;
+#[cfg(all(feature = "http", feature = "mlflow"))]
+#[path = "import/numbers.rs"]
+mod numbers;
+#[cfg(all(feature = "http", feature = "mlflow"))]
+#[path = "import/places.rs"]
+mod places;
 #[cfg(all(feature = "http", feature = "mlflow"))]
 #[path = "import/server.rs"]
 mod server;
 
 use crate::story::Home;
 use mlops_core::{
-    ErrorKind, Registry, RunId, Timestamp, Tracker,
-    artifact::ArtifactPath,
-    page::Search,
-    registry::ModelUri,
-    tracker::{MetricQuery, RunStatus},
+    ErrorKind, Registry, RunId, Timestamp, Tracker, artifact::ArtifactPath, page::Search,
+    registry::ModelUri, tracker::MetricQuery,
 };
 use mlops_registry::{
     SqlStore,
@@ -134,16 +139,41 @@ async fn a_folder_is_taken_as_its_client_reads_it() {
     assert_eq!((again.runs, again.known), (0, 6));
 }
 
+/// What an import left.
+fn left(done: &Imported) -> Vec<&str> {
+    done.not_taken.iter().map(|left| left.what.as_str()).collect()
+}
+
 #[tokio::test]
-async fn what_is_not_there_is_reported_and_what_was_begun_goes_on() {
-    let home = Home::new().await;
+async fn what_is_not_there_is_reported_and_taken_when_it_is_found() {
+    let (home, wanted) = (Home::new().await, expected("mlflow-3.17"));
     let from = ImportSource::Database(data("mlflow-3.17/mlflow.db"));
     let nowhere =
         ImportOptions::default().with_moved("file:///tmp/keep/fix/s/artifacts", "/nowhere");
     let done = home.store.import(&from, &nowhere, |_| ()).await.unwrap();
-    assert_eq!((done.runs, done.artifacts, done.versions), (6, 0, 0));
-    let left: Vec<_> = done.not_taken.iter().map(|left| left.what.as_str()).collect();
-    assert_eq!(left, ["version 1 of twice", "version 2 of twice"]);
+    assert_eq!((done.runs, done.logged_models, done.artifacts, done.versions), (6, 1, 0, 0));
+    let runs = wanted["runs"].as_array().unwrap();
+    let mut all: Vec<String> = runs
+        .iter()
+        .map(|run| format!("artifacts of run {}", run["id"].as_str().unwrap()))
+        .collect();
+    all.sort();
+    let mut found = left(&done);
+    found[..6].sort_unstable();
+    assert_eq!(&found[..6], all);
+    assert_eq!(
+        &found[6..],
+        [
+            "artifacts of logged model m-9c2134158e6541c68cf5ec0814a03f6a",
+            "version 1 of twice",
+            "version 2 of twice",
+            "alias \"champion\" of twice"
+        ]
+    );
+    for run in home.store.runs(Search::new()).await.unwrap().items {
+        assert!(run.status.is_final());
+        assert_eq!(run.tags.get("mlops.imported").map(String::as_str), Some("incomplete"));
+    }
     for (path, kind) in [
         (ImportSource::Database(data("nothing.db")), ErrorKind::NotFound),
         (ImportSource::Database(home.folder.path().join("mlops.db")), ErrorKind::InvalidInput),
@@ -153,9 +183,24 @@ async fn what_is_not_there_is_reported_and_what_was_begun_goes_on() {
         let error = home.store.import(&path, &nowhere, |_| ()).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
     }
-    let runs = home.store.runs(Search::new()).await.unwrap().items;
-    assert!(
-        runs.iter()
-            .all(|run| run.status != RunStatus::Running || run.tags.contains_key("mlops.imported"))
-    );
+
+    // Still not there: nothing changes, and it is said again.
+    let events = home.store.verify_events().await.unwrap();
+    let again = home.store.import(&from, &nowhere, |_| ()).await.unwrap();
+    assert_eq!((again.runs, again.logged_models, again.points, again.known), (0, 0, 0, 7));
+    assert_eq!(again.not_taken, done.not_taken);
+    assert_eq!(home.store.verify_events().await.unwrap(), events);
+
+    let whole = import(&Home::new().await.store, &from).await;
+    let found = import(&home.store, &from).await;
+    assert_eq!((found.runs, found.logged_models, found.points, found.known), (0, 0, 0, 7));
+    assert_eq!((found.artifacts, found.bytes), (whole.artifacts, whole.bytes));
+    assert_eq!((found.versions, found.not_taken.as_slice()), (2, &[][..]));
+    for run in runs {
+        check_run(&home.store, run).await;
+    }
+    let uri: ModelUri = "models:/twice@champion".parse().unwrap();
+    assert_eq!(home.store.resolve(&uri).await.unwrap().id.version, 1);
+    let last = import(&home.store, &from).await;
+    assert_eq!((last.artifacts, last.known, last.not_taken.as_slice()), (0, 9, &[][..]));
 }

@@ -18,8 +18,9 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Identities, numbers and times are kept; what was taken before is not taken again. \
-    What is left is listed with the reason. A server is asked as MLflow's clients ask it: \
-    MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN sign in.\n\n\
+    What is left is listed with the reason; the next import takes it, if it is there by then. No path \
+    that a server names is read on this machine, unless --moved leads to it. A server is asked as MLflow's \
+    clients ask it: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN sign in.\n\n\
     Example:\n  mlops import --from http://127.0.0.1:5000\n  \
     mlops import --from sqlite:///mlflow.db --moved mlflow-artifacts:/=mlartifacts\n  \
     mlops import --from ./mlruns"

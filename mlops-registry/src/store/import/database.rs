@@ -71,25 +71,35 @@ impl Database {
         Ok(self.0.row(sql, &values![table]).await?.is_some())
     }
 
-    pub(super) async fn experiments(&mut self) -> Result<Vec<FoundExperiment>> {
+    pub(super) async fn experiments(
+        &mut self,
+        done: &mut Imported,
+    ) -> Result<Vec<FoundExperiment>> {
         let sql = "select cast(experiment_id as text), name, lifecycle_stage,
-            coalesce(creation_time, 0), coalesce(last_update_time, creation_time, 0)
+            coalesce(creation_time, 0), coalesce(last_update_time, creation_time, 0),
+            artifact_location
             from mlflow.experiments order by experiment_id";
         let mut found = Vec::new();
         for row in self.0.rows(sql, &[]).await? {
-            let key = row.text(0)?;
-            let sql = "select key, coalesce(value, '') from mlflow.experiment_tags
-                where experiment_id = cast($1 as integer)";
-            found.push(FoundExperiment {
-                tags: self.tags(sql, &values![&key]).await?,
-                key,
-                name: row.text(1)?,
-                deleted: row.optional_text(2)?.as_deref() == Some("deleted"),
-                created: millis(&row, 3)?,
-                updated: millis(&row, 4)?,
-            });
+            let one = self.experiment(&row).await;
+            found.extend(done.given(|| format!("experiment {}", words(&row)), one)?);
         }
         Ok(found)
+    }
+
+    async fn experiment(&mut self, row: &Row) -> Result<FoundExperiment> {
+        let key = row.text(0)?;
+        let sql = "select key, coalesce(value, '') from mlflow.experiment_tags
+            where experiment_id = cast($1 as integer)";
+        Ok(FoundExperiment {
+            tags: self.tags(sql, &values![&key]).await?,
+            key,
+            name: row.text(1)?,
+            deleted: row.optional_text(2)?.as_deref() == Some("deleted"),
+            created: millis(row, 3)?,
+            updated: millis(row, 4)?,
+            place: row.optional_text(5)?.unwrap_or_default(),
+        })
     }
 
     pub(super) async fn runs(
@@ -101,7 +111,7 @@ impl Database {
             order by start_time, run_uuid";
         let mut found = Vec::new();
         for row in self.0.rows(sql, &values![&experiment.key]).await? {
-            let id = row.text(0)?;
+            let Some(id) = done.given(|| "a run".to_owned(), row.text(0))? else { continue };
             match id.parse() {
                 Ok(id) => found.push(id),
                 Err(_) => {
@@ -195,7 +205,7 @@ impl Database {
         Ok((rows.iter().map(point).collect::<Result<_>>()?, next))
     }
 
-    pub(super) async fn logged_models(&mut self) -> Result<Vec<FoundModel>> {
+    pub(super) async fn logged_models(&mut self, done: &mut Imported) -> Result<Vec<FoundModel>> {
         if !self.has("logged_models").await? {
             return Ok(Vec::new());
         }
@@ -205,35 +215,39 @@ impl Database {
             from mlflow.logged_models order by creation_timestamp_ms, model_id";
         let mut found = Vec::new();
         for row in self.0.rows(sql, &[]).await? {
-            let id = row.text(0)?;
-            let key = values![&id];
-            let tags =
-                "select tag_key, tag_value from mlflow.logged_model_tags where model_id = $1";
-            let params =
-                "select param_key, param_value from mlflow.logged_model_params where model_id = $1";
-            found.push(FoundModel {
-                tags: self.tags(tags, &key).await?,
-                params: self.tags(params, &key).await?,
-                metrics: self.model_points(&key).await?,
-                id,
-                experiment: row.text(1)?,
-                name: row.text(2)?,
-                model_type: row.optional_text(3)?,
-                status: match row.int(4)? {
-                    1 => "PENDING",
-                    2 => "READY",
-                    3 => "FAILED",
-                    _ => "UNSPECIFIED",
-                },
-                status_message: row.optional_text(5)?,
-                source_run: row.optional_text(6)?,
-                deleted: row.optional_text(7)?.as_deref() == Some("deleted"),
-                created: millis(&row, 8)?,
-                updated: millis(&row, 9)?,
-                place: row.text(10)?,
-            });
+            let one = self.logged_model(&row).await;
+            found.extend(done.given(|| format!("logged model {}", words(&row)), one)?);
         }
         Ok(found)
+    }
+
+    async fn logged_model(&mut self, row: &Row) -> Result<FoundModel> {
+        let id = row.text(0)?;
+        let key = values![&id];
+        let tags = "select tag_key, tag_value from mlflow.logged_model_tags where model_id = $1";
+        let params =
+            "select param_key, param_value from mlflow.logged_model_params where model_id = $1";
+        Ok(FoundModel {
+            tags: self.tags(tags, &key).await?,
+            params: self.tags(params, &key).await?,
+            metrics: self.model_points(&key).await?,
+            id,
+            experiment: row.text(1)?,
+            name: row.text(2)?,
+            model_type: row.optional_text(3)?,
+            status: match row.int(4)? {
+                1 => "PENDING",
+                2 => "READY",
+                3 => "FAILED",
+                _ => "UNSPECIFIED",
+            },
+            status_message: row.optional_text(5)?,
+            source_run: row.optional_text(6)?,
+            deleted: row.optional_text(7)?.as_deref() == Some("deleted"),
+            created: millis(row, 8)?,
+            updated: millis(row, 9)?,
+            place: row.text(10)?,
+        })
     }
 
     async fn model_points(&mut self, model: &[Value]) -> Result<Vec<FoundPoint>> {
@@ -253,35 +267,44 @@ impl Database {
         self.0.rows(sql, model).await?.iter().map(point).collect()
     }
 
-    pub(super) async fn registered(&mut self) -> Result<Vec<FoundRegistered>> {
+    pub(super) async fn registered(&mut self, done: &mut Imported) -> Result<Vec<FoundRegistered>> {
         let sql = "select name, description, coalesce(creation_time, 0),
             coalesce(last_updated_time, creation_time, 0) from mlflow.registered_models order by name";
         let mut found = Vec::new();
         for row in self.0.rows(sql, &[]).await? {
-            let name = row.text(0)?;
-            let key = values![&name];
-            let tags = "select key, coalesce(value, '') from mlflow.registered_model_tags
-                where name = $1";
-            let aliases = "select alias, version from mlflow.registered_model_aliases
-                where name = $1 order by alias";
-            let aliases = self.0.rows(aliases, &key).await?;
-            found.push(FoundRegistered {
-                tags: self.tags(tags, &key).await?,
-                versions: self.versions(&name).await?,
-                aliases: aliases
-                    .iter()
-                    .map(|row| Ok((row.text(0)?, row.int(1)?)))
-                    .collect::<Result<_>>()?,
-                name,
-                description: row.optional_text(1)?,
-                created: millis(&row, 2)?,
-                updated: millis(&row, 3)?,
-            });
+            let one = self.registered_model(&row, done).await;
+            found.extend(done.given(|| format!("registered model {}", words(&row)), one)?);
         }
         Ok(found)
     }
 
-    async fn versions(&mut self, model: &str) -> Result<Vec<FoundVersion>> {
+    async fn registered_model(
+        &mut self,
+        row: &Row,
+        done: &mut Imported,
+    ) -> Result<FoundRegistered> {
+        let name = row.text(0)?;
+        let key = values![&name];
+        let tags = "select key, coalesce(value, '') from mlflow.registered_model_tags
+            where name = $1";
+        let aliases = "select alias, version from mlflow.registered_model_aliases
+            where name = $1 order by alias";
+        let aliases = self.0.rows(aliases, &key).await?;
+        Ok(FoundRegistered {
+            tags: self.tags(tags, &key).await?,
+            versions: self.versions(&name, done).await?,
+            aliases: aliases
+                .iter()
+                .map(|row| Ok((row.text(0)?, row.int(1)?)))
+                .collect::<Result<_>>()?,
+            name,
+            description: row.optional_text(1)?,
+            created: millis(row, 2)?,
+            updated: millis(row, 3)?,
+        })
+    }
+
+    async fn versions(&mut self, model: &str, done: &mut Imported) -> Result<Vec<FoundVersion>> {
         let sql = "select version, coalesce(creation_time, 0),
             coalesce(last_updated_time, creation_time, 0), user_id, description,
             coalesce(current_stage, 'None'), coalesce(source, ''), storage_location, run_id, run_link
@@ -289,25 +312,30 @@ impl Database {
             where name = $1 and current_stage <> 'Deleted_Internal' order by version";
         let mut found = Vec::new();
         for row in self.0.rows(sql, &values![model]).await? {
-            let number = row.int(0)?;
-            let sql = "select key, coalesce(value, '') from mlflow.model_version_tags
-                where name = $1 and version = $2";
-            found.push(FoundVersion {
-                tags: self.tags(sql, &values![model, number]).await?,
-                number,
-                created: millis(&row, 1)?,
-                updated: millis(&row, 2)?,
-                actor: row.optional_text(3)?,
-                description: row.optional_text(4)?,
-                stage: row.text(5)?,
-                source: row.text(6)?,
-                place: row.optional_text(7)?,
-                run: row.optional_text(8)?,
-                run_link: row.optional_text(9)?,
-                said: None,
-            });
+            let one = self.version(model, &row).await;
+            found.extend(done.given(|| format!("version {} of {model}", words(&row)), one)?);
         }
         Ok(found)
+    }
+
+    async fn version(&mut self, model: &str, row: &Row) -> Result<FoundVersion> {
+        let number = row.int(0)?;
+        let sql = "select key, coalesce(value, '') from mlflow.model_version_tags
+            where name = $1 and version = $2";
+        Ok(FoundVersion {
+            tags: self.tags(sql, &values![model, number]).await?,
+            number,
+            created: millis(row, 1)?,
+            updated: millis(row, 2)?,
+            actor: row.optional_text(3)?,
+            description: row.optional_text(4)?,
+            stage: row.text(5)?,
+            source: row.text(6)?,
+            place: row.optional_text(7)?,
+            run: row.optional_text(8)?,
+            run_link: row.optional_text(9)?,
+            said: None,
+        })
     }
 
     async fn tags(&mut self, sql: &'static str, key: &[Value]) -> Result<Tags> {
@@ -318,6 +346,12 @@ impl Database {
 
 fn gone(what: &str) -> Error {
     Error::new(ErrorKind::Conflict, format!("the source changed meanwhile: {what} is gone"))
+}
+
+/// What the first column calls a row, as far as it can be read.
+fn words(row: &Row) -> String {
+    let number = || row.int(0).map(|number| number.to_string());
+    row.text(0).or_else(|_| number()).unwrap_or_else(|_| "without a name".to_owned())
 }
 
 fn status(text: &str) -> Result<RunStatus> {

@@ -2,111 +2,134 @@
 
 use super::{
     super::{SqlStore, paths, paths::Owner},
-    ImportOptions, Imported, Source,
+    Imported, Source,
     folder::{files, relative},
+    places::Places,
 };
 use crate::artifacts::blocking;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{TryStreamExt, stream};
 use mlops_core::{
-    Error, ErrorKind, Result, ResultExt,
+    Error, Result, ResultExt,
     artifact::{ArtifactPath, ByteStream, Manifest},
 };
-use percent_encoding::percent_decode_str;
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// How much of a file is read at once.
 const PIECE: u64 = 1 << 20;
 
-impl ImportOptions {
-    /// The folder of this machine that a place means; nothing if it lies elsewhere.
-    pub(super) fn folder(&self, place: &str) -> Option<PathBuf> {
-        for (from, to) in &self.moved {
-            if let Some(rest) = place.strip_prefix(from.as_str()) {
-                return Some(to.join(decoded(rest).trim_start_matches('/')));
-            }
-        }
-        match place.split_once(':') {
-            Some(("file", rest)) => {
-                let path = rest.strip_prefix("//localhost").or(rest.strip_prefix("//"));
-                Some(PathBuf::from(decoded(path.unwrap_or(rest))))
-            }
-            Some((scheme, _)) if scheme.len() > 1 => None,
-            _ if place.is_empty() => None,
-            _ => Some(PathBuf::from(place)),
-        }
-    }
+/// What the files of a run or logged model are asked by.
+pub(super) struct Wanted<'a> {
+    pub(super) owner: &'a Owner,
+    /// Where they lie, as the source says.
+    pub(super) place: &'a str,
+    /// Whether a file that the record has stays as it is.
+    pub(super) keep: bool,
 }
 
-/// `%20` is a space: places are URIs.
-fn decoded(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
+impl Wanted<'_> {
+    fn artifact(&self, name: &str) -> String {
+        format!("artifact {name:?} of {}", self.owner)
+    }
 }
 
 impl SqlStore {
-    /// Takes every file below a place.
+    /// Takes every file below a place; whether there is none that was left.
     pub(super) async fn import_files(
         &self,
         source: &Source,
-        owner: &Owner,
-        place: &str,
-        options: &ImportOptions,
+        wanted: &Wanted<'_>,
+        places: &Places,
         done: &mut Imported,
-    ) -> Result<()> {
-        if let Some(names) = source.files(place).await? {
-            return self.import_served(source, owner, (place, names), done).await;
-        }
-        let Some(folder) = options.folder(place) else {
-            if !place.is_empty() {
-                done.left(format!("artifacts of {owner}"), format!("{place:?} is no folder here"));
-            }
-            return Ok(());
+    ) -> Result<bool> {
+        let left = done.not_taken.len();
+        let what = || format!("artifacts of {}", wanted.owner);
+        let served = source.files(wanted.place).await;
+        let Some(served) = done.given(what, served)? else { return Ok(false) };
+        let (folder, names) = match served {
+            Some(names) => (None, names),
+            None => match self.names(wanted, places, done).await? {
+                Some((folder, names)) => (Some(folder), names),
+                None => return Ok(done.not_taken.len() == left),
+            },
         };
-        let own = folder.clone();
-        for file in blocking::run(move || files(&own)).await? {
-            let text = relative(&folder, &file);
-            let path = match ArtifactPath::new(text.as_str()) {
-                Ok(path) => path,
-                Err(error) => {
-                    done.left(format!("artifact {text:?} of {owner}"), error.to_string());
-                    continue;
-                }
+        let owner = wanted.owner.clone();
+        let read =
+            async move |db: &mut _| paths::manifest(db, &owner, &ArtifactPath::default()).await;
+        let there = self.shared.thread.read(read).await?;
+        for name in names {
+            let what = || wanted.artifact(&name);
+            let Some(path) = done.given(what, ArtifactPath::new(name.as_str()))? else { continue };
+            if wanted.keep && there.get(&path).is_some() {
+                continue;
+            }
+            let body = match &folder {
+                Some(folder) => body(path.under(folder)).await,
+                None => source.file(wanted.place, &path).await,
             };
-            let body = body(file.clone()).await?;
-            let artifact = paths::write(self, owner.clone(), path, body).await?;
-            done.artifacts += 1;
-            done.bytes += artifact.size;
+            let Some(body) = done.given(what, body)? else { continue };
+            self.import_file(wanted, path, body, &there, done).await?;
         }
-        Ok(())
+        Ok(done.not_taken.len() == left)
     }
 
-    /// Takes files that the source hands out.
-    async fn import_served(
+    /// A folder of this machine and the names of its files; nothing if it is not there, which is reported
+    /// unless nothing was ever logged.
+    async fn names(
         &self,
-        source: &Source,
-        owner: &Owner,
-        (place, names): (&str, Vec<String>),
+        wanted: &Wanted<'_>,
+        places: &Places,
+        done: &mut Imported,
+    ) -> Result<Option<(PathBuf, Vec<String>)>> {
+        if wanted.place.is_empty() {
+            return Ok(None);
+        }
+        let what = || format!("artifacts of {}", wanted.owner);
+        let Some(folder) = done.given(what, places.folder(wanted.place))? else { return Ok(None) };
+        // Runs lie in the folder of their experiment, logged models in one of theirs in it.
+        let levels = if matches!(wanted.owner, Owner::Model(_)) { 3 } else { 2 };
+        let Some(folder) =
+            folder.filter(|folder| folder.is_dir() || places.nothing_logged(folder, levels))
+        else {
+            done.left(what(), format!("{:?} is no folder here", wanted.place));
+            return Ok(None);
+        };
+        let own = folder.clone();
+        let found = blocking::run(move || files(&own)).await;
+        let Some(found) = done.given(what, found)? else { return Ok(None) };
+        let names = found.iter().map(|file| relative(&folder, file)).collect();
+        Ok(Some((folder, names)))
+    }
+
+    /// One file; counted if it is not what the record has under that path.
+    async fn import_file(
+        &self,
+        wanted: &Wanted<'_>,
+        path: ArtifactPath,
+        body: ByteStream,
+        there: &Manifest,
         done: &mut Imported,
     ) -> Result<()> {
-        for name in names {
-            let what = || format!("artifact {name:?} of {owner}");
-            let path = match ArtifactPath::new(name.as_str()) {
-                Ok(path) => path,
-                Err(error) => {
-                    done.left(what(), error.to_string());
-                    continue;
-                }
-            };
-            let body = match source.file(place, &path).await {
-                Ok(body) => body,
-                // Removed since it was listed, or a name that the server itself does not find again.
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    done.left(what(), error.to_string());
-                    continue;
-                }
-                Err(error) => return Err(error).context(what),
-            };
-            let artifact = paths::write(self, owner.clone(), path, body).await.context(what)?;
+        let failed = Arc::new(AtomicBool::new(false));
+        let note = Arc::clone(&failed);
+        let body = body.inspect_err(move |_| note.store(true, Ordering::Relaxed));
+        let written = paths::write(self, wanted.owner.clone(), path.clone(), Box::pin(body)).await;
+        let what = || wanted.artifact(path.as_str());
+        // Whose error it is: the source's bytes cannot be read, or the record does not take them.
+        let written = if failed.load(Ordering::Relaxed) {
+            done.given(what, written)?
+        } else {
+            done.kept(what, written)?
+        };
+        if let Some(artifact) = written.filter(|artifact| there.get(&path) != Some(artifact)) {
             done.artifacts += 1;
             done.bytes += artifact.size;
         }
@@ -143,24 +166,4 @@ async fn body(path: PathBuf) -> Result<ByteStream> {
         })
     });
     Ok(Box::pin(pieces))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_are_folders_of_this_machine_or_none() {
-        let options = ImportOptions::default().with_moved("mlflow-artifacts:/", "/data");
-        for (place, folder) in [
-            ("file:///a/b%20c", Some("/a/b c")),
-            ("file:/a", Some("/a")),
-            ("/a/b", Some("/a/b")),
-            ("mlflow-artifacts:/1/r/artifacts", Some("/data/1/r/artifacts")),
-            ("s3://bucket/a", None),
-            ("", None),
-        ] {
-            assert_eq!(options.folder(place), folder.map(PathBuf::from), "{place}");
-        }
-    }
 }

@@ -55,17 +55,23 @@ impl Folder {
                 done.left(what, "a folder without the note of an experiment");
                 continue;
             };
-            let created = meta.millis("creation_time").unwrap_or_default();
-            found.push(FoundExperiment {
-                key: relative(&self.0, &folder),
-                name: meta.text("name").ok_or_else(|| meta.lacks("name"))?,
-                deleted: meta.text("lifecycle_stage").as_deref() == Some("deleted"),
-                created,
-                updated: meta.millis("last_update_time").unwrap_or(created),
-                tags: texts(&folder.join("tags"))?,
-            });
+            let what = || format!("experiment in {}", folder.display());
+            found.extend(done.given(what, self.experiment(&folder, &meta))?);
         }
         Ok(found)
+    }
+
+    fn experiment(&self, folder: &Path, meta: &Meta) -> Result<FoundExperiment> {
+        let created = meta.millis("creation_time").unwrap_or_default();
+        Ok(FoundExperiment {
+            key: relative(&self.0, folder),
+            name: meta.text("name").ok_or_else(|| meta.lacks("name"))?,
+            deleted: meta.text("lifecycle_stage").as_deref() == Some("deleted"),
+            created,
+            updated: meta.millis("last_update_time").unwrap_or(created),
+            tags: texts(&folder.join("tags"))?,
+            place: meta.text("artifact_location").unwrap_or_default(),
+        })
     }
 
     pub(super) fn runs(
@@ -103,12 +109,14 @@ impl Folder {
         // Older releases wrote the name as a tag only.
         let called = meta.text("run_name").filter(|name| !name.is_empty());
         let called = called.or_else(|| tags.get("mlflow.runName").cloned());
-        // Where it lies now counts, wherever it was when it was written.
+        // Where it lies now counts, wherever it was when it was written, unless the artifacts were elsewhere.
         let own = folder.join("artifacts");
-        let place = if own.is_dir() {
+        let said = meta.text("artifact_uri").unwrap_or_default();
+        let beside = folder.parent().map(name).unwrap_or_default();
+        let place = if own.is_dir() || said.ends_with(&format!("/{beside}/{id}/artifacts")) {
             own.to_string_lossy().into_owned()
         } else {
-            meta.text("artifact_uri").unwrap_or_default()
+            said
         };
         Ok(FoundRun {
             id,

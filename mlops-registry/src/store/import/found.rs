@@ -17,6 +17,8 @@ pub(super) struct FoundExperiment {
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) tags: Tags,
+    /// Where artifacts of its runs lie, as the source says.
+    pub(super) place: String,
 }
 
 /// A run of a source, without its points.

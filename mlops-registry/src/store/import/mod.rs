@@ -7,6 +7,7 @@ mod database;
 mod files;
 mod folder;
 mod found;
+mod places;
 mod registered;
 #[cfg(feature = "mlflow")]
 mod server;
@@ -18,10 +19,11 @@ use folder::Folder;
 use found::{FoundExperiment, FoundModel, FoundRegistered, FoundRun};
 use futures_util::future::{Either, select};
 use mlops_core::{
-    Error, Result, RunId,
+    Error, ErrorKind, Result, ResultExt, RunId,
     artifact::{ArtifactPath, ByteStream},
     tracker::Metric,
 };
+use places::Places;
 use serde::Serialize;
 #[cfg(feature = "mlflow")]
 use server::Server;
@@ -32,13 +34,15 @@ use tokio::sync::mpsc;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ImportSource {
-    /// The database of an MLflow server or client of 3.17.
+    /// The database of an MLflow server or client of 3.17. Artifacts are read where it says that they lie, or
+    /// where [`ImportOptions::moved`] does.
     Database(PathBuf),
-    /// A folder `mlruns` of a client without a server.
+    /// A folder `mlruns` of a client without a server: experiments and runs, with the artifacts beside them.
     Folder(PathBuf),
     /// A server that speaks MLflow's API: `mlflow server` of 2.22 to 3.17, or ours. Artifacts come through
-    /// its proxy; what lies elsewhere is looked for where [`ImportOptions::moved`] says. Deleted logged
-    /// models, traces and the history of aliases do not come: a server does not show them as they were.
+    /// its proxy; what lies elsewhere is looked for only where [`ImportOptions::moved`] says: no path that a
+    /// server names is read on this machine. Deleted logged models, traces and the history of aliases do not
+    /// come: a server does not show them as they were.
     #[cfg(feature = "mlflow")]
     Server(crate::RestStore),
 }
@@ -48,6 +52,7 @@ pub enum ImportSource {
 #[non_exhaustive]
 pub struct ImportOptions {
     /// Where artifacts lie now whose place begins with the first text: the first of these that fits counts.
+    /// What follows stays below that folder: a place with `..` there is left.
     /// `mlflow-artifacts:` is what a server calls the folder that it proxies.
     pub moved: Vec<(String, PathBuf)>,
 }
@@ -85,11 +90,12 @@ pub struct Imported {
     pub logged_models: u64,
     /// Versions of registered models that are new.
     pub versions: u64,
-    /// Files of runs and logged models.
+    /// Files of runs and logged models that are new, or other ones than before.
     pub artifacts: u64,
     /// What these take, in bytes.
     pub bytes: u64,
-    /// Runs, logged models and versions that had been taken before.
+    /// Runs, logged models and versions that had been taken before, be it without some of their artifacts. Their
+    /// artifacts that are new are counted above.
     pub known: u64,
     /// Everything that was left, and why.
     pub not_taken: Vec<NotTaken>,
@@ -98,6 +104,34 @@ pub struct Imported {
 impl Imported {
     fn left(&mut self, what: impl Into<String>, why: impl Into<String>) {
         self.not_taken.push(NotTaken { what: what.into(), why: why.into() });
+    }
+
+    /// What a source gave. What it cannot give is left, unless it may later, or does not know who asks.
+    fn given<T>(&mut self, what: impl FnOnce() -> String, given: Result<T>) -> Result<Option<T>> {
+        self.unless(|kind| kind.row().may_retry || kind == ErrorKind::Unauthenticated, what, given)
+    }
+
+    /// What the record did with something. What it refuses for what it is, is left; that it cannot be written
+    /// is an error.
+    fn kept<T>(&mut self, what: impl FnOnce() -> String, kept: Result<T>) -> Result<Option<T>> {
+        use ErrorKind::{Conflict, InvalidInput, TooLarge};
+        self.unless(|kind| !matches!(kind, InvalidInput | Conflict | TooLarge), what, kept)
+    }
+
+    fn unless<T>(
+        &mut self,
+        ends: impl FnOnce(ErrorKind) -> bool,
+        what: impl FnOnce() -> String,
+        outcome: Result<T>,
+    ) -> Result<Option<T>> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if ends(error.kind()) => Err(error).context(what),
+            Err(error) => {
+                self.left(what(), error.to_string());
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -108,7 +142,14 @@ impl SqlStore {
     /// - identities of runs and logged models, numbers of versions, and all times are kept; experiments go
     ///   by their names
     /// - the same import again changes nothing
-    /// - what cannot be taken is reported; the rest is taken
+    /// - what cannot be taken is reported; the rest is taken. An error is only what may pass, and that the
+    ///   record cannot be written
+    /// - a run or logged model some of whose artifacts were left, be it that the folder was not there, is known
+    ///   and gets them from the next import that finds them
+    /// - a run that had not ended is read again, as long as nobody ends or deletes it here; so is a logged model
+    ///   that was pending
+    /// - a number or alias that the record has given to something else keeps its meaning, and one that was
+    ///   removed here stays removed: the source's is reported
     /// - interrupted, it leaves what was begun as running runs; the next one goes on
     pub async fn import(
         &self,
@@ -160,26 +201,33 @@ impl SqlStore {
         let mut done = Imported::default();
         let experiments = source.experiments(&mut done).await?;
         source.unknown(&mut done).await?;
+        let places = Places::new(options, source.is_here(), &experiments);
         let mut known = Vec::with_capacity(experiments.len());
         for found in experiments {
-            let number = self.import_experiment(&found, &mut done).await?;
-            known.push(Known { found, number });
+            let number = self.import_experiment(&found).await;
+            let what = || format!("experiment {:?}", found.name);
+            if let Some((number, new)) = done.kept(what, number)? {
+                done.experiments += u64::from(new);
+                known.push(Known { found, number });
+            }
         }
         let mut runs = Vec::new();
         for experiment in &known {
-            let found = source.runs(&experiment.found, &mut done).await?;
+            let found = source.runs(&experiment.found, &mut done).await;
+            let what = || format!("runs of experiment {:?}", experiment.found.name);
+            let found = done.given(what, found)?.unwrap_or_default();
             runs.extend(found.into_iter().map(|id| (experiment, id)));
         }
         let all = runs.len() as u64;
         for (at, (experiment, id)) in runs.into_iter().enumerate() {
-            self.import_run(source, experiment, id, options, &mut done).await?;
+            self.import_run(source, experiment, id, &places, &mut done).await?;
             progress(Progress { done: at as u64 + 1, all });
         }
-        for model in source.logged_models().await? {
+        for model in source.logged_models(&mut done).await? {
             match known.iter().find(|known| known.found.key == model.experiment) {
                 Some(known) => {
                     let (number, done) = (known.number, &mut done);
-                    self.import_logged_model(source, &model, number, options, done).await?;
+                    self.import_logged_model(source, &model, number, &places, done).await?;
                 }
                 None => {
                     done.left(format!("logged model {}", model.id), "its experiment is not there");
@@ -187,7 +235,7 @@ impl SqlStore {
             }
         }
         for model in source.registered(&mut done).await? {
-            self.import_registered(source, &model, options, &mut done).await?;
+            self.import_registered(source, &model, &places, &mut done).await?;
         }
         Ok(done)
     }
@@ -226,6 +274,15 @@ impl Source {
         }
     }
 
+    /// Whether the paths that it names are of this machine.
+    fn is_here(&self) -> bool {
+        match self {
+            Self::Database(_) | Self::Folder(_) => true,
+            #[cfg(feature = "mlflow")]
+            Self::Server(_) => false,
+        }
+    }
+
     /// Reports what there is that is never taken.
     async fn unknown(&mut self, done: &mut Imported) -> Result<()> {
         match self {
@@ -238,7 +295,7 @@ impl Source {
 
     async fn experiments(&mut self, done: &mut Imported) -> Result<Vec<FoundExperiment>> {
         match self {
-            Self::Database(database) => database.experiments().await,
+            Self::Database(database) => database.experiments(done).await,
             Self::Folder(folder) => folder.experiments(done),
             #[cfg(feature = "mlflow")]
             Self::Server(server) => server.experiments().await,
@@ -282,22 +339,18 @@ impl Source {
         }
     }
 
-    async fn logged_models(&mut self) -> Result<Vec<FoundModel>> {
+    async fn logged_models(&mut self, done: &mut Imported) -> Result<Vec<FoundModel>> {
         match self {
-            Self::Database(database) => database.logged_models().await,
+            Self::Database(database) => database.logged_models(done).await,
             Self::Folder(_) => Ok(Vec::new()),
             #[cfg(feature = "mlflow")]
             Self::Server(server) => server.logged_models().await,
         }
     }
 
-    async fn registered(
-        &mut self,
-        #[cfg_attr(not(feature = "mlflow"), expect(unused_variables, reason = "a server's"))]
-        done: &mut Imported,
-    ) -> Result<Vec<FoundRegistered>> {
+    async fn registered(&mut self, done: &mut Imported) -> Result<Vec<FoundRegistered>> {
         match self {
-            Self::Database(database) => database.registered().await,
+            Self::Database(database) => database.registered(done).await,
             Self::Folder(_) => Ok(Vec::new()),
             #[cfg(feature = "mlflow")]
             Self::Server(server) => server.registered(done).await,
@@ -340,4 +393,27 @@ impl Source {
 /// A status that a source knows and MLflow does not.
 fn unknown_status(status: &str) -> Error {
     Error::corrupt(format!("the source: {status:?} is no status of a run"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_and_what_keeps_the_record_from_being_written_end_an_import() {
+        let mut done = Imported::default();
+        let what = || "run 1".to_owned();
+        for kind in ErrorKind::all() {
+            let left = done.not_taken.len();
+            let error = || Err::<(), _>(Error::new(kind, "no"));
+            let given = done.given(what, error());
+            let ends = kind.row().may_retry || kind == ErrorKind::Unauthenticated;
+            assert_eq!(given.is_err(), ends, "{kind:?}");
+            let kept = done.kept(what, error());
+            let refused = [ErrorKind::InvalidInput, ErrorKind::Conflict, ErrorKind::TooLarge];
+            assert_eq!(kept.is_ok(), refused.contains(&kind), "{kind:?}");
+            let more = usize::from(given.is_ok()) + usize::from(kept.is_ok());
+            assert_eq!(done.not_taken.len(), left + more);
+        }
+    }
 }

@@ -51,6 +51,7 @@ impl Server {
             tags: tags(found.tags),
             key: found.experiment_id,
             name: found.name,
+            place: found.artifact_location,
         });
         Ok(found.collect())
     }
@@ -182,20 +183,21 @@ impl Server {
 
     async fn versions(&self, model: ModelName, done: &mut Imported) -> Result<Vec<FoundVersion>> {
         let mut found = Vec::new();
-        for version in self.store.source_versions(model).await? {
+        let what = || format!("versions of {model}");
+        let versions = self.store.source_versions(model.clone()).await;
+        for version in done.given(what, versions)?.unwrap_or_default() {
             let what = format!("version {} of {}", version.version, version.name);
-            let said = match Described::from_tags(&version.tags) {
-                Ok(said) => said.map(said_of),
-                Err(error) => {
-                    done.left(what, error.to_string());
-                    continue;
-                }
-            };
-            let (name, number) = (version.name.clone(), version.version.clone());
-            let place = self.store.source_place(name, number).await?;
-            found.push(version_of(version, place, said)?);
+            let one = self.version(version).await;
+            found.extend(done.given(|| what, one)?);
         }
         Ok(found)
+    }
+
+    async fn version(&self, version: models::ModelVersion) -> Result<FoundVersion> {
+        let said = Described::from_tags(&version.tags)?.map(said_of);
+        let (name, number) = (version.name.clone(), version.version.clone());
+        let place = self.store.source_place(name, number).await?;
+        version_of(version, place, said)
     }
 
     /// Every file below a place; `None` if the place is not behind the server's proxy.

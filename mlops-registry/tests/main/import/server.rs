@@ -15,7 +15,7 @@ use mlops_registry::{
 };
 
 /// A server over a record that has what MLflow's own client wrote.
-async fn peer() -> (Home, Server, ImportSource) {
+pub(super) async fn peer() -> (Home, Server, ImportSource) {
     let home = Home::new().await;
     import(&home.store, &ImportSource::Database(data("mlflow-3.17/mlflow.db"))).await;
     let server = Server::start(home.store.clone()).await;
@@ -23,7 +23,10 @@ async fn peer() -> (Home, Server, ImportSource) {
     (home, server, ImportSource::Server(client))
 }
 
-async fn taken(store: &SqlStore, from: &ImportSource) -> mlops_registry::store::Imported {
+pub(super) async fn taken(
+    store: &SqlStore,
+    from: &ImportSource,
+) -> mlops_registry::store::Imported {
     store.import(from, &ImportOptions::default(), |_| ()).await.unwrap()
 }
 
