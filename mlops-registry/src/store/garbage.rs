@@ -313,8 +313,8 @@ async fn marked(db: &mut Connection, digests: &[Digest], before: Timestamp) -> R
     if digests.is_empty() {
         return Ok(Vec::new());
     }
-    let (list, last) = (placeholders(1, digests.len()), digests.len() + 1);
-    let sql = format!("select digest from garbage where digest in ({list}) and marked <= ${last}");
+    let (list, time) = (placeholders(1, digests.len()), digests.len() + 1);
+    let sql = format!("select digest from garbage where digest in ({list}) and marked <= ${time}");
     let mut values = texts(digests);
     values.push(before.into());
     db.rows(sql, &values).await?.iter().map(|row| row.parsed(0)).collect()

@@ -39,7 +39,7 @@ async fn what_another_record_left_is_not_mixed_into_a_restored_one() {
         fs::write(&left, &log).unwrap();
         let error = restore(&to, back.path()).await.unwrap_err();
         refused(&error, ErrorKind::AlreadyExists, &[&name, "has to go"]);
-        assert_eq!(files(back.path()), [left.clone()]);
+        assert_eq!(files(back.path()), std::slice::from_ref(&left));
         assert_eq!(fs::read(&left).unwrap(), log);
         fs::remove_file(left).unwrap();
     }
@@ -140,7 +140,7 @@ async fn a_folder_that_is_no_backup_is_not_made_one() {
         fs::write(&there, "of somebody").unwrap();
         let error = home.store.backup(folder.path(), |_| ()).await.unwrap_err();
         refused(&error, ErrorKind::Conflict, &[name, "no backup"]);
-        assert_eq!(files(folder.path()), [there.clone()]);
+        assert_eq!(files(folder.path()), std::slice::from_ref(&there));
         assert_eq!(fs::read_to_string(there).unwrap(), "of somebody");
     }
     let folder = tempfile::tempdir().unwrap();
