@@ -149,6 +149,7 @@ create table logged_model_metrics (
     number double precision,
     primary key (model, metric, run, dataset_name, dataset_digest, step, time, value)
 );
+create index logged_model_metrics_by_run on logged_model_metrics (run);
 
 -- Which logged models a run read or made.
 create table run_models (
@@ -159,6 +160,7 @@ create table run_models (
     position bigint not null,
     primary key (run, role, model, step)
 );
+create index run_models_by_model on run_models (model);
 
 -- What traces are found by; times and durations in microseconds.
 create table traces (
@@ -190,6 +192,7 @@ create table trace_runs (
     run text not null,
     primary key (trace, run)
 );
+create index trace_runs_by_run on trace_runs (run);
 
 create table trace_tags (
     trace text not null references traces (id),
@@ -347,3 +350,4 @@ create table event_versions (
     version bigint not null,
     primary key (position, version)
 );
+create index event_versions_by_version on event_versions (version, position);

@@ -41,6 +41,9 @@ mod import;
 #[cfg(feature = "sqlite")]
 #[path = "main/metrics.rs"]
 mod metrics;
+#[cfg(feature = "sqlite")]
+#[path = "main/migrate.rs"]
+mod migrate;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 #[path = "main/postgres.rs"]
 mod postgres;

@@ -4,6 +4,10 @@
 //! folder has it from an earlier backup. A note that names both is written last: a folder without one is no
 //! backup, and a folder whose next backup was interrupted still is the one before.
 
+mod folder;
+
+pub(super) use folder::BESIDE;
+
 use super::{
     SqlStore,
     connection::{Connection, Location, values},
@@ -20,7 +24,7 @@ use mlops_core::{
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs::File,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -91,6 +95,8 @@ impl SqlStore {
     /// - everything is on the disk when it returns, the note that makes it a backup last
     /// - interrupted, it leaves the backup that was there before as it was
     /// - a damaged artifact is `Corrupt` and named: a backup never hides it
+    /// - a folder that holds the backup of another record, or anything else and no backup, is `Conflict`;
+    ///   the record's own is `InvalidInput`. Files that no backup has made stay
     /// - a record in Postgres is `Unsupported`: its database is copied by the server's own tools
     pub async fn backup(
         &self,
@@ -130,7 +136,9 @@ impl SqlStore {
         let (shared, own) = (&self.shared, to.clone());
         let (path, wait) = (file(&shared.location)?, shared.busy_timeout);
         // Not on the store's thread, which others wait for.
-        let copied = thread::once(move || async move { snapshot(&path, &own, wait).await }).await?;
+        let artifacts = shared.artifacts.root().map(Path::to_owned);
+        let copy = move || async move { snapshot(&path, artifacts.as_deref(), &own, wait).await };
+        let copied = thread::once(copy).await?;
         let Snapshot { database, found } = copied;
         let folder = to.join(ARTIFACTS);
         let target =
@@ -172,13 +180,16 @@ struct Snapshot {
 }
 
 /// Copies the database from one snapshot of it. On the disk when it returns.
-async fn snapshot(from: &Path, to: &Path, wait: Duration) -> Result<Snapshot> {
-    disk::create_dirs(to)?;
-    let database = to.join(fresh(to)?);
+async fn snapshot(
+    from: &Path,
+    artifacts: Option<&Path>,
+    to: &Path,
+    wait: Duration,
+) -> Result<Snapshot> {
     let mut db = Connection::open_sqlite(from, wait).await?;
-    let copied = db.execute("vacuum into $1", &values![database.to_string_lossy().as_ref()]).await;
+    let copied = copy(&mut db, from, artifacts, to).await;
     db.close().await?;
-    copied?;
+    let database = copied?;
     let found = read(&database, wait).await?;
     File::open(&database)
         .and_then(|file| file.sync_all())
@@ -187,25 +198,17 @@ async fn snapshot(from: &Path, to: &Path, wait: Duration) -> Result<Snapshot> {
     Ok(Snapshot { database, found })
 }
 
-/// A name that no database in this folder has.
-fn fresh(folder: &Path) -> Result<String> {
-    let last = databases(folder)?.into_iter().map(|(number, _)| number).max();
-    Ok(format!("record-{}.db", last.unwrap_or(0) + 1))
-}
-
-/// The databases of finished and unfinished backups in a folder.
-fn databases(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
-    let failed = |source| Error::io(folder.display(), source);
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let number = name.strip_prefix("record-").and_then(|name| name.split('.').next());
-        if let Some(number) = number.and_then(|number| number.parse().ok()) {
-            found.push((number, path));
-        }
-    }
-    Ok(found)
+/// Into a folder that may take it; gives the copy.
+async fn copy(
+    db: &mut Connection,
+    from: &Path,
+    artifacts: Option<&Path>,
+    to: &Path,
+) -> Result<PathBuf> {
+    folder::claim(to, db, from, artifacts).await?;
+    let database = to.join(folder::fresh(to)?);
+    db.execute("vacuum into $1", &values![database.to_string_lossy().as_ref()]).await?;
+    Ok(database)
 }
 
 /// What a database that nobody else has open says about itself, after it was found whole.
@@ -296,10 +299,7 @@ impl Contents {
             .map_err(|cause| Error::internal("a note has no JSON").with_source(cause))?;
         text.push(b'\n');
         disk::replace(&folder.join(NOTE), &text)?;
-        for (_, old) in databases(folder)?.into_iter().filter(|(_, path)| path != database) {
-            // It costs space and nothing else if it stays.
-            let _ = fs::remove_file(old);
-        }
+        folder::tidy(folder, database)?;
         Ok(note)
     }
 

@@ -196,9 +196,7 @@ impl SqlStore {
         let own = artifacts.clone();
         let move_aside = async move |tx: &mut Tx<'_>| {
             unpinned(tx).await?;
-            let old = marks(tx.db, Some(tx.now.minus(older_than))).await?;
-            let mut due: Vec<Digest> =
-                digests.into_iter().filter(|one| old.contains(one)).collect();
+            let mut due = marked(tx.db, &digests, tx.now.minus(older_than)).await?;
             let used = still_used(tx.db, &due, last_version).await?;
             due.retain(|digest| !used.contains(digest));
             let moved = own.set_aside(&due, before(older_than)).await?;
@@ -308,6 +306,18 @@ async fn marks(db: &mut Connection, before: Option<Timestamp>) -> Result<HashSet
     let sql = "select digest from garbage where marked <= $1";
     let rows = db.rows(sql, &values![before.map_or(i64::MAX, Timestamp::unix_micros)]).await?;
     rows.iter().map(|row| row.parsed(0)).collect()
+}
+
+/// Those of these that were marked before a time.
+async fn marked(db: &mut Connection, digests: &[Digest], before: Timestamp) -> Result<Vec<Digest>> {
+    if digests.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (list, time) = (placeholders(1, digests.len()), digests.len() + 1);
+    let sql = format!("select digest from garbage where digest in ({list}) and marked <= ${time}");
+    let mut values = texts(digests);
+    values.push(before.into());
+    db.rows(sql, &values).await?.iter().map(|row| row.parsed(0)).collect()
 }
 
 async fn insert_marks(tx: &mut Tx<'_>, digests: &[Digest]) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use super::{
     SqlStore, StoreConfig,
-    backup::{self, ARTIFACTS, BackupNote, Contents, FORMAT, NOTE, Progress},
+    backup::{self, ARTIFACTS, BESIDE, BackupNote, Contents, FORMAT, NOTE, Progress},
     connection::folder_of,
     thread,
 };
@@ -23,7 +23,8 @@ impl SqlStore {
     /// - the database gets its name after every byte of it, every event and every artifact has been
     ///   verified, and is on the disk; a backup that is not what was made is `Corrupt` and what differs
     ///   is named
-    /// - a record that is there is `AlreadyExists`
+    /// - a record that is there is `AlreadyExists`, and so is what one left beside its file: SQLite would
+    ///   write the log of another database (`-wal`, `-journal`) into the restored one
     /// - a folder without a finished backup is `NotFound`
     /// - interrupted, it leaves no record, and may be done again
     pub async fn restore(
@@ -54,15 +55,31 @@ impl SqlStore {
     }
 }
 
+/// Refuses a place where a database is, or where one that is gone has left a part of itself.
 fn taken(to: &Path) -> Result<()> {
     if to.symlink_metadata().is_ok() {
         return Err(Error::already_exists(format!("{} exists already", to.display())));
     }
+    for end in BESIDE {
+        let path = beside(to, end);
+        if path.symlink_metadata().is_ok() {
+            let path = path.display();
+            let text = format!("{path} exists already: a part of the record that was there");
+            return Err(Error::already_exists(format!("{text}, which has to go with it")));
+        }
+    }
     Ok(())
 }
 
+/// A file that SQLite keeps beside a database.
+fn beside(database: &Path, end: &str) -> PathBuf {
+    let mut name = database.to_owned().into_os_string();
+    name.push(end);
+    name.into()
+}
+
 /// What a folder says that it holds.
-fn note(folder: &Path) -> Result<BackupNote> {
+pub(super) fn note(folder: &Path) -> Result<BackupNote> {
     let path = folder.join(NOTE);
     let text = fs::read(&path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => {
@@ -98,6 +115,9 @@ impl Making {
         let (making, mut file) = loop {
             number += 1;
             let temporary = to.with_file_name(format!(".{name}.{number}.restoring"));
+            if taken(&temporary).is_err() {
+                continue;
+            }
             match File::create_new(&temporary) {
                 Ok(file) => break (Self { temporary }, file),
                 // Another one is at work there, or was killed.
@@ -121,6 +141,8 @@ impl Making {
     fn publish(self, to: &Path) -> Result<()> {
         let synced = File::open(&self.temporary).and_then(|file| file.sync_all());
         synced.map_err(|source| Error::io(self.temporary.display(), source))?;
+        // Whoever opened the place meanwhile has left a log there.
+        taken(to)?;
         // A link fails where a rename would replace a record that has come meanwhile.
         match fs::hard_link(&self.temporary, to) {
             Ok(()) => {}
@@ -138,10 +160,9 @@ impl Making {
 impl Drop for Making {
     fn drop(&mut self) {
         // It has its other name now, or is of no use.
-        for end in ["", "-wal", "-shm"] {
-            let mut name = self.temporary.clone().into_os_string();
-            name.push(end);
-            let _ = fs::remove_file(name);
+        let _ = fs::remove_file(&self.temporary);
+        for end in BESIDE {
+            let _ = fs::remove_file(beside(&self.temporary, end));
         }
     }
 }

@@ -75,8 +75,11 @@ impl SqlStore {
         let write = thread.write(&self.actor, async move |tx| {
             let change = ExperimentChange::default().with_lifecycle(to);
             experiments::update(tx, number, change).await?;
-            let sql = "update runs set lifecycle = $2 where experiment = $1";
-            tx.db.execute(sql, &values![number, word(&to)?]).await.map(drop)
+            // A run that was deleted alone before keeps its own time: it is purged by that.
+            let deleted = matches!(to, Lifecycle::Deleted).then_some(tx.now);
+            let sql = "update runs set lifecycle = $2, deleted = $3
+                where experiment = $1 and lifecycle <> $2";
+            tx.db.execute(sql, &values![number, word(&to)?, deleted]).await.map(drop)
         });
         write.await
     }

@@ -1,5 +1,8 @@
 //! A copy at one point in time, made in use; brought back whole or not at all.
 
+#[path = "backup/places.rs"]
+mod places;
+
 use crate::story::{Home, open, stream};
 use futures_util::TryStreamExt;
 use mlops_core::{

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 /// Copy a record with its artifacts, at one point in time, while it is in use
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Into a folder that holds a backup already only what is new is copied. Garbage is \
-    not collected meanwhile.\n\n\
+    after_help = "Into a folder that holds a backup of the same record already only what is new is \
+    copied; any other folder must be new or empty. Garbage is not collected meanwhile.\n\n\
     Example:\n  mlops backup --backend-store-uri sqlite:///mlops.db --to /backups/mlops"
 )]
 pub(super) struct Backup {
@@ -48,8 +48,12 @@ impl Backup {
 
 /// Make a record from a backup, after verifying every byte and every event of it
 #[derive(Debug, Args)]
-#[command(after_help = "A record that is there is never replaced: move it away first.\n\n\
-    Example:\n  mlops restore --from /backups/mlops --to sqlite:///mlops.db")]
+#[command(
+    after_help = "A record that is there is never replaced: move it away first, its file together with those \
+    beside it (mlops.db, mlops.db-wal, mlops.db-shm, mlops.db-journal): what is left of them would be \
+    written into the restored one.\n\n\
+    Example:\n  mlops restore --from /backups/mlops --to sqlite:///mlops.db"
+)]
 pub(super) struct Restore {
     /// The folder of the backup
     #[arg(long, value_name = "DIR")]

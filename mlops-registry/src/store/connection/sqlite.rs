@@ -7,6 +7,7 @@ use super::{BEGIN_PART, END_PART, Mode, ROLLBACK_TO_PART, Sql, Value};
 use mlops_core::{Error, ErrorKind, Result};
 use rusqlite::{
     Connection, OpenFlags, Statement, ToSql,
+    config::DbConfig,
     types::{ToSqlOutput, ValueRef},
 };
 use std::{
@@ -23,6 +24,11 @@ const SETTINGS: &str = "pragma synchronous = full; pragma fullfsync = on; pragma
     pragma wal_autocheckpoint = 4000; pragma cache_size = -16384";
 /// The first pause of who waits for another process, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+
+/// Whether a file has something in it and no schema of ours, which comes into an empty one as a whole.
+const IS_FOREIGN: &str = "select exists (select 1 from sqlite_master) and not exists (
+    select 1 from sqlite_master
+    where type = 'table' and name = 'schema_version' and instr(sql, 'oldest') > 0)";
 
 pub(super) const HAS_TABLE: &str = "select 1 from sqlite_master where type = 'table' and name = $1";
 
@@ -51,7 +57,8 @@ enum Began {
 pub(super) type SqliteRow = Vec<Value>;
 
 impl Db {
-    /// Opens a SQLite file, creating it if it is not there. Every commit waits for the disk.
+    /// Opens a SQLite file, creating it if it is not there. Every commit waits for the disk. The database
+    /// of another program is `Unsupported`, and stays as it is.
     pub(super) async fn open(path: &Path, busy_timeout: Duration) -> Result<Self> {
         // One thread at a time has it, and a path is no URI.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -60,6 +67,15 @@ impl Db {
         let inner = Connection::open_with_flags(path, flags).map_err(failed)?;
         inner.busy_timeout(busy_timeout).map_err(failed)?;
         inner.set_prepared_statement_cache_capacity(PREPARED);
+        let mut foreign = false;
+        let ask = || {
+            foreign = inner.query_row(IS_FOREIGN, [], |row| row.get(0))?;
+            Ok(())
+        };
+        patiently(busy_timeout, ask).await?;
+        if foreign {
+            return Err(refused(path, &inner));
+        }
         // Changing to the write-ahead log does not wait for its turn by itself.
         patiently(busy_timeout, || inner.pragma_update(None, "journal_mode", "wal")).await?;
         inner.execute_batch(SETTINGS).map_err(failed)?;
@@ -201,6 +217,17 @@ impl Db {
     }
 }
 
+/// What is not ours is closed as it was found.
+fn refused(path: &Path, db: &Connection) -> Error {
+    // The last to close a file would write its log into it.
+    if let Err(cause) = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+        return failed(cause);
+    }
+    let path = path.display();
+    let text = format!("{path} is the database of another program, no record");
+    Error::unsupported(format!("{text}; what MLflow's hold is taken by `mlops import`"))
+}
+
 /// Asks again while another process keeps the file busy, until its time is over.
 async fn patiently(most: Duration, mut ask: impl FnMut() -> rusqlite::Result<()>) -> Result<()> {
     let (deadline, (mut pause, longest)) = (Instant::now() + most, PAUSES);
@@ -334,6 +361,8 @@ mod tests {
     async fn open(folder: &tempfile::TempDir) -> Connection {
         let path = folder.path().join("mlops.db");
         let mut db = Connection::open_sqlite(&path, Duration::from_secs(5)).await.unwrap();
+        // Without it the file would be another program's.
+        db.script("create table schema_version (oldest bigint)").await.unwrap();
         db.execute("create table t (a bigint unique, b text)", &[]).await.unwrap();
         db
     }
@@ -371,6 +400,23 @@ mod tests {
     async fn open_again(folder: &tempfile::TempDir) -> Connection {
         let path = folder.path().join("mlops.db");
         Connection::open_sqlite(&path, Duration::from_secs(5)).await.unwrap()
+    }
+
+    /// Also what its program has not moved from its log into the file yet.
+    #[tokio::test]
+    async fn the_file_of_another_program_keeps_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, log) = (folder.path().join("a.db"), folder.path().join("a.db-wal"));
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.pragma_update(None, "journal_mode", "wal").unwrap();
+        other.execute_batch("create table schema_version (version text)").unwrap();
+        other.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+        drop(other);
+        let before = [&path, &log].map(|file| std::fs::read(file).unwrap());
+        assert!(before.iter().all(|bytes| !bytes.is_empty()));
+        let error = Connection::open_sqlite(&path, Duration::from_secs(5)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!([&path, &log].map(|file| std::fs::read(file).unwrap()) == before);
     }
 
     #[tokio::test]

@@ -74,7 +74,8 @@ impl SqlStore {
     /// Writes the record into a new or empty folder, in a form that any program reads.
     ///
     /// Others go on reading and writing meanwhile; what they write may be in it or not. What refers to
-    /// something is written before it, so that nothing refers to what is missing. For one point in time
+    /// something is written before it, so that nothing refers to what is missing, unless somebody deletes
+    /// or purges it meanwhile: an alias may then name a version that has no line. For one point in time
     /// make a backup first and export its restored copy.
     ///
     /// # Behavior

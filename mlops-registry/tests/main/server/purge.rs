@@ -2,10 +2,10 @@
 
 use super::{Server, filled::Filled};
 use axum::http::Method;
-use mlops_core::ErrorKind;
-use mlops_registry::store::GcOptions;
+use mlops_core::{Clock, ErrorKind, RunId, testing::ManualClock};
+use mlops_registry::{SqlStore, StoreConfig, store::GcOptions};
 use serde_json::{Value, json};
-use std::{path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command, sync::Arc, time::Duration};
 
 /// Prints what is violated, and every column of every table whose values contain one of these texts. The
 /// log says for ever that it was there.
@@ -92,6 +92,94 @@ async fn what_is_purged_leaves_no_row() {
     let (_, trace) = server.get(&format!("/mlflow/traces/get?trace_id={}", partly.trace)).await;
     assert_eq!(trace["trace"]["spans"].as_array().unwrap().len(), 2);
     server.store.verify_events().await.unwrap();
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// What a record has whose clock says how long ago something was.
+struct Aging {
+    server: Server,
+    clock: Arc<ManualClock>,
+    experiment: String,
+}
+
+impl Aging {
+    async fn new() -> Self {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::default()));
+        let config = StoreConfig::default().with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let store = SqlStore::open(folder.path().join("mlops.db"), config).await.unwrap();
+        let server = Server::of(store, folder);
+        let (_, made) = server.post("/mlflow/experiments/create", json!({ "name": "old" })).await;
+        let experiment = made["experiment_id"].as_str().unwrap().to_owned();
+        Self { server, clock, experiment }
+    }
+
+    /// A run that began when the clock stood so.
+    async fn run(&self) -> RunId {
+        let started = self.clock.now().unix_millis();
+        let body = json!({ "experiment_id": self.experiment, "start_time": started });
+        let (status, made) = self.server.post("/mlflow/runs/create", body).await;
+        assert_eq!(status, 200, "{made}");
+        made["run"]["info"]["run_id"].as_str().unwrap().parse().unwrap()
+    }
+
+    async fn of_experiment(&self, what: &str) {
+        let path = format!("/mlflow/experiments/{what}");
+        self.server.done(&path, json!({ "experiment_id": self.experiment })).await;
+    }
+
+    /// How many runs and experiments go that were deleted 30 days ago.
+    async fn purged(&self) -> (u64, u64) {
+        let options = GcOptions::default().with_purge_deleted(30 * DAY);
+        let planned = self.server.store.collect_garbage(options.with_dry_run(true)).await.unwrap();
+        let done = self.server.store.collect_garbage(options).await.unwrap();
+        assert_eq!((planned.runs, planned.experiments), (done.runs, done.experiments));
+        (done.runs, done.experiments)
+    }
+}
+
+/// When a run began says nothing about when it was deleted.
+#[tokio::test]
+async fn what_is_deleted_with_its_experiment_can_be_restored_for_as_long_as_was_said() {
+    let aging = Aging::new().await;
+    let (first, second) = (aging.run().await, aging.run().await);
+    aging.clock.advance(60 * DAY);
+    aging.of_experiment("delete").await;
+    assert_eq!(aging.purged().await, (0, 0), "they were deleted today");
+    aging.clock.advance(29 * DAY);
+    assert_eq!(aging.purged().await, (0, 0));
+    aging.of_experiment("restore").await;
+    for run in [first, second] {
+        assert_eq!(aging.server.shown(&run.to_string()).await["info"]["lifecycle_stage"], "active");
+    }
+    aging.of_experiment("delete").await;
+    aging.clock.advance(30 * DAY);
+    assert_eq!(aging.purged().await, (2, 1));
+}
+
+#[tokio::test]
+async fn a_run_that_was_restored_with_its_experiment_was_never_deleted() {
+    let aging = Aging::new().await;
+    let (alone, other) = (aging.run().await, aging.run().await);
+    let gone = json!({ "run_id": alone.to_string() });
+    aging.server.done("/mlflow/runs/delete", gone.clone()).await;
+    aging.clock.advance(20 * DAY);
+    aging.of_experiment("delete").await;
+    aging.of_experiment("restore").await;
+    aging.clock.advance(60 * DAY);
+    aging.of_experiment("delete").await;
+    assert_eq!(aging.purged().await, (0, 0), "its first deletion was undone");
+    aging.of_experiment("restore").await;
+
+    // Who was deleted alone and before goes by that, whatever becomes of the experiment later.
+    aging.server.done("/mlflow/runs/delete", gone).await;
+    aging.clock.advance(29 * DAY);
+    aging.of_experiment("delete").await;
+    aging.clock.advance(DAY);
+    assert_eq!(aging.purged().await, (1, 0));
+    let store = &aging.server.store;
+    assert_eq!(store.run(&alone).await.unwrap_err().kind(), ErrorKind::NotFound);
+    store.run(&other).await.unwrap();
 }
 
 /// What nobody deleted is all there.
