@@ -17,7 +17,7 @@ use super::{
     write::is_whole,
 };
 use mlops_core::{
-    Alias, Digest, Error, ModelName, Result, ResultExt, RunId,
+    Alias, Digest, ModelName, Result, ResultExt, RunId,
     artifact::{ArtifactPath, Manifest},
     event::EventKind,
     registry::CreateVersion,
@@ -102,8 +102,9 @@ impl SqlStore {
             }
             Ok(standing)
         };
-        let standing = thread.write(&self.actor, write).await?;
-        Ok(done.counted(what, standing))
+        let written = thread.write(&self.actor, write).await;
+        let standing = done.kept(|| what.clone(), written)?;
+        Ok(standing.is_some_and(|standing| done.counted(what, standing)))
     }
 
     /// What a version is made of: from a logged model or a run that was taken, or from a folder.
@@ -279,7 +280,7 @@ async fn set_alias(
     }
     let sql = "select id from versions where model = $1 and number = $2";
     let row = tx.db.row(sql, &values![model, number]).await?;
-    let row = row.ok_or_else(|| Error::conflict(format!("version {number} of {name} is gone")))?;
+    let Some(row) = row else { return Ok(Err(format!("version {number} is gone again"))) };
     let version = row.int(0)?;
     let sql = "insert into aliases (model, alias, version, moved) values ($1, $2, $3, $4)";
     tx.db.execute(sql, &values![model, alias.as_str(), version, tx.now]).await?;

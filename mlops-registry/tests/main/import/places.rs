@@ -41,13 +41,11 @@ async fn server(place: &str) -> ImportSource {
 
 async fn answer(State(answers): State<Arc<Value>>, uri: Uri) -> impl IntoResponse {
     let asked = uri.path().trim_start_matches("/api/2.0/mlflow/");
-    match answers.get(asked) {
-        Some(answer) => Json(answer.clone()).into_response(),
-        None => {
-            let unknown = json!({ "error_code": "ENDPOINT_NOT_FOUND", "message": asked });
-            (StatusCode::NOT_FOUND, Json(unknown)).into_response()
-        }
+    if let Some(answer) = answers.get(asked) {
+        return Json(answer.clone()).into_response();
     }
+    let unknown = json!({ "error_code": "ENDPOINT_NOT_FOUND", "message": asked });
+    (StatusCode::NOT_FOUND, Json(unknown)).into_response()
 }
 
 async fn taken(store: &SqlStore, place: &str, options: &ImportOptions) -> Imported {
