@@ -204,7 +204,7 @@ async fn long_searches_are_answered_or_named() {
         let metrics = (0..99).map(|number| format!("metrics.m{number} = 1"));
         let conditions = [first.to_owned()].into_iter().chain(metrics).collect::<Vec<_>>();
         let mut search = Search::new().with_filter(conditions.join(" AND "));
-        search.order_by = (68..100).map(|number| format!("metrics.m{number} ASC").into()).collect();
+        search.order_by = (68..100).map(|number| format!("metrics.m{number} ASC")).collect();
         search
     };
     for (first, found) in [("params.p = '1'", 1), ("params.p = '2'", 0), ("metrics.m99 > 0", 1)] {
