@@ -15,7 +15,7 @@ use crate::mlflow::wire::{
     Double, Int, experiments as wire_experiments, models as wire_models, runs as wire_runs,
 };
 use mlops_core::{
-    ErrorKind, ModelName, Result, RunId, Timestamp, VersionId,
+    ErrorKind, ModelName, Result, RunId, VersionId,
     artifact::{ArtifactPath, ByteStream},
 };
 use reqwest::Method;
@@ -33,11 +33,6 @@ const VERSIONS: usize = 1_000;
 type Part<T> = (Vec<T>, Option<String>);
 
 impl RestStore {
-    /// What time it is, for what the server does not say.
-    pub(crate) fn source_now(&self) -> Timestamp {
-        self.shared.session.config.clock.now()
-    }
-
     /// What a number of the server's is. Ours keeps infinities and writes them as MLflow does, as the largest
     /// finite numbers; MLflow has kept nothing else, so that they are what its database says.
     pub(crate) fn source_number(&self, number: Double) -> f64 {

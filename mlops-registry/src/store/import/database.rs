@@ -129,20 +129,16 @@ impl Database {
             from mlflow.runs where run_uuid = $1";
         let row = self.0.row(sql, &key).await?;
         let row = row.ok_or_else(|| gone(&format!("run {id}")))?;
-        let started = millis(&row, 4)?;
-        let deleted = match row.optional_text(2)?.as_deref() {
-            Some("deleted") => Some(optional_millis(&row, 6)?.unwrap_or(started)),
-            _ => None,
-        };
         let params = "select key, value from mlflow.params where run_uuid = $1";
         let tags = "select key, coalesce(value, '') from mlflow.tags where run_uuid = $1";
         Ok(FoundRun {
             id,
             name: row.text(0)?,
             status: status(&row.text(1)?)?,
-            deleted,
+            deleted: row.optional_text(2)?.as_deref() == Some("deleted"),
+            deleted_at: optional_millis(&row, 6)?,
             actor: row.text(3)?,
-            started,
+            started: millis(&row, 4)?,
             ended: optional_millis(&row, 5)?,
             params: self.tags(params, &key).await?,
             tags: self.tags(tags, &key).await?,

@@ -103,8 +103,6 @@ impl Folder {
     pub(super) fn run(&self, experiment: &FoundExperiment, id: RunId) -> Result<FoundRun> {
         let folder = self.place(experiment, id);
         let meta = Meta::read(&folder)?;
-        let started = meta.millis("start_time").unwrap_or_default();
-        let deleted = meta.text("lifecycle_stage").as_deref() == Some("deleted");
         let tags = texts(&folder.join("tags"))?;
         // Older releases wrote the name as a tag only.
         let called = meta.text("run_name").filter(|name| !name.is_empty());
@@ -122,9 +120,10 @@ impl Folder {
             id,
             name: called.unwrap_or_default(),
             status: status(&meta.text("status").unwrap_or_default())?,
-            deleted: deleted.then(|| meta.millis("deleted_time").unwrap_or(started)),
+            deleted: meta.text("lifecycle_stage").as_deref() == Some("deleted"),
+            deleted_at: meta.millis("deleted_time"),
             actor: meta.text("user_id").unwrap_or_default(),
-            started,
+            started: meta.millis("start_time").unwrap_or_default(),
             ended: meta.millis("end_time"),
             params: texts(&folder.join("params"))?,
             tags,

@@ -27,7 +27,9 @@ pub(super) struct FoundRun {
     pub(super) id: RunId,
     pub(super) name: String,
     pub(super) status: RunStatus,
-    pub(super) deleted: Option<Timestamp>,
+    pub(super) deleted: bool,
+    /// When, if the source knows.
+    pub(super) deleted_at: Option<Timestamp>,
     pub(super) actor: String,
     pub(super) started: Timestamp,
     pub(super) ended: Option<Timestamp>,

@@ -87,15 +87,14 @@ impl Server {
         // Of an import into that record, not of this one.
         tags.remove(IMPORTED);
         let name = info.run_name.or_else(|| tags.get(reserved::RUN_NAME).cloned());
-        // When it was deleted nobody says.
-        let deleted = info.lifecycle_stage.as_deref() == Some("deleted");
         let read = inputs.model_inputs.into_iter().map(|model| (false, model.model_id, 0));
         let made = outputs.model_outputs.into_iter();
         Ok(FoundRun {
             id,
             name: name.unwrap_or_default(),
             status: status(info.status.as_deref())?,
-            deleted: deleted.then(|| self.store.source_now()),
+            deleted: info.lifecycle_stage.as_deref() == Some("deleted"),
+            deleted_at: None,
             actor: info.user_id.unwrap_or_default(),
             started: time(info.start_time),
             ended: info.end_time.filter(|time| time.0 != 0).map(|millis| time(Some(millis))),

@@ -269,8 +269,10 @@ async fn end_run(tx: &mut Tx<'_>, found: FoundRun, standing: Standing, whole: bo
         return Ok(());
     }
     let sql = "update runs set status = $2, ended = $3, lifecycle = $4, deleted = $5 where id = $1";
-    let (status, stage) = (word(&found.status)?, lifecycle(found.deleted.is_some())?);
-    let row = values![key, status, found.ended, stage, found.deleted];
+    let (status, stage) = (word(&found.status)?, lifecycle(found.deleted)?);
+    // Whoever does not know when is not to have it purged at once.
+    let deleted = found.deleted.then(|| found.deleted_at.unwrap_or(tx.now));
+    let row = values![key, status, found.ended, stage, deleted];
     tx.db.execute(sql, &row).await?;
     if standing == Standing::Open && !found.status.is_final() {
         return Ok(());

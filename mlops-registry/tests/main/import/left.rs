@@ -6,9 +6,9 @@ use mlops_core::{
     RunId, Tracker,
     tracker::{MetricQuery, RunChange, RunStatus},
 };
-use mlops_registry::store::ImportSource;
+use mlops_registry::store::{GcOptions, ImportSource};
 use serde_json::Value;
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 use tempfile::TempDir;
 
 const EXPERIMENT: &str = "104165602922541446";
@@ -150,4 +150,23 @@ async fn a_run_that_had_not_ended_is_read_again() {
     assert_eq!((done.runs, done.known, done.not_taken.as_slice()), (0, 6, &[][..]));
     check_run(&home.store, run).await;
     assert_eq!(home.store.run(&other).await.unwrap().status, RunStatus::Killed);
+}
+
+#[tokio::test]
+async fn what_was_deleted_nobody_knows_when_is_deleted_now() {
+    let (home, (folder, from)) = (Home::new().await, mlruns());
+    let meta =
+        folder.path().join(format!("{EXPERIMENT}/1e3dcf3bfeef4567b20165bcbe429970/meta.yaml"));
+    let text = fs::read_to_string(&meta).unwrap();
+    let known = text.lines().filter(|line| !line.starts_with("deleted_time"));
+    // Fifty years before.
+    let known =
+        known.map(|line| if line.starts_with("start_time") { "start_time: 1" } else { line });
+    fs::write(&meta, known.collect::<Vec<_>>().join("\n")).unwrap();
+    fs::remove_dir_all(folder.path().join(".trash")).unwrap();
+    assert_eq!(import(&home.store, &from).await.not_taken, []);
+    let long_ago = GcOptions::default().with_purge_deleted(Duration::from_hours(1));
+    assert_eq!(home.store.collect_garbage(long_ago).await.unwrap().runs, 0);
+    let all = GcOptions::default().with_purge_deleted(Duration::ZERO);
+    assert_eq!(home.store.collect_garbage(all).await.unwrap().runs, 1);
 }
