@@ -104,9 +104,9 @@ fn only_users_get_past_the_door() {
     let right = client(&[ada, ("MLFLOW_TRACKING_PASSWORD", "correct horse battery")]);
     assert_eq!(right.ok().trim(), "Default");
     let wrong = client(&[ada, ("MLFLOW_TRACKING_PASSWORD", "another horse battery")]);
-    wrong.failed(1, "401");
+    wrong.failed(1, "UNAUTHENTICATED: ");
     let reader = client(&[("MLFLOW_TRACKING_TOKEN", token.trim())]);
     assert_eq!(reader.out.trim(), "Default");
     reader.failed(1, "needs the role");
-    client(&[]).failed(1, "401");
+    client(&[]).failed(1, "UNAUTHENTICATED: give the name and password");
 }
