@@ -35,9 +35,11 @@ class Server:
         self.name, self.place, self.own = name, urlsplit(url).netloc, threading.local()
 
     def send(self, method, path, body=None):
-        connection = getattr(self.own, "connection", None)
-        if connection is None:
-            connection = self.own.connection = http.client.HTTPConnection(self.place, timeout=120)
+        # A server closes what was silent for some seconds.
+        connection, used = getattr(self.own, "connection", (None, 0))
+        if connection is None or time.monotonic() - used > 2:
+            connection = http.client.HTTPConnection(self.place, timeout=120)
+        self.own.connection = connection, time.monotonic()
         headers = {"Content-Type": "application/json"} if body is not None else {}
         connection.request(method, "/api/2.0/mlflow/" + path, body, headers)
         response = connection.getresponse()

@@ -58,7 +58,7 @@ def fill_theirs(server, database):
             from n m cross join n s cross join n r where m.n < {METRICS} and s.n < {STEPS};
         insert into latest_metrics (key, value, timestamp, step, is_nan, run_uuid)
             select key, value, timestamp, step, is_nan, run_uuid from metrics
-            where timestamp = {STEPS - 1} and step = {STEPS - 1};
+            where timestamp = {STEPS - 1} and step = {STEPS - 1} and key glob 'metric_[0-9]';
         create index index_metrics_run_uuid on metrics (run_uuid);
         create index index_metrics_run_uuid_key_step on metrics (run_uuid, key, step);
     """
