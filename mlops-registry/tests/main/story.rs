@@ -50,7 +50,11 @@ pub(crate) fn package(folder: &Path, model: &str, text: &str) -> CreateVersion {
         let builder = PackageBuilder::new()
             .with_flavor("text", serde_json::json!({ "data": "model.txt" }))
             .and_then(|builder| builder.with_file("model.txt", text));
-        builder.unwrap().write(&path).unwrap();
+        // Whole or not there: who writes it may be killed.
+        let making = folder.join(format!(".making-{model}-{text}"));
+        let _ = std::fs::remove_dir_all(&making);
+        builder.unwrap().write(&making).unwrap();
+        std::fs::rename(making, &path).unwrap();
     }
     CreateVersion::new(ModelName::new(model).unwrap(), path)
 }
