@@ -59,6 +59,16 @@ pub(crate) fn package(folder: &Path, model: &str, text: &str) -> CreateVersion {
     CreateVersion::new(ModelName::new(model).unwrap(), path)
 }
 
+/// Copies a folder with all that is in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() { copy(&from, &to) } else { std::fs::copy(from, to).map(drop).unwrap() }
+    }
+}
+
 /// Bytes as a stream of pieces.
 pub(crate) fn stream(pieces: Vec<Vec<u8>>) -> ByteStream {
     let pieces = pieces.into_iter().map(|piece| Ok(bytes::Bytes::from(piece)));

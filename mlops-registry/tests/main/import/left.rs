@@ -1,26 +1,17 @@
 //! What cannot be read is left, the rest is taken, and what can be read later comes later.
 
 use super::{check_run, data, expected, import, left};
-use crate::story::Home;
+use crate::story::{Home, copy};
 use mlops_core::{
     RunId, Tracker,
     tracker::{MetricQuery, RunChange, RunStatus},
 };
 use mlops_registry::store::{GcOptions, ImportSource};
 use serde_json::Value;
-use std::{fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 use tempfile::TempDir;
 
 const EXPERIMENT: &str = "104165602922541446";
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() { copy(&from, &to) } else { fs::copy(from, to).map(drop).unwrap() }
-    }
-}
 
 /// A folder `mlruns` that may be changed.
 fn mlruns() -> (TempDir, ImportSource) {

@@ -7,6 +7,7 @@ use super::{
     Server,
     filled::{POINTS, loss},
 };
+use crate::story::copy;
 use axum::http::Method;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::{StreamExt, TryStreamExt};
@@ -47,15 +48,6 @@ async fn opened() -> (Server, Value, PathBuf) {
     let file = folder.path().join("mlops.db");
     let store = SqlStore::open(&file, StoreConfig::default()).await.unwrap();
     (Server::of(store, folder), serde_json::from_str(&told).unwrap(), file)
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() { copy(&from, &to) } else { fs::copy(from, to).map(drop).unwrap() }
-    }
 }
 
 #[tokio::test]
