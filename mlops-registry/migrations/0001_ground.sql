@@ -47,11 +47,14 @@ create table runs (
     lease_until bigint,
     -- When it was deleted; the garbage's collector may be told to purge what was deleted long ago.
     deleted bigint,
-    idempotency_key text unique
+    idempotency_key text
 );
+-- Most runs have neither a key nor a lease: each page that a write need not touch makes it shorter.
+create unique index runs_by_idempotency_key on runs (idempotency_key)
+    where idempotency_key is not null;
+create index runs_by_lease on runs (lease_until) where lease_until is not null;
 create index runs_by_start on runs (started, id);
 create index runs_by_experiment on runs (experiment, started, id);
-create index runs_by_lease on runs (lease_until);
 
 create table run_params (
     run text not null references runs (id),
@@ -342,7 +345,7 @@ create table events (
     alias text
 );
 create index events_by_subject on events (subject, position);
-create index events_by_model on events (model, position);
+create index events_by_model on events (model, position) where model is not null;
 
 -- Which versions of a model an event is about.
 create table event_versions (

@@ -43,10 +43,15 @@ pub(super) fn may_append(actor: &Principal, events: &[Event]) -> Result<()> {
     }
 }
 
-/// Adds what a caller hands in; gives the position of the last.
+/// Adds what a caller hands in, each event once; gives the position that the last one has.
 pub(super) async fn append_all(tx: &mut Tx<'_>, events: &[Event]) -> Result<Cursor> {
     let mut last = None;
     for event in events {
+        let sql = "select position from events where id = $1";
+        if let Some(row) = tx.db.row(sql, &values![event.id.to_string()]).await? {
+            last = Some(Cursor(row.count(0)?));
+            continue;
+        }
         let about = About::of_subject(tx.db, &event.subject).await?;
         last = Some(append(tx, event, &about).await?);
     }
@@ -56,13 +61,9 @@ pub(super) async fn append_all(tx: &mut Tx<'_>, events: &[Event]) -> Result<Curs
     }
 }
 
-/// Adds one event; gives its position, or the one that it has already.
+/// Adds one event that is new; gives its position.
 pub(super) async fn append(tx: &mut Tx<'_>, event: &Event, about: &About) -> Result<Cursor> {
     let id = event.id.to_string();
-    let there = tx.db.row("select position from events where id = $1", &values![&id]).await?;
-    if let Some(row) = there {
-        return row.count(0).map(Cursor);
-    }
     let position = tx.number("event", 1).await?;
     let (detail, previous) = (json(&event.detail)?, previous(tx.db).await?);
     let hash = seal(position, event, &detail, &previous)?;

@@ -41,25 +41,31 @@ pub(super) async fn create(tx: &mut Tx<'_>, new: CreateRun) -> Result<Run> {
     if let Some(parent) = new.parent {
         get(tx.db, parent).await?;
     }
+    insert(tx, experiment.id, new).await
+}
+
+async fn insert(tx: &mut Tx<'_>, experiment: ExperimentId, new: CreateRun) -> Result<Run> {
+    let CreateRun { name, started, mut tags, parent, idempotency_key, .. } = new;
     let id = RunId::from_u128(tx.id());
     let text = id.to_string();
-    let name = new.name.clone().unwrap_or_else(|| Arc::from(format!("run-{}", &text[24..])));
-    let started = new.started.unwrap_or(tx.now);
+    let name = name.unwrap_or_else(|| Arc::from(format!("run-{}", &text[24..])));
+    tags.extend(parent.map(|parent| (PARENT.to_owned(), parent.to_string())));
+    let mut run = Run::new(id, experiment, name, started.unwrap_or(tx.now));
+    run.actor = Arc::clone(&tx.actor.name);
+    run.tags = tags;
     let sql = "insert into runs
         (id, experiment, name, status, lifecycle, actor, started, idempotency_key)
         values ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let (status, active) = (word(&RunStatus::Running)?, word(&Lifecycle::Active)?);
-    let (actor, key) = (&tx.actor.name, new.idempotency_key.as_ref());
-    let row = values![&text, number, &name, status, active, actor, started, key];
+    let (number, key) = (experiments::number(&run.experiment)?, idempotency_key.as_ref());
+    let (status, lifecycle) = (word(&run.status)?, word(&run.lifecycle)?);
+    let row = values![&text, number, &run.name, status, lifecycle, &run.actor, run.started, key];
     tx.db.execute(sql, &row).await?;
-    tags::RUN.set_all(tx.db, &Value::from(&text), &new.tags).await?;
-    if let Some(parent) = new.parent {
-        tags::RUN.set(tx.db, &Value::from(&text), PARENT, &parent.to_string()).await?;
-    }
-    let detail = json!({ "experiment": new.experiment, "name": name });
+    tags::RUN.set_all(tx.db, &Value::from(&text), &run.tags).await?;
+    let detail = json!({ "experiment": run.experiment, "name": run.name });
     let event = tx.event(EventKind::RUN_CREATED, format!("run/{id}")).with_detail(detail);
     events::append(tx, &event, &About::default()).await?;
-    get(tx.db, id).await
+    // As it was written: nothing else can be in it yet.
+    Ok(run)
 }
 
 pub(super) async fn update(tx: &mut Tx<'_>, id: RunId, change: RunChange) -> Result<Run> {

@@ -7,12 +7,12 @@ use super::{
     experiments,
     logged_models::{self, ModelPoint},
     run_models::{self, RunModel},
-    tags,
+    runs, tags,
     words::word,
 };
 use mlops_core::{
     Error, ExperimentId, Result, RunId,
-    tracker::{Batch, Experiment, ExperimentChange, Lifecycle, Run},
+    tracker::{Batch, CreateRun, Experiment, ExperimentChange, Lifecycle, Run},
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -69,6 +69,22 @@ pub(crate) struct DatasetSummary {
 }
 
 impl SqlStore {
+    /// A new run, and the experiment that it is in; a deleted one is `Invalid`.
+    pub(crate) async fn create_run_in_experiment(
+        &self,
+        new: CreateRun,
+    ) -> Result<(Run, Experiment)> {
+        let (thread, number) = (&self.shared.thread, experiments::number(&new.experiment)?);
+        let write = thread.write(&self.actor, async move |tx| {
+            let experiment = experiments::get(tx.db, number).await?;
+            if experiment.lifecycle == Lifecycle::Deleted {
+                return Err(Error::invalid(format!("experiment {} is deleted", experiment.id)));
+            }
+            Ok((runs::create(tx, new).await?, experiment))
+        });
+        write.await
+    }
+
     /// Deletes or restores an experiment together with its runs, as MLflow's clients expect.
     pub(crate) async fn set_experiment_life(&self, id: &ExperimentId, to: Lifecycle) -> Result<()> {
         let (thread, number) = (&self.shared.thread, experiments::number(id)?);

@@ -35,8 +35,9 @@ pub(crate) fn made() -> impl Strategy<Value = Made> {
     let odd = prop::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
     let loss = prop::option::of(prop_oneof![4 => number(), 1 => odd]);
     let maybe = || prop::option::of(text());
-    // Microseconds around zero, to catch every rounding.
-    let started = -3_000_i64..3_000;
+    // Microseconds around zero, to catch every rounding, and as far from it as can be.
+    let far = prop::sample::select(vec![i64::MIN, i64::MIN + 1, i64::MAX]);
+    let started = prop_oneof![8 => -3_000_i64..3_000, 1 => far];
     let data = prop::collection::vec(text(), 0..3);
     (text(), started, loss, maybe(), maybe(), data, any::<bool>()).prop_map(
         |(name, started, loss, team, depth, data, finished)| Made {

@@ -37,6 +37,14 @@ impl Right {
     }
 }
 
+/// What a call's body is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Takes {
+    Arguments,
+    /// Nothing yet: the call reads it.
+    Body,
+}
+
 /// What a call is answered with: JSON, or an error.
 pub(super) type Answer = BoxFuture<'static, Result<Value>>;
 
@@ -46,6 +54,8 @@ pub(super) struct Call {
     /// The store, acting as who calls.
     pub(super) store: SqlStore,
     pub(super) args: Args,
+    /// What the arguments would be read from, where the call does that itself.
+    pub(super) body: Bytes,
     /// What makes a second call with it the same as the first.
     pub(super) key: Option<Arc<str>>,
     /// Whether one of our own clients asks, who reads more than MLflow's answers.
@@ -60,11 +70,11 @@ impl Call {
     /// Reads a call; refuses one that its caller may not make.
     pub(super) fn new(
         shared: &Shared,
-        needed: Right,
+        (needed, takes): (Right, Takes),
         (method, headers): (&Method, &HeaderMap),
         path: &RawPathParams,
         query: &str,
-        body: &Bytes,
+        mut body: Bytes,
     ) -> Result<Self> {
         let store = authorized(shared, needed, headers)?;
         let args = match *method {
@@ -73,7 +83,10 @@ impl Call {
             Method::DELETE if body.is_empty() => Args::default(),
             _ => {
                 json_only(headers)?;
-                Args::from_json(body)?
+                match takes {
+                    Takes::Arguments => Args::from_json(&std::mem::take(&mut body))?,
+                    Takes::Body => Args::default(),
+                }
             }
         };
         let key = headers.get("idempotency-key").map(|key| key.to_str().map(Arc::from));
@@ -82,7 +95,7 @@ impl Call {
         let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
         let ours = agent.is_some_and(|agent| agent.starts_with("mlops/"));
         let authenticated = shared.config.authenticator.is_some();
-        Ok(Self { store, args, key, ours, path, authenticated })
+        Ok(Self { store, args, body, key, ours, path, authenticated })
     }
 
     /// A part of the path.

@@ -3,7 +3,7 @@
 use super::{
     args::{Args, invalid, missing},
     call::Call,
-    inputs, limits,
+    inputs, limits, points,
     routes::{Route, route},
     runs::{as_invalid, id, live},
     shown::RUN_NAME,
@@ -21,7 +21,7 @@ const MODELS: &str = "mlflow.log-model.history";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        route!(POST "/mlflow/runs/log-batch" Write log_batch),
+        route!(POST "/mlflow/runs/log-batch" Write log_batch).taking_the_body(),
         route!(POST "/mlflow/runs/log-metric" Write log_metric),
         route!(POST "/mlflow/runs/log-parameter" Write log_param),
         route!(POST "/mlflow/runs/set-tag" Write set_tag),
@@ -30,11 +30,20 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn log_batch(mut call: Call) -> Result<Value> {
-    let run = id(&call.args)?;
-    let metrics = call.args.take_objects("metrics")?;
-    let params = call.args.take_objects("params")?;
-    let tags = call.args.take_objects("tags")?;
+async fn log_batch(call: Call) -> Result<Value> {
+    let (run, entry) = match points::read(&call.body) {
+        Some(points) => points,
+        None => batch(Args::from_json(&call.body)?)?,
+    };
+    enter(&call, run, entry).await
+}
+
+/// The run that a batch is for, and all of it.
+fn batch(mut args: Args) -> Result<(RunId, Entry)> {
+    let run = id(&args)?;
+    let metrics = args.take_objects("metrics")?;
+    let params = args.take_objects("params")?;
+    let tags = args.take_objects("tags")?;
     for (what, count, most) in [
         ("metrics", metrics.len(), limits::BATCH),
         ("params", params.len(), limits::BATCH_TEXTS),
@@ -58,8 +67,8 @@ async fn log_batch(mut call: Call) -> Result<Value> {
     for (index, mut args) in tags.into_iter().enumerate() {
         tag(&mut args, &format!("tags[{index}]."), &mut entry)?;
     }
-    entry.batch.inputs = inputs::ours(call.args.take_objects("mlops_inputs")?)?;
-    enter(&call, run, entry).await
+    entry.batch.inputs = inputs::ours(args.take_objects("mlops_inputs")?)?;
+    Ok((run, entry))
 }
 
 async fn log_metric(mut call: Call) -> Result<Value> {
@@ -202,4 +211,79 @@ fn flavors(all: &Value) -> Value {
         (name.clone(), flavor)
     };
     Value::Object(all.iter().map(flavor).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Bodies that are nearly what clients send.
+    fn body() -> impl Strategy<Value = Value> {
+        let key = prop::sample::select(vec![
+            json!("loss"),
+            json!("a\u{e9}\n"),
+            json!("../x"),
+            json!(""),
+            json!(1),
+        ]);
+        let number = prop::sample::select(vec![
+            json!(0),
+            json!(-0.0),
+            json!(0.1),
+            json!(1e300),
+            json!(u64::MAX),
+            json!(7.0),
+            json!("NaN"),
+            json!("3"),
+            json!(-1),
+            json!(null),
+            json!(true),
+        ]);
+        let point = (key, [number.clone(), number.clone(), number]).prop_map(|(key, [value, time, step])| {
+            json!({ "key": key, "value": value, "timestamp": time, "step": step })
+        });
+        let good = (any::<i32>(), 0..9_i64).prop_map(|(value, step)| {
+            json!({ "key": "loss", "value": value, "timestamp": step, "step": step })
+        });
+        let less = (
+            prop_oneof![3 => good, 1 => point],
+            prop::sample::select(vec!["", "step", "value", "key"]),
+        )
+            .prop_map(|(mut point, name)| {
+                point.as_object_mut().map(|fields| fields.remove(name));
+                point
+            });
+        let run = prop::sample::select(vec![json!("0".repeat(32)), json!("x"), json!(null)]);
+        let more =
+            prop::sample::select(vec![json!([]), json!(null), json!([{"key": "k", "value": "v"}])]);
+        let other = prop::sample::select(vec!["params", "tags", "more", "run_uuid"]);
+        let points = prop::collection::vec(less, 0..4);
+        (run, points, more, other).prop_map(
+            |(run, points, more, other)| json!({ "run_id": run, "metrics": points, other: more }),
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn points_read_straight_are_those_of_the_arguments(body in body()) {
+            let body = body.to_string();
+            if let Some(points) = points::read(body.as_bytes()) {
+                let args = Args::from_json(body.as_bytes()).unwrap();
+                prop_assert_eq!(format!("{points:?}"), format!("{:?}", batch(args).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_clients_send_is_read_straight() {
+        let run = "0".repeat(32);
+        let points = json!([{ "key": "loss", "value": 1, "timestamp": 2, "step": 3 }]);
+        for body in [
+            json!({ "run_id": run, "metrics": points }),
+            json!({ "run_id": run, "metrics": points, "params": [], "tags": [] }),
+        ] {
+            assert!(points::read(body.to_string().as_bytes()).is_some(), "{body}");
+        }
+    }
 }

@@ -31,6 +31,7 @@ mod metrics;
 mod models;
 mod named;
 mod ours;
+mod points;
 mod refusal;
 mod routes;
 mod runs;

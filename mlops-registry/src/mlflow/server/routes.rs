@@ -2,7 +2,7 @@
 
 use super::{
     Shared, access, aliases, artifacts,
-    call::{Answer, Call, Right, json},
+    call::{Answer, Call, Right, Takes, json},
     entries, experiments, info, inputs, logged_models, metrics, models, ours,
     refusal::Refusal,
     runs, traces, versions,
@@ -28,7 +28,15 @@ pub(super) struct Route {
     /// Below the prefix: `/mlflow/runs/create`.
     pub(super) path: &'static str,
     pub(super) needs: Right,
+    pub(super) takes: Takes,
     pub(super) answer: fn(Call) -> Answer,
+}
+
+impl Route {
+    /// The call reads its body itself.
+    pub(super) fn taking_the_body(self) -> Self {
+        Self { takes: Takes::Body, ..self }
+    }
 }
 
 /// `route!(POST "/mlflow/runs/create" Write create)`: the function takes a [`Call`].
@@ -38,6 +46,7 @@ macro_rules! route {
             method: axum::http::Method::$method,
             path: $path,
             needs: $crate::mlflow::server::call::Right::$needs,
+            takes: $crate::mlflow::server::call::Takes::Arguments,
             answer: |call| Box::pin($answer(call)),
         }
     };
@@ -78,7 +87,7 @@ pub(super) fn calls() -> Vec<Route> {
 }
 
 fn served(route: &Route) -> MethodRouter<Arc<Shared>> {
-    let (needs, answer) = (route.needs, route.answer);
+    let (kind, answer) = ((route.needs, route.takes), route.answer);
     let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
     let serve = async move |State(shared): State<Arc<Shared>>,
                             method: Method,
@@ -92,7 +101,7 @@ fn served(route: &Route) -> MethodRouter<Arc<Shared>> {
             Err(error) => return Refusal(error).into_response(),
         };
         let query = query.unwrap_or_default();
-        match Call::new(&shared, needs, (&method, &headers), &path, &query, &body) {
+        match Call::new(&shared, kind, (&method, &headers), &path, &query, body) {
             Ok(call) => json(answer(call).await),
             Err(error) => Refusal(error).into_response(),
         }

@@ -34,21 +34,18 @@ pub(super) fn routes() -> Vec<Route> {
 async fn create(call: Call) -> Result<Value> {
     let args = &call.args;
     let experiment = experiment_id(args.required_text("experiment_id")?)?;
-    let experiment = call.store.experiment(&experiment).await?;
-    if experiment.lifecycle == Lifecycle::Deleted {
-        return Err(Error::invalid(format!("experiment {} is deleted", experiment.id)));
-    }
     let mut tags = tags(args)?;
     // MLflow's clients always say when; who does not gets what MLflow gives.
     let started = Timestamp::from_unix_millis(args.int("start_time")?.unwrap_or_default());
-    let mut new = CreateRun::new(experiment.id.clone()).with_started(started);
+    let mut new = CreateRun::new(experiment).with_started(started);
     if let Some(name) = name(args, &mut tags)? {
         new = new.with_name(name);
     }
     if let Some(key) = &call.key {
         new = new.with_idempotency_key(Arc::clone(key));
     }
-    let run = call.store_as(args.text("user_id")?).create_run(new.with_tags(tags)).await?;
+    let store = call.store_as(args.text("user_id")?);
+    let (run, experiment) = store.create_run_in_experiment(new.with_tags(tags)).await?;
     let parts = RunParts::of_experiment(experiment);
     Ok(json!({ "run": shown::run(&run, &parts, Detail::New) }))
 }

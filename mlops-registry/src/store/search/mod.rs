@@ -248,7 +248,8 @@ impl Query {
         match attribute {
             // Filters see whole milliseconds, rounded down also before 1970.
             Attribute::StartTime | Attribute::EndTime | Attribute::Created | Attribute::Updated => {
-                let millis = format!("(({column} - (({column} % 1000) + 1000) % 1000) / 1000)");
+                let before = format!("case when {column} % 1000 < 0 then 1 else 0 end");
+                let millis = format!("({column} / 1000 - {before})");
                 self.holds(&millis, test)
             }
             Attribute::ExperimentId => self.holds("cast(item.id as text)", test),

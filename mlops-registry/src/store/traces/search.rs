@@ -93,7 +93,11 @@ fn column(attribute: Attribute) -> Option<&'static str> {
         Attribute::ExperimentId => "cast(item.experiment as text)",
         // Clients count in milliseconds.
         Attribute::StartTime => "(item.started / 1000)",
-        Attribute::EndTime => "((item.started + item.duration) / 1000)",
+        // The sum of what is extreme would be no number of the database.
+        Attribute::EndTime => {
+            "(item.started / 1000 + item.duration / 1000
+                + (item.started % 1000 + item.duration % 1000) / 1000)"
+        }
         Attribute::Duration => "(item.duration / 1000)",
         _ => return None,
     })
