@@ -5,7 +5,7 @@
 
 use super::{
     super::{Build, Inputs, Kernel, Lowered, Scope, labels::Labels, post, post::PostTransform},
-    ROW_TYPES, Real, Score, check_rows,
+    BLOCK, ROW_TYPES, Real, Rows, Score, check_rows,
     forest::{Forest, Weight},
     read::{WeightNames, base_values, ensemble},
 };
@@ -83,21 +83,18 @@ impl<S: Real> Kernel for Classifier<S> {
         let shape = [rows, classes];
         let mut output = vec![0_f32; scope.count(&shape, DType::F32)?];
         let values = S::rows(tensor)?;
-        let mut scores = vec![Score::<S>::default(); classes];
+        let all = Rows { values: &values, columns, count: rows };
+        let mut scores = vec![Score::<S>::default(); classes * BLOCK.min(rows)];
         let mut winners = Vec::with_capacity(rows);
-        for (at, output) in output.chunks_exact_mut(classes).enumerate() {
-            scope.at_row(at)?;
-            let row = &values[at * columns..(at + 1) * columns];
+        for ((first, block), output) in all.blocks().zip(output.chunks_mut(BLOCK * classes)) {
+            scope.at_row(first)?;
             scores.fill(Score::default());
-            for Weight { target, value } in self.forest.leaves(row).flatten() {
-                let sum = &mut scores[*target as usize];
-                sum.value += *value;
-                sum.seen = true;
-            }
-            winners.push(match &mut scores[..] {
+            self.forest.visit(block, |row, leaf| add(leaf, &mut scores[row * classes..]));
+            let rows = scores.chunks_exact_mut(classes).zip(output.chunks_exact_mut(classes));
+            winners.extend(rows.map(|(scores, output)| match scores {
                 [first, second] => self.finish_two(*first, *second, output),
                 several => self.finish_several(several, output),
-            });
+            }));
         }
         let labels = self.labels.tensor(&winners)?;
         Ok(vec![labels, Tensor::from_vec(shape, output)?])
@@ -105,6 +102,15 @@ impl<S: Real> Kernel for Classifier<S> {
 
     fn weights_bytes(&self) -> usize {
         self.forest.bytes()
+    }
+}
+
+/// Adds what one tree says of a row.
+fn add<S: Real>(leaf: &[Weight<S>], scores: &mut [Score<S>]) {
+    for Weight { target, value } in leaf {
+        let sum = &mut scores[*target as usize];
+        sum.value += *value;
+        sum.seen = true;
     }
 }
 

@@ -1,7 +1,8 @@
-//! Trees as flat arrays, and the walk from a root to a leaf.
+//! Trees as flat arrays, checked, and the walk from a root to a leaf.
 
 use super::{
-    Real,
+    Real, Rows,
+    laid::Laid,
     read::{RawNode, RawWeight},
 };
 use mlops_core::{Error, Result};
@@ -21,13 +22,13 @@ pub(super) enum Test {
 
 /// A node; for a leaf, `yes..no` are its weights.
 #[derive(Clone, Copy, Debug)]
-struct Node<S> {
-    threshold: S,
-    feature: u32,
-    yes: u32,
-    no: u32,
-    test: Test,
-    missing_yes: bool,
+pub(super) struct Node<S> {
+    pub(super) threshold: S,
+    pub(super) feature: u32,
+    pub(super) yes: u32,
+    pub(super) no: u32,
+    pub(super) test: Test,
+    pub(super) missing_yes: bool,
 }
 
 /// What a leaf says for one class or target.
@@ -40,10 +41,22 @@ pub(super) struct Weight<S> {
 /// All trees of an ensemble, in the order of the file.
 #[derive(Debug)]
 pub(super) struct Forest<S> {
+    trees: Trees<S>,
+    features: usize,
+}
+
+#[derive(Debug)]
+enum Trees<S> {
+    Laid(Laid<S>),
+    Plain(Plain<S>),
+}
+
+/// Trees of any kind: branches may be shared and test for equality.
+#[derive(Debug)]
+struct Plain<S> {
     nodes: Vec<Node<S>>,
     roots: Vec<u32>,
     weights: Vec<Weight<S>>,
-    features: usize,
 }
 
 /// Makes an error out of what is wrong.
@@ -67,52 +80,75 @@ impl<S: Real> Forest<S> {
                 return Err(invalid(format!("node {id} of tree {tree} is listed twice")));
             }
         }
-        let mut forest = Self {
+        let (plain, features) = Plain::new(raw, weights, &places, invalid)?;
+        let laid = Laid::of(&plain.nodes, &plain.roots, &plain.weights);
+        Ok(Self { trees: laid.map_or(Trees::Plain(plain), Trees::Laid), features })
+    }
+
+    /// How many features a row must have.
+    pub(super) fn features(&self) -> usize {
+        self.features
+    }
+
+    /// How many trees there are.
+    pub(super) fn trees(&self) -> usize {
+        match &self.trees {
+            Trees::Laid(laid) => laid.trees(),
+            Trees::Plain(plain) => plain.roots.len(),
+        }
+    }
+
+    /// Tells what each tree says of each row, whose features are at least [`Forest::features`]: of each
+    /// row in the order of the trees, whatever the others.
+    pub(super) fn visit(&self, rows: Rows<'_, S>, say: impl FnMut(usize, &[Weight<S>])) {
+        match &self.trees {
+            Trees::Laid(laid) => laid.visit(rows, say),
+            Trees::Plain(plain) => plain.visit(rows, say),
+        }
+    }
+
+    /// Memory that the trees take.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.trees {
+            Trees::Laid(laid) => laid.bytes(),
+            Trees::Plain(plain) => plain.bytes(),
+        }
+    }
+}
+
+impl<S: Real> Plain<S> {
+    /// The trees, and how many features they ask for.
+    fn new(
+        raw: &[RawNode<S>],
+        weights: Vec<RawWeight<S>>,
+        places: &HashMap<(i64, i64), u32>,
+        invalid: Invalid<'_>,
+    ) -> Result<(Self, usize)> {
+        let mut plain = Self {
             nodes: Vec::with_capacity(raw.len()),
             roots: roots(raw, invalid)?,
             weights: Vec::with_capacity(weights.len()),
-            features: 0,
         };
-        let mut weights = by_place(weights, &places, invalid)?.into_iter().peekable();
+        let mut features = 0;
+        let mut weights = by_place(weights, places, invalid)?.into_iter().peekable();
         for (place, node) in (0_u32..).zip(raw) {
-            let start = forest.weights.len();
+            let start = plain.weights.len();
             while let Some((_, weight)) = weights.next_if(|(of, _)| *of == place) {
                 if node.test == Test::Leaf {
-                    forest.weights.push(weight);
+                    plain.weights.push(weight);
                 }
             }
             let node = match node.test {
-                Test::Leaf => forest.leaf_node(node, start, invalid)?,
-                _ => forest.branch_node(node, &places, invalid)?,
+                Test::Leaf => plain.leaf_node(node, start, invalid)?,
+                _ => branch_node(node, places, invalid)?,
             };
-            forest.nodes.push(node);
+            if node.test != Test::Leaf {
+                features = features.max(node.feature as usize + 1);
+            }
+            plain.nodes.push(node);
         }
-        forest.check_paths(raw, invalid)?;
-        Ok(forest)
-    }
-
-    fn branch_node(
-        &mut self,
-        raw: &RawNode<S>,
-        places: &HashMap<(i64, i64), u32>,
-        invalid: Invalid<'_>,
-    ) -> Result<Node<S>> {
-        let child = |id: i64| {
-            let place = places.get(&(raw.tree, id)).copied();
-            place.ok_or_else(|| {
-                let (parent, tree) = (raw.id, raw.tree);
-                invalid(format!(
-                    "node {parent} of tree {tree} leads to node {id}, which is missing"
-                ))
-            })
-        };
-        let (yes, no) = (child(raw.yes)?, child(raw.no)?);
-        let Ok(feature) = u32::try_from(raw.feature) else {
-            return Err(invalid(format!("node {} asks for feature {}", raw.id, raw.feature)));
-        };
-        self.features = self.features.max(feature as usize + 1);
-        let (threshold, test, missing_yes) = (raw.threshold, raw.test, raw.missing_yes);
-        Ok(Node { threshold, feature, yes, no, test, missing_yes })
+        plain.check_paths(raw, invalid)?;
+        Ok((plain, features))
     }
 
     /// A leaf whose weights are those from `start` on.
@@ -163,19 +199,12 @@ impl<S: Real> Forest<S> {
         Ok(())
     }
 
-    /// How many features a row must have.
-    pub(super) fn features(&self) -> usize {
-        self.features
-    }
-
-    /// How many trees there are.
-    pub(super) fn trees(&self) -> usize {
-        self.roots.len()
-    }
-
-    /// What each tree says of a row that has at least [`Forest::features`] features.
-    pub(super) fn leaves<'a>(&'a self, row: &'a [S]) -> impl Iterator<Item = &'a [Weight<S>]> {
-        self.roots.iter().map(|&root| self.leaf(root, row))
+    fn visit(&self, rows: Rows<'_, S>, mut say: impl FnMut(usize, &[Weight<S>])) {
+        for row in 0..rows.count {
+            for &root in &self.roots {
+                say(row, self.leaf(root, rows.row(row)));
+            }
+        }
     }
 
     /// Every place and feature was checked when the forest was made, and no path leads back.
@@ -197,12 +226,31 @@ impl<S: Real> Forest<S> {
         }
     }
 
-    /// Memory that the trees take.
-    pub(super) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         size_of_val(self.nodes.as_slice())
             + size_of_val(self.roots.as_slice())
             + size_of_val(self.weights.as_slice())
     }
+}
+
+fn branch_node<S: Real>(
+    raw: &RawNode<S>,
+    places: &HashMap<(i64, i64), u32>,
+    invalid: Invalid<'_>,
+) -> Result<Node<S>> {
+    let child = |id: i64| {
+        let place = places.get(&(raw.tree, id)).copied();
+        place.ok_or_else(|| {
+            let (parent, tree) = (raw.id, raw.tree);
+            invalid(format!("node {parent} of tree {tree} leads to node {id}, which is missing"))
+        })
+    };
+    let (yes, no) = (child(raw.yes)?, child(raw.no)?);
+    let feature = i32::try_from(raw.feature).ok().and_then(|feature| u32::try_from(feature).ok());
+    let asks = || invalid(format!("node {} asks for feature {}", raw.id, raw.feature));
+    let feature = feature.ok_or_else(asks)?;
+    let (threshold, test, missing_yes) = (raw.threshold, raw.test, raw.missing_yes);
+    Ok(Node { threshold, feature, yes, no, test, missing_yes })
 }
 
 /// The first node of each tree; the nodes of a tree stand together.
@@ -237,4 +285,86 @@ fn by_place<S>(
     let mut found = found.collect::<Result<Vec<_>>>()?;
     found.sort_by_key(|(place, _)| *place);
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NUMBERS: [f32; 9] = [
+        f32::NAN,
+        f32::NEG_INFINITY,
+        -1.5,
+        -0.0,
+        0.0,
+        f32::MIN_POSITIVE,
+        1.0,
+        1.000_000_1,
+        f32::INFINITY,
+    ];
+
+    fn number() -> impl Strategy<Value = f32> {
+        prop::sample::select(&NUMBERS[..])
+    }
+
+    /// Trees of up to 31 nodes, each with its place as its weight. Child `n` of a full tree is `2n + 1`.
+    fn tree(id: i64) -> impl Strategy<Value = Vec<RawNode<f32>>> {
+        let test = prop::sample::select(vec![
+            Test::AtMost,
+            Test::Below,
+            Test::AtLeast,
+            Test::Above,
+            Test::Leaf,
+        ]);
+        let node = (test, 0..3_i64, number(), any::<bool>());
+        prop::collection::vec(node, 31).prop_map(move |nodes| {
+            let node = |(at, (test, feature, threshold, missing_yes))| {
+                let test = if at >= 15 { Test::Leaf } else { test };
+                let (yes, no) = (2 * at + 1, 2 * at + 2);
+                RawNode { tree: id, id: at, feature, threshold, test, yes, no, missing_yes }
+            };
+            (0..).zip(nodes).map(node).collect()
+        })
+    }
+
+    fn said(
+        visit: impl FnOnce(&mut dyn FnMut(usize, &[Weight<f32>])),
+        rows: usize,
+    ) -> Vec<Vec<f32>> {
+        let mut said = vec![Vec::new(); rows];
+        visit(&mut |row, weights| said[row].extend(weights.iter().map(|weight| weight.value)));
+        said
+    }
+
+    proptest! {
+        #[test]
+        fn laid_trees_say_what_plain_ones_do(
+            trees in (tree(0), tree(1), tree(2), tree(3), tree(4), tree(5), tree(6), tree(7), tree(8)),
+            some in 1..9_usize,
+            values in prop::collection::vec(number(), 3 * 21),
+        ) {
+            let (a, b, c, d, e, f, g, h, i) = trees;
+            let nodes: Vec<_> = [a, b, c, d, e, f, g, h, i].into_iter().take(some).flatten().collect();
+            let weight = |(value, node): (u16, &RawNode<f32>)| RawWeight {
+                tree: node.tree,
+                node: node.id,
+                target: 0,
+                value: f32::from(value),
+            };
+            let weights: Vec<_> = (0..).zip(&nodes).map(weight).collect();
+            let places = (0_u32..).zip(&nodes).map(|(at, node)| ((node.tree, node.id), at)).collect();
+            let invalid = |why| Error::invalid(why);
+            let (plain, _) = Plain::new(&nodes, weights, &places, &invalid).unwrap();
+            let laid = Laid::of(&plain.nodes, &plain.roots, &plain.weights);
+            let odd = nodes.iter().any(|node| {
+                node.threshold.is_nan() && matches!(node.test, Test::AtLeast | Test::Above)
+            });
+            prop_assert!(odd || laid.is_some());
+            let Some(laid) = laid else { return Ok(()) };
+            let rows = Rows { values: &values, columns: 3, count: 21 };
+            let wanted = said(|say| plain.visit(rows, say), 21);
+            prop_assert_eq!(said(|say| laid.visit(rows, say), 21), wanted);
+        }
+    }
 }

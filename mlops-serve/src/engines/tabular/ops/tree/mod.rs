@@ -2,6 +2,7 @@
 
 mod classifier;
 mod forest;
+mod laid;
 mod read;
 mod regressor;
 
@@ -34,17 +35,22 @@ trait Real:
     + Send
     + Sync
 {
+    const INFINITY: Self;
     fn of(value: f32) -> Self;
     /// A number of trees.
     fn count(trees: usize) -> Self;
     /// The nearest `f32`: scores are given and transformed in it.
     fn narrow(self) -> f32;
     fn is_nan(self) -> bool;
+    /// The largest number below this one; NaN, which nothing is at most, if there is none.
+    fn largest_below(self) -> Self;
     /// The rows of a tensor whose type this forest takes.
     fn rows(tensor: &Tensor) -> Result<Cow<'_, [Self]>>;
 }
 
 impl Real for f32 {
+    const INFINITY: Self = Self::INFINITY;
+
     fn of(value: f32) -> Self {
         value
     }
@@ -62,6 +68,10 @@ impl Real for f32 {
         self.is_nan()
     }
 
+    fn largest_below(self) -> Self {
+        if self == Self::NEG_INFINITY { Self::NAN } else { self.next_down() }
+    }
+
     fn rows(tensor: &Tensor) -> Result<Cow<'_, [Self]>> {
         // ONNX Runtime compares integers as f32.
         as_f32(tensor)
@@ -69,6 +79,8 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    const INFINITY: Self = Self::INFINITY;
+
     fn of(value: f32) -> Self {
         Self::from(value)
     }
@@ -85,6 +97,10 @@ impl Real for f64 {
 
     fn is_nan(self) -> bool {
         self.is_nan()
+    }
+
+    fn largest_below(self) -> Self {
+        if self == Self::NEG_INFINITY { Self::NAN } else { self.next_down() }
     }
 
     fn rows(tensor: &Tensor) -> Result<Cow<'_, [Self]>> {
@@ -104,6 +120,32 @@ impl<S: Real> Score<S> {
     /// Nothing said counts as zero, even if a base value was added: so ONNX Runtime reads it.
     fn get(self) -> S {
         if self.seen { self.value } else { S::default() }
+    }
+}
+
+/// How many rows are scored together: what they say and what they hold stays in the nearest memory.
+const BLOCK: usize = 64;
+
+/// Some rows of a tensor.
+#[derive(Clone, Copy, Debug)]
+struct Rows<'a, S> {
+    values: &'a [S],
+    columns: usize,
+    count: usize,
+}
+
+impl<'a, S> Rows<'a, S> {
+    fn row(&self, at: usize) -> &'a [S] {
+        &self.values[at * self.columns..(at + 1) * self.columns]
+    }
+
+    /// Pieces of so many rows at most, with the place of their first.
+    fn blocks(self) -> impl Iterator<Item = (usize, Self)> {
+        (0..self.count).step_by(BLOCK).map(move |first| {
+            let count = BLOCK.min(self.count - first);
+            let values = &self.values[first * self.columns..(first + count) * self.columns];
+            (first, Rows { values, columns: self.columns, count })
+        })
     }
 }
 

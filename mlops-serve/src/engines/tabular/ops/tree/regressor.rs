@@ -2,7 +2,7 @@
 
 use super::{
     super::{Build, Inputs, Kernel, Lowered, Scope, post, post::PostTransform},
-    ROW_TYPES, Real, Score, check_rows,
+    BLOCK, ROW_TYPES, Real, Rows, Score, check_rows,
     forest::{Forest, Weight},
     read::{WeightNames, base_values, ensemble},
 };
@@ -80,13 +80,14 @@ impl<S: Real> Kernel for Regressor<S> {
         let shape = [rows, self.targets];
         let mut output = vec![0_f32; scope.count(&shape, DType::F32)?];
         let values = S::rows(tensor)?;
-        let mut scores = vec![Score::<S>::default(); self.targets];
-        for (at, output) in output.chunks_exact_mut(self.targets).enumerate() {
-            scope.at_row(at)?;
-            let row = &values[at * columns..(at + 1) * columns];
+        let all = Rows { values: &values, columns, count: rows };
+        let mut scores = vec![Score::<S>::default(); self.targets * BLOCK.min(rows)];
+        for ((first, block), output) in all.blocks().zip(output.chunks_mut(BLOCK * self.targets)) {
+            scope.at_row(first)?;
             scores.fill(Score::default());
-            self.score(row, &mut scores);
-            self.finish(&scores, output);
+            self.forest.visit(block, |row, leaf| self.add(leaf, &mut scores[row * self.targets..]));
+            let rows = scores.chunks_exact(self.targets).zip(output.chunks_exact_mut(self.targets));
+            rows.for_each(|(scores, output)| self.finish(scores, output));
         }
         Ok(vec![Tensor::from_vec(shape, output)?])
     }
@@ -97,21 +98,20 @@ impl<S: Real> Kernel for Regressor<S> {
 }
 
 impl<S: Real> Regressor<S> {
-    fn score(&self, row: &[S], scores: &mut [Score<S>]) {
-        for leaf in self.forest.leaves(row) {
-            // With a single target ONNX Runtime reads the first weight of a leaf only.
-            let leaf = if self.targets == 1 { &leaf[..1] } else { leaf };
-            for Weight { target, value } in leaf {
-                let score = &mut scores[*target as usize];
-                match self.aggregate {
-                    Aggregate::Sum | Aggregate::Average => score.value += *value,
-                    _ if !score.seen => score.value = *value,
-                    Aggregate::Min if *value < score.value => score.value = *value,
-                    Aggregate::Max if *value > score.value => score.value = *value,
-                    Aggregate::Min | Aggregate::Max => {}
-                }
-                score.seen = true;
+    /// Adds what one tree says of a row.
+    fn add(&self, leaf: &[Weight<S>], scores: &mut [Score<S>]) {
+        // With a single target ONNX Runtime reads the first weight of a leaf only.
+        let leaf = if self.targets == 1 { &leaf[..1] } else { leaf };
+        for Weight { target, value } in leaf {
+            let score = &mut scores[*target as usize];
+            match self.aggregate {
+                Aggregate::Sum | Aggregate::Average => score.value += *value,
+                _ if !score.seen => score.value = *value,
+                Aggregate::Min if *value < score.value => score.value = *value,
+                Aggregate::Max if *value > score.value => score.value = *value,
+                Aggregate::Min | Aggregate::Max => {}
             }
+            score.seen = true;
         }
     }
 
