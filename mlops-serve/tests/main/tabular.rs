@@ -4,6 +4,8 @@
 mod agreement;
 #[path = "tabular/bombs.rs"]
 mod bombs;
+#[path = "tabular/boosted.rs"]
+mod boosted;
 #[path = "tabular/hostile.rs"]
 mod hostile;
 #[path = "tabular/loading.rs"]

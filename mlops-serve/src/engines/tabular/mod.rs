@@ -5,12 +5,15 @@
 //! they run (`plan`, `ops`), and then run by any number of threads at once: nothing changes
 //! inside. Where the ONNX specification is silent, ONNX Runtime is followed.
 
+mod boosted;
+mod forest;
 mod onnx;
 mod ops;
 mod plan;
 mod shapes;
 
 use super::{Engine, InferOptions, LoadOptions, Session, SessionInfo};
+use boosted::{Boosted, Loaded};
 use mlops_core::{Error, Result, ResultExt, model::ModelPackage, tensor::Tensors};
 use onnx::Graph;
 use plan::{Budget, Plan};
@@ -95,8 +98,14 @@ fn check_size(bytes: u64, options: &LoadOptions) -> Result<()> {
 #[derive(Debug)]
 pub struct TabularSession {
     info: SessionInfo,
-    plan: Plan,
+    model: Model,
     max_working_bytes: u64,
+}
+
+#[derive(Debug)]
+enum Model {
+    Graph(Plan),
+    Boosted(Boosted),
 }
 
 impl TabularSession {
@@ -114,12 +123,27 @@ impl TabularSession {
     /// Reads the bytes of an ONNX file, as [`TabularSession::from_onnx`] does, with these bounds.
     pub fn load(bytes: &[u8], options: &LoadOptions) -> Result<Self> {
         check_size(bytes.len() as u64, options)?;
+        match boosted::read(bytes) {
+            Some(loaded) => Self::boosted(loaded?, options),
+            None => Self::graph(bytes, options),
+        }
+    }
+
+    fn boosted(loaded: Loaded, options: &LoadOptions) -> Result<Self> {
+        let signature = loaded.signature()?;
+        let info = SessionInfo::new(signature, NAME, loaded.model.weights_bytes());
+        let model = Model::Boosted(loaded.model);
+        Ok(Self { info, model, max_working_bytes: options.max_working_bytes })
+    }
+
+    fn graph(bytes: &[u8], options: &LoadOptions) -> Result<Self> {
         let Graph { inputs, outputs, constants, nodes } = Graph::read(bytes)?;
         let inputs = shapes::inputs(&inputs)?;
         let plan = Plan::new(constants, nodes, &inputs, &outputs)?;
         let signature = shapes::signature(inputs, &outputs, &plan)?;
         let info = SessionInfo::new(signature, NAME, plan.weights_bytes());
-        Ok(Self { info, plan, max_working_bytes: options.max_working_bytes })
+        let model = Model::Graph(plan);
+        Ok(Self { info, model, max_working_bytes: options.max_working_bytes })
     }
 }
 
@@ -132,7 +156,10 @@ impl Session for TabularSession {
         let signature = &self.info.signature;
         signature.check_inputs(inputs)?;
         signature.check_outputs(options.outputs.unwrap_or_default())?;
-        let budget = Budget::AtATime(self.max_working_bytes);
-        self.plan.run(inputs, options.outputs, options.stop, budget)
+        let (most, InferOptions { outputs, stop }) = (self.max_working_bytes, options);
+        match &self.model {
+            Model::Graph(plan) => plan.run(inputs, *outputs, stop, Budget::AtATime(most)),
+            Model::Boosted(model) => model.run(inputs, *outputs, stop, most),
+        }
     }
 }

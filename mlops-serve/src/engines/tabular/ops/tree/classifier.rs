@@ -4,9 +4,14 @@
 //! the labels 0 and 1, whatever numbers the file lists as labels; here they are those of the file.
 
 use super::{
-    super::{Build, Inputs, Kernel, Lowered, Scope, labels::Labels, post, post::PostTransform},
-    BLOCK, ROW_TYPES, Real, Rows, Score, check_rows,
-    forest::{Forest, Weight},
+    super::{
+        super::forest::{BLOCK, Forest, Rows, Weight},
+        Build, Inputs, Kernel, Lowered, Scope,
+        labels::Labels,
+        post,
+        post::PostTransform,
+    },
+    ROW_TYPES, RowType, Score, check_rows,
     read::{WeightNames, base_values, ensemble},
 };
 use mlops_core::{
@@ -53,7 +58,7 @@ pub(crate) fn classifier(build: &mut Build<'_>) -> Result<Lowered> {
     }
 }
 
-fn lower<S: Real>(build: &mut Build<'_>) -> Result<Lowered> {
+fn lower<S: RowType>(build: &mut Build<'_>) -> Result<Lowered> {
     let labels = Labels::read(build, "classlabels_int64s", "classlabels_strings")?;
     let classes = labels.len();
     if classes < 2 {
@@ -75,7 +80,7 @@ fn lower<S: Real>(build: &mut Build<'_>) -> Result<Lowered> {
     Ok(Lowered::new(kernel, outputs))
 }
 
-impl<S: Real> Kernel for Classifier<S> {
+impl<S: RowType> Kernel for Classifier<S> {
     fn run(&self, inputs: &Inputs<'_>, scope: &Scope<'_>) -> Result<Vec<Tensor>> {
         let tensor = inputs.at(0)?;
         let (rows, columns) = check_rows(tensor, self.forest.features(), scope)?;
@@ -106,7 +111,7 @@ impl<S: Real> Kernel for Classifier<S> {
 }
 
 /// Adds what one tree says of a row.
-fn add<S: Real>(leaf: &[Weight<S>], scores: &mut [Score<S>]) {
+fn add<S: RowType>(leaf: &[Weight<S>], scores: &mut [Score<S>]) {
     for Weight { target, value } in leaf {
         let sum = &mut scores[*target as usize];
         sum.value += *value;
@@ -114,7 +119,7 @@ fn add<S: Real>(leaf: &[Weight<S>], scores: &mut [Score<S>]) {
     }
 }
 
-impl<S: Real> Classifier<S> {
+impl<S: RowType> Classifier<S> {
     /// Writes the scores of three classes or more; gives the place of the winner, the first of
     /// those that no other beats.
     fn finish_several(&self, scores: &mut [Score<S>], output: &mut [f32]) -> usize {

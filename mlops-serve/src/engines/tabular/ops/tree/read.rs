@@ -1,35 +1,14 @@
 //! The attributes of a tree ensemble: parallel lists, one entry a node, and one a weight of a leaf.
 
 use super::{
-    super::Build,
-    Real,
-    forest::{Forest, Test},
+    super::{
+        super::forest::{Forest, RawNode, RawWeight, Test},
+        Build,
+    },
+    RowType,
 };
 use mlops_core::Result;
 use std::collections::HashMap;
-
-/// One node as the file lists it.
-#[derive(Debug)]
-pub(super) struct RawNode<S> {
-    pub(super) tree: i64,
-    pub(super) id: i64,
-    pub(super) feature: i64,
-    pub(super) threshold: S,
-    pub(super) test: Test,
-    pub(super) yes: i64,
-    pub(super) no: i64,
-    /// A missing value (NaN) goes where a true comparison goes.
-    pub(super) missing_yes: bool,
-}
-
-/// One weight of a leaf as the file lists it.
-#[derive(Debug)]
-pub(super) struct RawWeight<S> {
-    pub(super) tree: i64,
-    pub(super) node: i64,
-    pub(super) target: u32,
-    pub(super) value: S,
-}
 
 /// The names of the attributes that differ between the two operators.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +31,7 @@ pub(super) struct Ensemble<S> {
 }
 
 /// Reads and checks the whole ensemble; `targets` is how many classes or targets there are.
-pub(super) fn ensemble<S: Real>(
+pub(super) fn ensemble<S: RowType>(
     build: &mut Build<'_>,
     names: &WeightNames,
     targets: usize,
@@ -64,11 +43,11 @@ pub(super) fn ensemble<S: Real>(
     // How often training rows came by: nothing that an inference needs.
     build.attributes.ignore("nodes_hitrates");
     build.attributes.ignore("nodes_hitrates_as_tensor");
-    let forest = Forest::new(&nodes, weights, &|why| build.invalid(why))?;
+    let forest = Forest::new(&nodes, weights, Vec::new(), &|why| build.invalid(why))?;
     Ok(Ensemble { forest, one_target, negative })
 }
 
-fn nodes<S: Real>(build: &mut Build<'_>) -> Result<Vec<RawNode<S>>> {
+fn nodes<S: RowType>(build: &mut Build<'_>) -> Result<Vec<RawNode<S>>> {
     let trees = build.ints("nodes_treeids")?;
     let count = trees.len();
     if count == 0 {
@@ -114,7 +93,7 @@ const TESTS: &[(&str, Test)] = &[
     ("LEAF", Test::Leaf),
 ];
 
-fn weights<S: Real>(
+fn weights<S: RowType>(
     build: &mut Build<'_>,
     names: &WeightNames,
     targets: usize,
@@ -136,7 +115,7 @@ fn weights<S: Real>(
 }
 
 /// The values that are added to the scores, one a class or target.
-pub(super) fn base_values<S: Real>(build: &mut Build<'_>) -> Result<Vec<S>> {
+pub(super) fn base_values<S: RowType>(build: &mut Build<'_>) -> Result<Vec<S>> {
     reals(build, "base_values", "base_values_as_tensor")
 }
 
@@ -154,7 +133,7 @@ fn check_length(build: &Build<'_>, name: &str, given: usize, wanted: usize) -> R
 }
 
 /// Numbers from a list of `f32`, or from a tensor of the forest's own number type.
-fn reals<S: Real>(build: &mut Build<'_>, name: &str, as_tensor: &str) -> Result<Vec<S>> {
+fn reals<S: RowType>(build: &mut Build<'_>, name: &str, as_tensor: &str) -> Result<Vec<S>> {
     let list = build.floats(name)?;
     match build.tensor(as_tensor)? {
         None => Ok(list.into_iter().map(S::of).collect()),

@@ -1,9 +1,12 @@
 //! `TreeEnsembleRegressor`.
 
 use super::{
-    super::{Build, Inputs, Kernel, Lowered, Scope, post, post::PostTransform},
-    BLOCK, ROW_TYPES, Real, Rows, Score, check_rows,
-    forest::{Forest, Weight},
+    super::{
+        super::forest::{BLOCK, Forest, Rows, Weight},
+        Build, Inputs, Kernel, Lowered, Scope, post,
+        post::PostTransform,
+    },
+    ROW_TYPES, RowType, Score, check_rows,
     read::{WeightNames, base_values, ensemble},
 };
 use mlops_core::{
@@ -48,7 +51,7 @@ pub(crate) fn regressor(build: &mut Build<'_>) -> Result<Lowered> {
     }
 }
 
-fn lower<S: Real>(build: &mut Build<'_>) -> Result<Lowered> {
+fn lower<S: RowType>(build: &mut Build<'_>) -> Result<Lowered> {
     let targets = build.int("n_targets")?.unwrap_or(0);
     let targets = u16::try_from(targets).ok().map(usize::from).filter(|&targets| targets > 0);
     let targets = targets.ok_or_else(|| build.invalid("n_targets is not 1 to 65535"))?;
@@ -73,7 +76,7 @@ fn lower<S: Real>(build: &mut Build<'_>) -> Result<Lowered> {
     Ok(Lowered::new(Regressor { forest, targets, base, trees, aggregate, post }, [DType::F32]))
 }
 
-impl<S: Real> Kernel for Regressor<S> {
+impl<S: RowType> Kernel for Regressor<S> {
     fn run(&self, inputs: &Inputs<'_>, scope: &Scope<'_>) -> Result<Vec<Tensor>> {
         let tensor = inputs.at(0)?;
         let (rows, columns) = check_rows(tensor, self.forest.features(), scope)?;
@@ -97,7 +100,7 @@ impl<S: Real> Kernel for Regressor<S> {
     }
 }
 
-impl<S: Real> Regressor<S> {
+impl<S: RowType> Regressor<S> {
     /// Adds what one tree says of a row.
     fn add(&self, leaf: &[Weight<S>], scores: &mut [Score<S>]) {
         // With a single target ONNX Runtime reads the first weight of a leaf only.

@@ -1,0 +1,56 @@
+"""Make the test data of boosted trees in their libraries' own formats in mlops-serve.
+
+Trains small models with LightGBM, saves them as LightGBM does, and asks
+LightGBM for the predictions that mlops-serve must give. Most rows sit at the
+edges: on split thresholds and one step to either side, zero, NaN, infinite,
+unseen and negative categories.
+
+Run:    PYTHON scripts/oracles/boosted.py     (requirements.txt beside it)
+Writes: mlops-serve/tests/data/boosted/*.txt, *.inputs.bin, *.expected.bin, manifest.json
+"""
+
+import os
+
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+import numpy as np
+from boosted_lightgbm import lightgbm_models
+from common import ROOT, versions, write_json
+
+OUT = ROOT / "mlops-serve/tests/data/boosted"
+ROWS = 400
+
+
+def edge_rows(data, thresholds, rng, dtype):
+    """Real rows of which one feature is put to an edge, and rows of edges only."""
+    rows = data[rng.integers(len(data), size=ROWS)].astype(dtype)
+    odd = np.array([np.nan, 0.0, -0.0, 1e-36, -1e-35, 1e-30, -0.5, -1.0, -7.0, 3.0, 2.5, 40.0, 1e9, np.inf, -np.inf], dtype)
+    for at, row in enumerate(rows):
+        feature = rng.integers(data.shape[1])
+        edges = thresholds.get(int(feature), [])
+        if at % 4 and len(edges):
+            edge = dtype(edges[rng.integers(len(edges))])
+            row[feature] = [np.nextafter(edge, dtype(-np.inf)), edge, np.nextafter(edge, dtype(np.inf))][at % 3]
+        else:
+            row[feature] = odd[rng.integers(len(odd))]
+    rows[-20:] = odd[rng.integers(len(odd), size=(20, data.shape[1]))]
+    rows[-1] = np.nan
+    return rows
+
+
+def main():
+    OUT.mkdir(parents=True, exist_ok=True)
+    rng, entries = np.random.default_rng(20261121), []
+    for model in lightgbm_models():
+        rows = edge_rows(model.data, model.thresholds, rng, np.float64)
+        expected = np.asarray(model.predict(rows), np.float64)
+        (OUT / model.file).write_bytes(model.bytes)
+        (OUT / f"{model.name}.inputs.bin").write_bytes(rows.astype("<f8").tobytes())
+        (OUT / f"{model.name}.expected.bin").write_bytes(expected.astype("<f8").tobytes())
+        entries.append({"name": model.name, "file": model.file, "rows": len(rows), "columns": rows.shape[1],
+                        "shape": list(expected.shape), "features": model.features})
+    write_json(OUT / "manifest.json", {"versions": versions("lightgbm", "numpy", "scikit-learn"), "models": entries})
+
+
+if __name__ == "__main__":
+    main()
