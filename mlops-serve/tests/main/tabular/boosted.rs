@@ -1,7 +1,10 @@
 //! Boosted trees in their libraries' own formats predict as their libraries do.
 
 use super::run;
-use mlops_core::tensor::{Tensor, Tensors};
+use mlops_core::{
+    arrow::buffer::Buffer,
+    tensor::{DType, Tensor, Tensors},
+};
 use mlops_serve::{
     LoadOptions, Session,
     engines::tabular::{TabularEngine, TabularSession},
@@ -29,9 +32,8 @@ fn load(model: &Value) -> Arc<TabularSession> {
     TabularEngine::new().load_file(file, &LoadOptions::default()).unwrap()
 }
 
-fn numbers(name: &str, what: &str) -> Vec<f64> {
-    let bytes = fs::read(folder().join(format!("{name}.{what}.bin"))).unwrap();
-    bytes.chunks_exact(8).map(|eight| f64::from_le_bytes(eight.try_into().unwrap())).collect()
+fn bytes(name: &str, what: &str) -> Buffer {
+    fs::read(folder().join(format!("{name}.{what}.bin"))).unwrap().into()
 }
 
 fn lengths(value: &Value) -> Vec<usize> {
@@ -45,22 +47,35 @@ fn near(given: f64, wanted: f64, tolerance: f64) -> bool {
         || given.is_nan() && wanted.is_nan()
 }
 
+/// The numbers of a tensor, and what of them a difference may be.
+fn numbers(tensor: &Tensor) -> (Vec<f64>, f64) {
+    match tensor.dtype() {
+        DType::F64 => (tensor.as_slice().unwrap().to_vec(), 1e-12),
+        _ => (tensor.as_slice::<f32>().unwrap().iter().copied().map(f64::from).collect(), 1e-6),
+    }
+}
+
 #[test]
 fn every_model_predicts_as_its_library() {
     let models = models();
-    assert!(models.len() >= 26, "{} models", models.len());
+    assert!(models.len() >= 50, "{} models", models.len());
     for model in &models {
         let name = model["name"].as_str().unwrap();
         let (session, shape) = (load(model), lengths(&model["shape"]));
+        let dtype: DType = serde_json::from_value(model["dtype"].clone()).unwrap();
         let rows =
             [&model["rows"], &model["columns"]].map(|n| n.as_u64().unwrap().try_into().unwrap());
-        let inputs = Tensor::from_vec(rows, numbers(name, "inputs")).unwrap();
+        let inputs = Tensor::from_buffer(dtype, rows, bytes(name, "inputs")).unwrap();
         let given = run(&*session, &Tensors::one("features", inputs)).unwrap();
         let given = given.require("prediction").unwrap();
         assert_eq!(given.shape(), shape, "{name}");
-        let (given, wanted) = (given.as_slice::<f64>().unwrap(), numbers(name, "expected"));
+        let wanted = Tensor::from_buffer(dtype, shape, bytes(name, "expected")).unwrap();
+        let ((given, tolerance), (wanted, _)) = (numbers(given), numbers(&wanted));
         for (at, (given, wanted)) in given.iter().zip(&wanted).enumerate() {
-            assert!(near(*given, *wanted, 1e-12), "{name} {at}: {given}, where {wanted} is right");
+            assert!(
+                near(*given, *wanted, tolerance),
+                "{name} {at}: {given}, where {wanted} is right"
+            );
         }
     }
 }

@@ -60,8 +60,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Loaded> {
         1.0
     };
     let link = link(header.fields.get("objective").copied().unwrap_or_default(), outputs)?;
-    let model = Boosted::F64(Ensemble { forest, outputs, divisor, link });
-    Ok(Loaded { model, features })
+    let base = vec![0.0; outputs];
+    let model = Boosted::F64(Ensemble { forest, sums: outputs, base, divisor, link });
+    Ok(Loaded { model, columns: features.len(), features })
 }
 
 fn invalid(why: impl Display) -> Error {
@@ -207,11 +208,13 @@ impl Trees {
         let child = |id: i64| if id < 0 { internal.saturating_add(!id) } else { id };
         for at in 0..count {
             let (test, missing_yes) = test(decisions[at], thresholds[at], &sets)?;
+            // A fraction below zero is cut to zero, which is a category.
+            let least = (-1_f64).next_up();
             self.nodes.push(RawNode {
                 tree,
                 id: i64::try_from(at).unwrap_or(i64::MAX),
                 feature: features[at],
-                threshold: thresholds[at],
+                threshold: if let Test::Among(_) = test { least } else { thresholds[at] },
                 test,
                 yes: child(left[at]),
                 no: child(right[at]),

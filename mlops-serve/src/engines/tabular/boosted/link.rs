@@ -16,11 +16,15 @@ pub(super) enum Link {
     Softmax,
     /// `ln(1 + exp(x))`.
     SoftPlus,
+    /// 1 above zero, else 0.
+    Hinge,
+    /// The place of the largest sum of a row, the first of several.
+    Largest,
 }
 
 impl Link {
-    /// Makes predictions of the sums of one row, in `f64` whatever they are.
-    pub(super) fn apply<S: Real>(self, sums: &mut [S]) {
+    /// Makes predictions of the sums of one row, in `f64` whatever they are, in their place.
+    pub(super) fn apply<S: Real>(self, sums: &mut [S]) -> &[S] {
         let each = |sums: &mut [S], f: fn(f64) -> f64| {
             for sum in sums {
                 *sum = S::nearest(f(sum.wide()));
@@ -31,13 +35,16 @@ impl Link {
             Self::SignedSquare => each(sums, |x| x.signum() * x * x),
             Self::Exp => each(sums, f64::exp),
             Self::Logistic(scale) => {
-                for sum in sums {
+                for sum in &mut *sums {
                     *sum = S::nearest(1.0 / (1.0 + (-scale * sum.wide()).exp()));
                 }
             }
             Self::Softmax => softmax(sums),
             Self::SoftPlus => each(sums, |x| x.exp().ln_1p()),
+            Self::Hinge => each(sums, |x| if x > 0.0 { 1.0 } else { 0.0 }),
+            Self::Largest => return largest(sums),
         }
+        sums
     }
 }
 
@@ -47,4 +54,15 @@ fn softmax<S: Real>(sums: &mut [S]) {
     for sum in sums {
         *sum = S::nearest((sum.wide() - most).exp() / total);
     }
+}
+
+fn largest<S: Real>(sums: &mut [S]) -> &[S] {
+    let mut best = 0;
+    for at in 1..sums.len() {
+        if sums[at] > sums[best] {
+            best = at;
+        }
+    }
+    sums[0] = S::count(best);
+    &sums[..1]
 }

@@ -26,7 +26,7 @@ pub(super) enum Test {
     AtMostOrZero,
     /// At most the threshold, but not zero.
     AtMostNotZero,
-    /// The whole part is one of the numbers of this set.
+    /// At least the threshold, and the whole part is one of the numbers of this set.
     Among(u32),
     Leaf,
 }

@@ -41,10 +41,13 @@ pub(super) fn passes<S: Real>(test: Test, value: S, threshold: S, sets: &[Set]) 
         Test::Unequal => value != threshold,
         Test::AtMostOrZero => value <= threshold || zero(),
         Test::AtMostNotZero => value <= threshold && !zero(),
-        Test::Among(set) => value.whole().is_some_and(|number| {
-            let word = sets[set as usize].get(number as usize / 32);
-            word.is_some_and(|word| word >> (number % 32) & 1 == 1)
-        }),
+        Test::Among(set) => {
+            value >= threshold
+                && value.whole().is_some_and(|number| {
+                    let word = sets[set as usize].get(number as usize / 32);
+                    word.is_some_and(|word| word >> (number % 32) & 1 == 1)
+                })
+        }
         Test::Leaf => false,
     }
 }
