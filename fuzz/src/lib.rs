@@ -7,7 +7,7 @@ mod requests;
 mod seeds;
 
 pub use inference_log::inference_log;
-pub use package::{mlmodel, onnx, safetensors};
+pub use package::{boosted, mlmodel, onnx, safetensors};
 pub use requests::{oip_binary, oip_json};
 pub use seeds::seeds;
 
@@ -25,6 +25,7 @@ pub type Target = fn(&[u8]);
 /// All targets, by the names of their programs in `fuzz_targets`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("onnx", onnx),
+    ("boosted", boosted),
     ("mlmodel", mlmodel),
     ("oip_json", oip_json),
     ("oip_binary", oip_binary),

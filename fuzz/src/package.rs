@@ -33,6 +33,12 @@ pub fn onnx(bytes: &[u8]) {
     }
 }
 
+/// Loads a model of boosted trees, and runs what loads.
+pub fn boosted(bytes: &[u8]) {
+    // What the format is shows in the bytes.
+    onnx(bytes);
+}
+
 /// The shape that weights are read into.
 pub(crate) const SHAPE: &str = r#"{"version": 1, "input": "x", "width": 2, "hidden": [3],
     "activation": "relu", "task": {"numbers": 1}, "outputs": ["y"]}"#;

@@ -22,6 +22,9 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "onnx" => files("mlops-serve/tests/data/tabular", "onnx"),
+        "boosted" => ["txt", "json", "ubj"]
+            .map(|ending| files("mlops-serve/tests/data/boosted", ending))
+            .concat(),
         "mlmodel" => vec![MLMODEL.into()],
         "oip_json" => requests().into_iter().filter(|r| r.1.is_none()).map(|r| r.0).collect(),
         "oip_binary" => requests().into_iter().filter_map(binary).collect(),

@@ -1,6 +1,6 @@
 """Make the test data of boosted trees in their libraries' own formats in mlops-serve.
 
-Trains small models with LightGBM and XGBoost, saves them as these do, and asks
+Trains small models with LightGBM, XGBoost and CatBoost, saves them as these do, and asks
 them for the predictions that mlops-serve must give. Most rows sit at the
 edges: on split thresholds and one step to either side, zero, NaN, infinite,
 unseen and negative categories.
@@ -14,6 +14,7 @@ import os
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 import numpy as np
+from boosted_catboost import catboost_models
 from boosted_lightgbm import lightgbm_models
 from boosted_xgboost import xgboost_models
 from common import ROOT, versions, write_json
@@ -41,17 +42,17 @@ def edge_rows(data, thresholds, rng, dtype, infinite):
     return rows
 
 
-def write(model, dtype, rng):
+def write(model, dtype, rng, answer=None):
     """The model, some rows and its predictions; gives their entry in the manifest."""
     # XGBoost refuses to look at what is infinite.
     infinite = not model.name.startswith("xgboost")
     rows = edge_rows(model.data, model.thresholds, rng, dtype, infinite)
-    expected = np.asarray(model.predict(rows), dtype)
-    kind = np.dtype(dtype).newbyteorder("<")
+    expected = np.asarray(model.predict(rows), answer or dtype)
+    little = lambda array: array.astype(array.dtype.newbyteorder("<")).tobytes()  # noqa: E731
     (OUT / model.file).write_bytes(model.bytes)
-    (OUT / f"{model.name}.inputs.bin").write_bytes(rows.astype(kind).tobytes())
-    (OUT / f"{model.name}.expected.bin").write_bytes(expected.astype(kind).tobytes())
-    return {"name": model.name, "file": model.file, "dtype": np.dtype(dtype).name, "rows": len(rows),
+    (OUT / f"{model.name}.inputs.bin").write_bytes(little(rows))
+    (OUT / f"{model.name}.expected.bin").write_bytes(little(expected))
+    return {"name": model.name, "file": model.file, "dtype": rows.dtype.name, "answer": expected.dtype.name, "rows": len(rows),
             "columns": rows.shape[1], "shape": list(expected.shape), "features": model.features}
 
 
@@ -60,7 +61,8 @@ def main():
     rng = np.random.default_rng(20261121)
     entries = [write(model, np.float64, rng) for model in lightgbm_models()]
     entries += [write(model, np.float32, rng) for model in xgboost_models()]
-    made_with = versions("lightgbm", "xgboost", "numpy", "scikit-learn")
+    entries += [write(model, np.float32, rng, np.float64) for model in catboost_models()]
+    made_with = versions("lightgbm", "xgboost", "catboost", "numpy", "scikit-learn")
     write_json(OUT / "manifest.json", {"versions": made_with, "models": entries})
 
 

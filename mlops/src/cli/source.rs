@@ -15,13 +15,16 @@ use std::{
     sync::Arc,
 };
 
-/// What `--model` names: a bare `.onnx` file, a folder with an `MLmodel`, or `models:/NAME@ALIAS`.
+/// What `--model` names: a bare file, a folder with an `MLmodel`, or `models:/NAME@ALIAS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    Onnx(PathBuf),
+    File(PathBuf),
     Folder(PathBuf),
     Registry(ModelUri),
 }
+
+/// The endings of bare files: ONNX, LightGBM's text, JSON of XGBoost and CatBoost, XGBoost's UBJSON.
+const ENDINGS: [&str; 5] = ["onnx", "txt", "lgb", "json", "ubj"];
 
 /// `NAME=SOURCE`, or a source alone, which has a name of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +41,11 @@ impl FromStr for Source {
             return text.parse().map(Self::Registry);
         }
         let path = PathBuf::from(text);
-        let is_onnx = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"));
+        let ending = path.extension().unwrap_or_default();
+        let is_file = ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known));
         match text {
             "" => Err(Error::invalid("the model's source is empty")),
-            _ if is_onnx => Ok(Self::Onnx(path)),
+            _ if is_file => Ok(Self::File(path)),
             _ => Ok(Self::Folder(path)),
         }
     }
@@ -66,7 +70,7 @@ impl Source {
     pub(super) fn own_name(&self) -> Arc<str> {
         let path = match self {
             Self::Registry(uri) => return uri.model.as_str().into(),
-            Self::Onnx(path) | Self::Folder(path) => path,
+            Self::File(path) | Self::Folder(path) => path,
         };
         let stem =
             path.canonicalize().ok().and_then(|path| path.file_stem().map(ToOwned::to_owned));
@@ -78,7 +82,7 @@ impl Source {
     /// outlives the package: a bare file is packed there, a registered version fetched.
     pub(super) async fn open(&self, registry: Option<&str>, scratch: &Path) -> Result<Opened> {
         match self {
-            Self::Onnx(path) => {
+            Self::File(path) => {
                 let package = pack(path, &scratch.join("package"))?;
                 Ok(Opened { package, version: "1".into() })
             }
@@ -134,10 +138,12 @@ pub(super) fn session(package: &ModelPackage) -> Result<Arc<dyn Session>> {
 fn pack(path: &Path, into: &Path) -> Result<ModelPackage> {
     let session = TabularEngine::new().load_file(path, &LoadOptions::default())?;
     let bytes = std::fs::read(path).map_err(|source| Error::io(path.display(), source))?;
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = format!("model.{ending}");
     PackageBuilder::new()
-        .with_flavor("onnx", json!({ "data": "model.onnx" }))?
+        .with_flavor(session.flavor(), json!({ "data": name }))?
         .with_signature(&session.info().signature)
-        .with_file("model.onnx", bytes)?
+        .with_file(&name, bytes)?
         .write(into)
 }
 
@@ -150,7 +156,7 @@ mod tests {
         let named = |text: &str| text.parse::<NamedSource>().unwrap();
         let onnx = |name: Option<&str>, path: &str| NamedSource {
             name: name.map(Into::into),
-            source: Source::Onnx(path.into()),
+            source: Source::File(path.into()),
         };
         assert_eq!(named("risk=models/a.onnx"), onnx(Some("risk"), "models/a.onnx"));
         assert_eq!(named("models/a=b.ONNX"), onnx(None, "models/a=b.ONNX"));

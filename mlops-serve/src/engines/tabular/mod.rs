@@ -1,7 +1,8 @@
-//! Tree ensembles, linear models, small networks and their pre-processing, from ONNX, in pure
-//! Rust: what scikit-learn (by skl2onnx) and LightGBM (by onnxmltools) export.
+//! Tree ensembles, linear models, small networks and their pre-processing, in pure Rust: what
+//! scikit-learn (by skl2onnx) and LightGBM (by onnxmltools) export to ONNX, and what LightGBM (text),
+//! XGBoost (JSON, UBJSON) and CatBoost (JSON) save themselves.
 //!
-//! A file is read into a checked graph (`onnx`), lowered once into kernels in the order in which
+//! An ONNX file is read into a checked graph (`onnx`), lowered once into kernels in the order in which
 //! they run (`plan`, `ops`), and then run by any number of threads at once: nothing changes
 //! inside. Where the ONNX specification is silent, ONNX Runtime is followed.
 
@@ -21,11 +22,18 @@ use std::{fs, path::Path, sync::Arc};
 
 /// The engine's name.
 const NAME: &str = "tabular";
-/// How `MLflow` marks a package that holds an ONNX file, and where it says which.
-const FLAVOR: &str = "onnx";
+/// How `MLflow` marks a package that holds such a file, and what the file is called if it says nothing.
+const FLAVORS: [(&str, &str); 4] = [
+    (ONNX, "model.onnx"),
+    ("lightgbm", "model.lgb"),
+    ("xgboost", "model.ubj"),
+    ("catboost", "model.json"),
+];
+const ONNX: &str = "onnx";
+/// Where it says what the file is called.
 const DATA: &str = "data";
 
-/// Loads ONNX files of tabular models.
+/// Loads tabular models from ONNX, and from the formats of LightGBM, XGBoost and CatBoost.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TabularEngine;
@@ -36,7 +44,7 @@ impl TabularEngine {
         Self
     }
 
-    /// Loads a bare `.onnx` file.
+    /// Loads a bare file; what format it is in shows in its bytes.
     pub fn load_file(
         &self,
         path: impl AsRef<Path>,
@@ -63,13 +71,14 @@ impl Engine for TabularEngine {
     }
 
     fn recognises(&self, package: &ModelPackage) -> bool {
-        onnx_file(package).is_some()
+        model_file(package).is_some()
     }
 
     fn load(&self, package: &ModelPackage, options: &LoadOptions) -> Result<Arc<dyn Session>> {
         let folder = package.folder().display();
-        let missing = || Error::invalid(format!("the model package {folder} holds no ONNX file"));
-        let path = onnx_file(package).ok_or_else(missing)?;
+        let missing =
+            || Error::invalid(format!("the model package {folder} holds no tabular model"));
+        let path = model_file(package).ok_or_else(missing)?;
         let session = self.load_file(path, options)?;
         let Some(described) = package.signature() else { return Ok(session) };
         let session = Arc::try_unwrap(session);
@@ -79,11 +88,13 @@ impl Engine for TabularEngine {
     }
 }
 
-/// The file that the descriptor names, or the one with the usual name.
-fn onnx_file(package: &ModelPackage) -> Option<std::path::PathBuf> {
-    let flavor = package.descriptor().flavor(FLAVOR)?;
-    let data = flavor.get(DATA).and_then(|name| name.as_str()).unwrap_or("model.onnx");
-    package.file(data)
+/// The file that the descriptor names, or the one with the usual name. What is pickled is not one.
+fn model_file(package: &ModelPackage) -> Option<std::path::PathBuf> {
+    FLAVORS.iter().find_map(|(flavor, usual)| {
+        let data = package.descriptor().flavor(flavor)?.get(DATA);
+        let file = package.file(data.and_then(|name| name.as_str()).unwrap_or(usual))?;
+        Some(file).filter(|file| file.extension().is_none_or(|ending| ending != "pkl"))
+    })
 }
 
 fn check_size(bytes: u64, options: &LoadOptions) -> Result<()> {
@@ -105,7 +116,7 @@ pub struct TabularSession {
 #[derive(Debug)]
 enum Model {
     Graph(Plan),
-    Boosted(Boosted),
+    Boosted(Boosted, &'static str),
 }
 
 impl TabularSession {
@@ -120,7 +131,17 @@ impl TabularSession {
         Self::load(bytes, &LoadOptions::default())
     }
 
-    /// Reads the bytes of an ONNX file, as [`TabularSession::from_onnx`] does, with these bounds.
+    /// What `MLflow` calls the format that it was read from: the flavor of a package with this file.
+    pub fn flavor(&self) -> &'static str {
+        match &self.model {
+            Model::Graph(_) => ONNX,
+            Model::Boosted(_, flavor) => flavor,
+        }
+    }
+
+    /// Reads the bytes of a file in any of the formats, as [`TabularSession::from_onnx`] does, with these
+    /// bounds. A model of boosted trees has one input, `features`, and one output, `prediction`: what its
+    /// library predicts, of classifiers the probabilities.
     pub fn load(bytes: &[u8], options: &LoadOptions) -> Result<Self> {
         check_size(bytes.len() as u64, options)?;
         match boosted::read(bytes) {
@@ -132,7 +153,7 @@ impl TabularSession {
     fn boosted(loaded: Loaded, options: &LoadOptions) -> Result<Self> {
         let signature = loaded.signature()?;
         let info = SessionInfo::new(signature, NAME, loaded.model.weights_bytes());
-        let model = Model::Boosted(loaded.model);
+        let model = Model::Boosted(loaded.model, loaded.flavor);
         Ok(Self { info, model, max_working_bytes: options.max_working_bytes })
     }
 
@@ -159,7 +180,7 @@ impl Session for TabularSession {
         let (most, InferOptions { outputs, stop }) = (self.max_working_bytes, options);
         match &self.model {
             Model::Graph(plan) => plan.run(inputs, *outputs, stop, Budget::AtATime(most)),
-            Model::Boosted(model) => model.run(inputs, *outputs, stop, most),
+            Model::Boosted(model, _) => model.run(inputs, *outputs, stop, most),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::run;
 use mlops_core::{
+    ErrorKind,
     arrow::buffer::Buffer,
     tensor::{DType, Tensor, Tensors},
 };
@@ -27,9 +28,16 @@ fn models() -> Vec<Value> {
     manifest["models"].as_array().unwrap().clone()
 }
 
+pub(super) fn files() -> Vec<Vec<u8>> {
+    models().iter().map(|model| fs::read(file(model)).unwrap()).collect()
+}
+
+fn file(model: &Value) -> PathBuf {
+    folder().join(model["file"].as_str().unwrap())
+}
+
 fn load(model: &Value) -> Arc<TabularSession> {
-    let file = folder().join(model["file"].as_str().unwrap());
-    TabularEngine::new().load_file(file, &LoadOptions::default()).unwrap()
+    TabularEngine::new().load_file(file(model), &LoadOptions::default()).unwrap()
 }
 
 fn bytes(name: &str, what: &str) -> Buffer {
@@ -58,18 +66,19 @@ fn numbers(tensor: &Tensor) -> (Vec<f64>, f64) {
 #[test]
 fn every_model_predicts_as_its_library() {
     let models = models();
-    assert!(models.len() >= 50, "{} models", models.len());
+    assert!(models.len() >= 65, "{} models", models.len());
     for model in &models {
         let name = model["name"].as_str().unwrap();
         let (session, shape) = (load(model), lengths(&model["shape"]));
-        let dtype: DType = serde_json::from_value(model["dtype"].clone()).unwrap();
+        let [dtype, answer] = ["dtype", "answer"]
+            .map(|key| serde_json::from_value::<DType>(model[key].clone()).unwrap());
         let rows =
             [&model["rows"], &model["columns"]].map(|n| n.as_u64().unwrap().try_into().unwrap());
         let inputs = Tensor::from_buffer(dtype, rows, bytes(name, "inputs")).unwrap();
         let given = run(&*session, &Tensors::one("features", inputs)).unwrap();
         let given = given.require("prediction").unwrap();
         assert_eq!(given.shape(), shape, "{name}");
-        let wanted = Tensor::from_buffer(dtype, shape, bytes(name, "expected")).unwrap();
+        let wanted = Tensor::from_buffer(answer, shape, bytes(name, "expected")).unwrap();
         let ((given, tolerance), (wanted, _)) = (numbers(given), numbers(&wanted));
         for (at, (given, wanted)) in given.iter().zip(&wanted).enumerate() {
             assert!(
@@ -95,4 +104,31 @@ fn features_keep_their_names() {
                 .collect::<Vec<_>>()
         );
     }
+}
+
+#[test]
+fn what_is_not_read_is_named() {
+    let text = fs::read_to_string(folder().join("lightgbm_binary.txt")).unwrap();
+    let json = fs::read_to_string(folder().join("xgboost_binary.json")).unwrap();
+    for (bytes, kind, named) in [
+        (text.replacen("v4", "v9", 1), ErrorKind::Unsupported, "v9"),
+        (
+            text.replacen("objective=binary", "objective=odd", 1),
+            ErrorKind::Unsupported,
+            "odd sigmoid:1",
+        ),
+        (text.replacen("num_leaves=", "num_leaves=1", 1), ErrorKind::InvalidInput, "leaf_value"),
+        (text[..text.len() / 2].to_owned(), ErrorKind::InvalidInput, "cut off in tree"),
+        (text.replacen("is_linear=0", "is_linear=1", 1), ErrorKind::Unsupported, "linear trees"),
+        (json.replacen("binary:logistic", "odd:one", 1), ErrorKind::Unsupported, "odd:one"),
+        (json.replacen("\"gbtree\"", "\"gblinear\"", 1), ErrorKind::Unsupported, "gblinear"),
+        (json.replacen("left_children", "left", 1), ErrorKind::InvalidInput, "left_children"),
+        ("CBM1 and more".to_owned(), ErrorKind::Unsupported, "format=\"json\""),
+    ] {
+        let error = TabularSession::load(bytes.as_bytes(), &LoadOptions::default()).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+    let pickle = TabularSession::load(b"\x80\x04\x95", &LoadOptions::default()).unwrap_err();
+    assert!(pickle.to_string().contains("pickle"), "{pickle}");
 }

@@ -3,7 +3,7 @@
 use super::{
     Golden,
     bombs::bombs,
-    json, list,
+    boosted, json, list,
     proto::{declared_output, input, model, node},
     run, unhex,
 };
@@ -12,11 +12,12 @@ use mlops_serve::{LoadOptions, Session, engines::tabular::TabularSession};
 use proptest::{collection::vec, prelude::*, sample::Index};
 use std::{sync::LazyLock, time::Instant};
 
-/// Files that exporters made, and one of each operator.
+/// Files that exporters and libraries made, and one of each operator.
 static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let golden = Golden::all().into_iter().map(|golden| golden.onnx());
     let cases = json("operators.json");
-    golden.chain(list(&cases["cases"]).iter().map(|case| unhex(&case["onnx"]))).collect()
+    let operators = list(&cases["cases"]).iter().map(|case| unhex(&case["onnx"]));
+    golden.chain(operators).chain(boosted::files()).collect()
 });
 
 /// A change to a file.

@@ -191,7 +191,7 @@ fn a_package_is_recognised_and_names_the_columns() {
 }
 
 #[test]
-fn a_package_without_an_onnx_file_is_not_recognised() {
+fn a_package_without_a_tabular_model_is_not_recognised() {
     let folder = tempfile::tempdir().unwrap();
     let other = PackageBuilder::new().with_flavor("sklearn", json!({"pickled_model": "m.pkl"}));
     let other = other.unwrap().write(folder.path().join("other")).unwrap();
@@ -202,7 +202,7 @@ fn a_package_without_an_onnx_file_is_not_recognised() {
         assert!(!engine.recognises(&package));
         let error = engine.load(&package, &LoadOptions::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert!(error.to_string().ends_with("holds no ONNX file"), "{error}");
+        assert!(error.to_string().ends_with("holds no tabular model"), "{error}");
     }
 }
 

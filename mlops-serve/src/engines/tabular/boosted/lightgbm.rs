@@ -62,7 +62,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Loaded> {
     let link = link(header.fields.get("objective").copied().unwrap_or_default(), outputs)?;
     let base = vec![0.0; outputs];
     let model = Boosted::F64(Ensemble { forest, sums: outputs, base, divisor, link });
-    Ok(Loaded { model, columns: features.len(), features })
+    Ok(Loaded { model, flavor: "lightgbm", columns: features.len(), features })
 }
 
 fn invalid(why: impl Display) -> Error {

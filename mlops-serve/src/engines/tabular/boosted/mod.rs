@@ -1,6 +1,7 @@
 //! Boosted trees as the libraries that train them save them: the sum of what the trees say, and the function
 //! that the objective puts over it.
 
+mod catboost;
 mod lightgbm;
 mod link;
 mod ubjson;
@@ -29,6 +30,8 @@ const OUTPUT: &str = "prediction";
 pub(super) enum Boosted {
     F32(Ensemble<f32>),
     F64(Ensemble<f64>),
+    /// Rows of `f32`, computed in `f64`.
+    Wide(Ensemble<f64>),
 }
 
 /// Asks the model, whichever number type it has.
@@ -37,6 +40,7 @@ macro_rules! ask {
         match $boosted {
             Boosted::F32($model) => $asked,
             Boosted::F64($model) => $asked,
+            Boosted::Wide($model) => $asked,
         }
     };
 }
@@ -45,6 +49,8 @@ macro_rules! ask {
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) model: Boosted,
+    /// What `MLflow` calls its library.
+    pub(super) flavor: &'static str,
     /// How many features it takes.
     columns: usize,
     /// Their names, or nothing.
@@ -53,26 +59,49 @@ pub(super) struct Loaded {
 
 /// Reads a model, if the bytes begin as one in a format that is known here does.
 pub(super) fn read(bytes: &[u8]) -> Option<Result<Loaded>> {
+    if let Some((_, what)) = REFUSED.iter().find(|(begin, _)| bytes.starts_with(begin)) {
+        return Some(Err(Error::unsupported(*what)));
+    }
     if lightgbm::begins(bytes) {
         return Some(lightgbm::read(bytes));
     }
-    xgboost::begins(bytes).then(|| xgboost::read(bytes))
+    if !xgboost::begins(bytes) {
+        return None;
+    }
+    Some(if catboost::begins(bytes) { catboost::read(bytes) } else { xgboost::read(bytes) })
 }
+
+/// What other files of these libraries begin with, and what to do about them.
+const REFUSED: [(&[u8], &str); 3] = [
+    (
+        b"CBM1",
+        "CatBoost's binary format is not supported: save_model(path, format=\"json\") writes JSON",
+    ),
+    (
+        b"binf",
+        "XGBoost's old binary format is not supported: save_model(\"model.ubj\") writes UBJSON",
+    ),
+    (
+        b"\x80",
+        "a pickle is not supported, for to read one is to execute it: save the model in its library's own format, or export it to ONNX",
+    ),
+];
 
 impl Loaded {
     /// One input and one output. The last axis of the output is there if the model gives several numbers.
     pub(super) fn signature(&self) -> Result<ModelSignature> {
-        let dtype = match &self.model {
-            Boosted::F32(_) => DType::F32,
-            Boosted::F64(_) => DType::F64,
+        let (rows, predictions) = match &self.model {
+            Boosted::F32(_) => (DType::F32, DType::F32),
+            Boosted::F64(_) => (DType::F64, DType::F64),
+            Boosted::Wide(_) => (DType::F32, DType::F64),
         };
-        let mut input = TensorSpec::new(INPUT, dtype, [None, Some(self.columns)]);
+        let mut input = TensorSpec::new(INPUT, rows, [None, Some(self.columns)]);
         input.columns.clone_from(&self.features);
         let shape = match ask!(&self.model, model => model.outputs()) {
             1 => vec![None],
             several => vec![None, Some(several)],
         };
-        ModelSignature::new(vec![input], vec![TensorSpec::new(OUTPUT, dtype, shape)])
+        ModelSignature::new(vec![input], vec![TensorSpec::new(OUTPUT, predictions, shape)])
     }
 }
 
@@ -93,8 +122,29 @@ impl Boosted {
             return Ok(Tensors::new());
         }
         let rows = inputs.require(INPUT)?;
-        Ok(Tensors::one(OUTPUT, ask!(self, model => model.run(rows, stop, most_bytes))?))
+        let predictions = match self {
+            Self::F32(model) => model.run(rows.shape(), rows.as_slice()?, stop, most_bytes),
+            Self::F64(model) => model.run(rows.shape(), rows.as_slice()?, stop, most_bytes),
+            Self::Wide(model) => {
+                model.run(rows.shape(), &wide(rows, most_bytes)?, stop, most_bytes)
+            }
+        };
+        Ok(Tensors::one(OUTPUT, predictions?))
     }
+}
+
+/// The same numbers in `f64`, all of them exactly.
+fn wide(rows: &Tensor, most_bytes: u64) -> Result<Vec<f64>> {
+    check_room(rows.shape(), most_bytes)?;
+    Ok(rows.as_slice::<f32>()?.iter().copied().map(f64::from).collect())
+}
+
+fn check_room(shape: &[usize], most_bytes: u64) -> Result<()> {
+    if nominal_bytes(shape, DType::F64).is_none_or(|bytes| bytes > most_bytes) {
+        let text = format!("numbers of the shape {shape:?} need more memory than a call may use");
+        return Err(Error::too_large(text));
+    }
+    Ok(())
 }
 
 /// A forest and what becomes of its sums.
@@ -116,19 +166,16 @@ impl<S: Real + Element> Ensemble<S> {
         if self.link == Link::Largest { 1 } else { self.sums }
     }
 
-    fn run(&self, tensor: &Tensor, stop: &Stop, most_bytes: u64) -> Result<Tensor> {
-        let (Some(&count), Some(&columns)) = (tensor.shape().first(), tensor.shape().get(1)) else {
+    fn run(&self, shape: &[usize], values: &[S], stop: &Stop, most_bytes: u64) -> Result<Tensor> {
+        let &[count, columns] = shape else {
             return Err(Error::internal("the shape of an input was not checked"));
         };
         let outputs = self.outputs();
         let shape = if outputs == 1 { vec![count] } else { vec![count, outputs] };
-        if nominal_bytes(&shape, S::DTYPE).is_none_or(|bytes| bytes > most_bytes) {
-            let text = format!("{count} rows need more memory than a call may use");
-            return Err(Error::too_large(text));
-        }
+        check_room(&shape, most_bytes)?;
         let mut predictions = Vec::with_capacity(count * outputs);
         let mut sums = self.base.repeat(BLOCK.min(count));
-        let all = Rows { values: tensor.as_slice::<S>()?, columns, count };
+        let all = Rows { values, columns, count };
         for (first, rows) in all.blocks() {
             stop.check()?;
             if first > 0 {

@@ -12,6 +12,8 @@ use std::{collections::HashMap, fmt, str::FromStr};
 
 /// Categories from here on are none.
 const CATEGORIES: usize = 1 << 24;
+/// The most that all sets of categories may take, in words of 32: each may be far longer than its text.
+const WORDS: usize = 1 << 24;
 /// A node without children has this on its left.
 const NONE: i64 = -1;
 
@@ -126,7 +128,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Loaded> {
     let base = base(&parameters.base_score, outputs, margin)?;
     let model = Boosted::F32(Ensemble { forest, sums: outputs, base, divisor: 1.0, link });
     let features = learner.feature_names.into_iter().map(Into::into).collect();
-    Ok(Loaded { model, columns, features })
+    Ok(Loaded { model, flavor: "xgboost", columns, features })
 }
 
 fn invalid(why: impl fmt::Display) -> Error {
@@ -216,7 +218,8 @@ fn base(text: &str, outputs: usize, margin: Margin) -> Result<Vec<f32>> {
 }
 
 fn forest(trees: &Trees, scales: &[f32], outputs: usize) -> Result<Forest<f32>> {
-    let (mut nodes, mut weights, mut sets) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut nodes, mut weights) = (Vec::new(), Vec::new());
+    let (mut sets, mut words) = (Vec::new(), 0);
     for (id, ((tree, &target), &scale)) in
         (0_i64..).zip(trees.trees.iter().zip(&trees.tree_info).zip(scales))
     {
@@ -225,7 +228,7 @@ fn forest(trees: &Trees, scales: &[f32], outputs: usize) -> Result<Forest<f32>> 
             return Err(invalid(format!("has a tree for output {target} of {outputs}")));
         }
         tree.check(id)?;
-        let categories = tree.sets(id, &mut sets)?;
+        let categories = tree.sets(id, &mut sets, &mut words)?;
         for at in 0..tree.left_children.len() {
             let place = i64::try_from(at).unwrap_or(i64::MAX);
             nodes.push(tree.node(id, place, at, categories.get(&place).copied())?);
@@ -295,7 +298,7 @@ impl Tree {
     }
 
     /// Which set each node asks about that asks about one.
-    fn sets(&self, tree: i64, sets: &mut Vec<Set>) -> Result<HashMap<i64, u32>> {
+    fn sets(&self, tree: i64, sets: &mut Vec<Set>, words: &mut usize) -> Result<HashMap<i64, u32>> {
         let mut found = HashMap::new();
         let wrong = || invalid(format!("has categories in tree {tree} that do not fit together"));
         let segments = self.categories_segments.iter().zip(&self.categories_sizes);
@@ -307,6 +310,10 @@ impl Tree {
             let categories = self.categories.get(first..end).ok_or_else(wrong)?;
             found.insert(node, u32::try_from(sets.len()).map_err(|_| wrong())?);
             sets.push(set(categories).ok_or_else(wrong)?);
+            *words += sets.last().map_or(0, |set| set.len());
+            if *words > WORDS {
+                return Err(Error::too_large("the sets of categories of the XGBoost model"));
+            }
         }
         Ok(found)
     }
