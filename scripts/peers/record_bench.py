@@ -26,6 +26,8 @@ from mlflow_server import real_server
 from record_fill import METRICS, RUNS, STEPS, fill_ours, fill_theirs
 
 POINTS, HISTORY, PAGE = 1000, 15_000, 25_000
+# How many batches are encoded before the clock starts: more than are sent while it runs.
+ENCODED = 4000
 
 
 class Server:
@@ -177,8 +179,8 @@ def points(run, first, names=10):
 def log_batch(server):
     run = server.run(server.experiment())
     # Encoded before the clock starts; the same point is never sent twice while they last.
-    bodies = iter([points(run, 100 * batch) for batch in range(1500)])
-    more = iter(range(1500, 10**9))
+    bodies = iter([points(run, 100 * batch) for batch in range(ENCODED)])
+    more = iter(range(ENCODED, 10**9))
     return lambda: server.send("POST", "runs/log-batch", next(bodies, None) or points(run, 100 * next(more)))
 
 

@@ -8,6 +8,8 @@ use super::{
     tags,
     words::{case, from_ordered_bits, int, word},
 };
+#[cfg(feature = "http")]
+use mlops_core::tracker::Experiment;
 use mlops_core::{
     Error, ErrorKind, ExperimentId, Principal, Result, RunId, Timestamp,
     event::EventKind,
@@ -27,25 +29,46 @@ const FAILURE: &str = "mlops.failure";
 
 pub(super) async fn create(tx: &mut Tx<'_>, new: CreateRun) -> Result<Run> {
     expire(tx).await?;
-    if let Some(key) = &new.idempotency_key {
-        let sql = "select id from runs where idempotency_key = $1";
-        if let Some(row) = tx.db.row(sql, &values![key]).await? {
-            return get(tx.db, row.parsed(0)?).await;
-        }
+    if let Some(run) = created(tx, &new).await? {
+        return Ok(run);
     }
     let number = experiments::number(&new.experiment)?;
     let experiment = experiments::get(tx.db, number).await?;
     if experiment.lifecycle != Lifecycle::Active {
         return Err(Error::not_found(format!("experiment {number} is deleted")));
     }
-    if let Some(parent) = new.parent {
-        get(tx.db, parent).await?;
-    }
     insert(tx, experiment.id, new).await
+}
+
+/// The same in an experiment that is there and live.
+#[cfg(feature = "http")]
+pub(super) async fn create_in(
+    tx: &mut Tx<'_>,
+    experiment: &Experiment,
+    new: CreateRun,
+) -> Result<Run> {
+    expire(tx).await?;
+    match created(tx, &new).await? {
+        Some(run) => Ok(run),
+        None => insert(tx, experiment.id.clone(), new).await,
+    }
+}
+
+/// What the same key created before.
+async fn created(tx: &mut Tx<'_>, new: &CreateRun) -> Result<Option<Run>> {
+    let Some(key) = &new.idempotency_key else { return Ok(None) };
+    let sql = "select id from runs where idempotency_key = $1";
+    match tx.db.row(sql, &values![key]).await? {
+        Some(row) => get(tx.db, row.parsed(0)?).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn insert(tx: &mut Tx<'_>, experiment: ExperimentId, new: CreateRun) -> Result<Run> {
     let CreateRun { name, started, mut tags, parent, idempotency_key, .. } = new;
+    if let Some(parent) = parent {
+        get(tx.db, parent).await?;
+    }
     let id = RunId::from_u128(tx.id());
     let text = id.to_string();
     let name = name.unwrap_or_else(|| Arc::from(format!("run-{}", &text[24..])));

@@ -80,7 +80,7 @@ impl SqlStore {
             if experiment.lifecycle == Lifecycle::Deleted {
                 return Err(Error::invalid(format!("experiment {} is deleted", experiment.id)));
             }
-            Ok((runs::create(tx, new).await?, experiment))
+            Ok((runs::create_in(tx, &experiment, new).await?, experiment))
         });
         write.await
     }

@@ -143,7 +143,7 @@ impl Db {
     pub(super) async fn begun(&mut self) -> Result<()> {
         if let Began::Asked(mode) = self.began {
             match mode {
-                Mode::Read => self.inner.execute_batch("begin").map_err(failed)?,
+                Mode::Read => prepared(&self.inner, "begin").map_err(failed)?,
                 Mode::Write => self.begin_write().await?,
             }
             self.began = Began::Yes;
@@ -161,8 +161,7 @@ impl Db {
     /// Waits here, and not in SQLite, while another process writes: artifacts go on meanwhile.
     async fn begin_write(&self) -> Result<()> {
         self.inner.busy_timeout(Duration::ZERO).map_err(failed)?;
-        let began =
-            patiently(self.busy_timeout, || self.inner.execute_batch("begin immediate")).await;
+        let began = patiently(self.busy_timeout, || prepared(&self.inner, "begin immediate")).await;
         self.inner.busy_timeout(self.busy_timeout).map_err(failed)?;
         began
     }
@@ -215,6 +214,11 @@ impl Db {
     pub(super) async fn close(self) -> Result<()> {
         self.inner.close().map_err(|(_, cause)| failed(cause))
     }
+}
+
+/// Runs a statement without values that is not parsed each time.
+fn prepared(db: &Connection, sql: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 /// What is not ours is closed as it was found.
