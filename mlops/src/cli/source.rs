@@ -45,7 +45,7 @@ impl FromStr for Source {
         let is_file = ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known));
         match text {
             "" => Err(Error::invalid("the model's source is empty")),
-            _ if is_file => Ok(Self::File(path)),
+            _ if is_file || path.is_file() => Ok(Self::File(path)),
             _ => Ok(Self::Folder(path)),
         }
     }
@@ -136,6 +136,7 @@ pub(super) fn session(package: &ModelPackage) -> Result<Arc<dyn Session>> {
 /// A bare file as a package, so that it has a digest as every other model has. The same bytes make
 /// the same package.
 fn pack(path: &Path, into: &Path) -> Result<ModelPackage> {
+    // Its size is looked at before it is read.
     let session = TabularEngine::new().load_file(path, &LoadOptions::default())?;
     let bytes = std::fs::read(path).map_err(|source| Error::io(path.display(), source))?;
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();

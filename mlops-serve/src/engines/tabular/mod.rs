@@ -120,7 +120,7 @@ enum Model {
 }
 
 impl TabularSession {
-    /// Reads the bytes of an ONNX file, with the default bounds.
+    /// Reads the bytes of an ONNX file, or of any other format that is known, with the default bounds.
     ///
     /// # Behavior
     /// - an operator, attribute, element type or version that is not supported is `Unsupported`;
@@ -141,7 +141,7 @@ impl TabularSession {
 
     /// Reads the bytes of a file in any of the formats, as [`TabularSession::from_onnx`] does, with these
     /// bounds. A model of boosted trees has one input, `features`, and one output, `prediction`: what its
-    /// library predicts, of classifiers the probabilities.
+    /// library predicts.
     pub fn load(bytes: &[u8], options: &LoadOptions) -> Result<Self> {
         check_size(bytes.len() as u64, options)?;
         match boosted::read(bytes) {

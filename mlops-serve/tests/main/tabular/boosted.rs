@@ -10,7 +10,7 @@ use mlops_serve::{
     LoadOptions, Session,
     engines::tabular::{TabularEngine, TabularSession},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -66,7 +66,7 @@ fn numbers(tensor: &Tensor) -> (Vec<f64>, f64) {
 #[test]
 fn every_model_predicts_as_its_library() {
     let models = models();
-    assert!(models.len() >= 65, "{} models", models.len());
+    assert!(models.len() >= 70, "{} models", models.len());
     for model in &models {
         let name = model["name"].as_str().unwrap();
         let (session, shape) = (load(model), lengths(&model["shape"]));
@@ -131,4 +131,95 @@ fn what_is_not_read_is_named() {
     }
     let pickle = TabularSession::load(b"\x80\x04\x95", &LoadOptions::default()).unwrap_err();
     assert!(pickle.to_string().contains("pickle"), "{pickle}");
+}
+
+/// A model of XGBoost's as its JSON, whichever form it is stored in.
+fn xgboost_json(name: &str) -> Value {
+    serde_json::from_slice(&fs::read(folder().join(name)).unwrap()).unwrap()
+}
+
+/// What a model that is stored elsewhere gives for the rows of one of the manifest.
+fn predictions(session: &TabularSession, name: &str) -> Vec<f32> {
+    let shape = [400, session.info().signature.inputs[0].shape[1].unwrap()];
+    let rows = Tensor::from_buffer(DType::F32, shape, bytes(name, "inputs")).unwrap();
+    let given = run(session, &Tensors::one("features", rows)).unwrap();
+    given.require("prediction").unwrap().as_slice().unwrap().to_vec()
+}
+
+fn loaded(json: &Value) -> TabularSession {
+    TabularSession::load(json.to_string().as_bytes(), &LoadOptions::default()).unwrap()
+}
+
+/// XGBoost 3.4 writes DART as `gbtree` with the scales beside the trees.
+#[test]
+fn the_scales_of_dart_are_found_where_later_versions_put_them() {
+    let before = xgboost_json("xgboost_dart.json");
+    let mut after = before.clone();
+    let booster = &mut after["learner"]["gradient_booster"];
+    let (mut model, drop) = (booster["gbtree"]["model"].take(), booster["weight_drop"].take());
+    assert!(drop.as_array().unwrap().iter().any(|scale| scale.as_f64() != Some(1.0)));
+    model["weight_drop"] = drop;
+    *booster = json!({ "name": "gbtree", "model": model });
+    let name = "xgboost_dart";
+    assert_eq!(predictions(&loaded(&after), name), predictions(&loaded(&before), name));
+}
+
+/// Before version 3.2 each node of a tree of several outputs had its numbers.
+#[test]
+fn numbers_of_leaves_are_found_where_earlier_versions_put_them() {
+    let before = xgboost_json("xgboost_multi_output_tree.json");
+    let mut after = before.clone();
+    for tree in after["learner"]["gradient_booster"]["model"]["trees"].as_array_mut().unwrap() {
+        let leaves = tree["leaf_weights"].take();
+        let left = tree["left_children"].as_array().unwrap().clone();
+        let mut all = Vec::new();
+        for (at, left) in left.iter().enumerate() {
+            let place = &mut tree["right_children"][at];
+            let first = if *left == json!(-1) { lengths(&json!([*place]))[0] * 3 } else { 0 };
+            all.extend_from_slice(&leaves.as_array().unwrap()[first..first + 3]);
+            if *left == json!(-1) {
+                *place = json!(-1);
+            }
+        }
+        tree["base_weights"] = all.into();
+        tree.as_object_mut().unwrap().remove("leaf_weights");
+    }
+    let name = "xgboost_multi_output_tree";
+    assert_eq!(predictions(&loaded(&after), name), predictions(&loaded(&before), name));
+}
+
+/// Leaves of one place would take many times what the file has.
+#[test]
+fn leaves_share_no_numbers() {
+    let mut model = xgboost_json("xgboost_multi_output_tree.json");
+    for tree in model["learner"]["gradient_booster"]["model"]["trees"].as_array_mut().unwrap() {
+        tree["leaf_weights"].as_array_mut().unwrap().truncate(3);
+    }
+    let error =
+        TabularSession::load(model.to_string().as_bytes(), &LoadOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("3 numbers in tree 0"), "{error}");
+}
+
+#[test]
+fn a_file_of_an_early_lightgbm_ends_with_what_follows_its_trees() {
+    let text = fs::read_to_string(folder().join("lightgbm_binary.txt")).unwrap();
+    let early = text.replacen("end of trees\n\nfeature_importances:", "feature importances:", 1);
+    assert_ne!(text, early);
+    TabularSession::load(early.as_bytes(), &LoadOptions::default()).unwrap();
+}
+
+#[test]
+fn another_booster_and_another_json_are_named() {
+    let linear = json!({ "learner": {
+        "gradient_booster": { "name": "gblinear", "model": { "weights": [0.5, 1.0] } },
+        "learner_model_param": { "base_score": "0.5", "num_class": "0", "num_feature": "1" },
+        "objective": { "name": "reg:squarederror" },
+    } });
+    let dump = json!({ "name": "tree", "tree_info": [] });
+    for (json, named) in [(linear, "gblinear"), (dump, "\"learner\"")] {
+        let error = TabularSession::load(json.to_string().as_bytes(), &LoadOptions::default());
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains(named), "{error}");
+    }
 }

@@ -34,7 +34,8 @@ enum Bias {
 
 #[derive(Deserialize)]
 struct Info {
-    params: Training,
+    /// What `sum_models` makes has none.
+    params: Option<Training>,
 }
 
 #[derive(Deserialize)]
@@ -97,16 +98,6 @@ struct Node {
     value: Option<Bias>,
 }
 
-/// Of two kinds of JSON, the one that has trees as CatBoost names them.
-pub(super) fn begins(bytes: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Any {
-        #[serde(rename = "scale_and_bias")]
-        _sign: serde::de::IgnoredAny,
-    }
-    serde_json::from_slice::<Any>(bytes).is_ok()
-}
-
 pub(super) fn read(bytes: &[u8]) -> Result<Loaded> {
     let model: Model = serde_json::from_slice(bytes)
         .map_err(|cause| invalid(format!("cannot be read: {cause}")))?;
@@ -138,7 +129,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Loaded> {
     for (tree, root) in (0..).zip(&model.trees) {
         trees.any(tree, root)?;
     }
-    let link = link(&model.info.params.loss_function.r#type, outputs)?;
+    let training = model.info.params.as_ref();
+    let training = training.ok_or_else(|| unsupported("sums, which name no loss,"))?;
+    let link = link(&training.loss_function.r#type, outputs)?;
     let forest = Forest::new(&trees.nodes, trees.weights, Vec::new(), &|why| invalid(why))?;
     let model = Boosted::Wide(Ensemble { forest, sums: outputs, base, divisor: 1.0, link });
     Ok(Loaded { model, flavor: "catboost", columns: columns.count, features: columns.names })
@@ -181,8 +174,9 @@ impl Columns {
         for feature in features {
             let flat = feature.flat_index;
             let name = names.get_mut(flat);
-            *name.ok_or_else(|| invalid(format!("has feature {flat} of {}", features.len())))? =
-                feature.name.as_str().into();
+            let dropped =
+                || unsupported("numbers of features beyond their count (were some dropped?)");
+            *name.ok_or_else(dropped)? = feature.name.as_str().into();
             let above = match feature.nan_value_treatment.as_str() {
                 "AsIs" | "AsFalse" => false,
                 "AsTrue" => true,

@@ -81,7 +81,11 @@ fn link(objective: &str, outputs: usize) -> Result<Link> {
         Some(Err(_)) => Err(invalid(format!("has the objective {objective:?}"))),
     };
     Ok(match name {
-        "regression" | "regression_l2" if parameters.contains_key("sqrt") => Link::SignedSquare,
+        "regression" | "regression_l2" | "regression_l1" | "fair" | "quantile" | "mape"
+            if parameters.contains_key("sqrt") =>
+        {
+            Link::SignedSquare
+        }
         "" | "custom" | "none" | "regression" | "regression_l2" | "regression_l1" | "huber"
         | "fair" | "quantile" | "mape" | "lambdarank" | "rank_xendcg" => Link::Identity,
         "poisson" | "gamma" | "tweedie" => Link::Exp,
@@ -111,7 +115,8 @@ impl<'a> Section<'a> {
     fn read(lines: &mut std::str::Lines<'a>) -> Self {
         let mut section = Self::default();
         for line in lines {
-            if line == "end of trees" {
+            // Versions before 2.2 go on with what the trees are followed by.
+            if matches!(line, "end of trees" | "feature importances:") {
                 return Self { ended: true, whole: true, ..section };
             }
             let (name, value) = line.split_once('=').unwrap_or((line, ""));

@@ -18,6 +18,7 @@ use mlops_core::{
     signature::{ModelSignature, TensorSpec},
     tensor::{DType, Element, Tensor, Tensors},
 };
+use serde::{Deserialize, de::IgnoredAny};
 use std::sync::Arc;
 
 /// The only input: one row of features each.
@@ -65,10 +66,28 @@ pub(super) fn read(bytes: &[u8]) -> Option<Result<Loaded>> {
     if lightgbm::begins(bytes) {
         return Some(lightgbm::read(bytes));
     }
-    if !xgboost::begins(bytes) {
-        return None;
+    if xgboost::begins_binary(bytes) {
+        return Some(xgboost::read_binary(bytes));
     }
-    Some(if catboost::begins(bytes) { catboost::read(bytes) } else { xgboost::read(bytes) })
+    (bytes.trim_ascii_start().first() == Some(&b'{')).then(|| read_json(bytes))
+}
+
+/// Reads JSON of the library that its fields show.
+fn read_json(bytes: &[u8]) -> Result<Loaded> {
+    #[derive(Deserialize)]
+    struct Fields {
+        learner: Option<IgnoredAny>,
+        scale_and_bias: Option<IgnoredAny>,
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Fields { learner: Some(_), .. }) => xgboost::read(bytes),
+        Ok(Fields { scale_and_bias: Some(_), .. }) => catboost::read(bytes),
+        Ok(_) => Err(Error::unsupported(
+            "JSON that is no model of XGBoost (there is no \"learner\") and none of CatBoost (there is no \
+             \"scale_and_bias\") is not supported",
+        )),
+        Err(cause) => Err(Error::invalid(format!("the model's JSON cannot be read: {cause}"))),
+    }
 }
 
 /// What other files of these libraries begin with, and what to do about them.

@@ -20,6 +20,9 @@ const NONE: i64 = -1;
 #[derive(Deserialize)]
 struct Model {
     learner: Learner,
+    /// Of the XGBoost that wrote it.
+    #[serde(default)]
+    version: Vec<u64>,
 }
 
 #[derive(Deserialize)]
@@ -59,10 +62,15 @@ struct Inner {
     model: Trees,
 }
 
-#[derive(Deserialize)]
+/// Other boosters have others: what is not there is told by the booster's name.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Trees {
     tree_info: Vec<u32>,
-    trees: Vec<Tree>,
+    #[serde(rename = "trees")]
+    each: Vec<Tree>,
+    /// Of DART since version 3.4.
+    weight_drop: Vec<f32>,
 }
 
 #[derive(Deserialize)]
@@ -82,9 +90,12 @@ struct Tree {
     categories_segments: Vec<usize>,
     #[serde(default)]
     categories_sizes: Vec<usize>,
-    /// The numbers of each leaf, where a tree gives several.
+    /// The numbers of each leaf, where a tree gives several: since version 3.2 of leaves alone, one after
+    /// the other, before of every node.
     #[serde(default)]
     leaf_weights: Vec<f32>,
+    #[serde(default)]
+    base_weights: Vec<f32>,
     #[serde(rename = "tree_param")]
     parameters: TreeParameters,
 }
@@ -95,23 +106,24 @@ struct TreeParameters {
     size_leaf_vector: String,
 }
 
-/// JSON, or UBJSON.
-pub(super) fn begins(bytes: &[u8]) -> bool {
-    bytes.trim_ascii_start().first() == Some(&b'{')
+/// UBJSON: a key begins with the type of its length.
+pub(super) fn begins_binary(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'{', b'i' | b'U' | b'I' | b'l' | b'L', ..])
+}
+
+pub(super) fn read_binary(bytes: &[u8]) -> Result<Loaded> {
+    load(ubjson::read(bytes).map_err(unreadable)?)
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<Loaded> {
-    let unreadable = |cause: &dyn fmt::Display| invalid(format!("cannot be read: {cause}"));
-    // A key of UBJSON begins with the type of its length.
-    let text = bytes
-        .trim_ascii_start()
-        .get(1)
-        .is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'"');
-    let Model { learner } = if text {
-        serde_json::from_slice(bytes).map_err(|cause| unreadable(&cause))?
-    } else {
-        ubjson::read(bytes).map_err(|cause| unreadable(&cause))?
-    };
+    load(serde_json::from_slice(bytes).map_err(unreadable)?)
+}
+
+fn unreadable(cause: impl fmt::Display) -> Error {
+    invalid(format!("cannot be read: {cause}"))
+}
+
+fn load(Model { learner, version }: Model) -> Result<Loaded> {
     let (trees, weights) = trees(learner.gradient_booster)?;
     let parameters = &learner.parameters;
     let outputs = outputs(parameters)?;
@@ -120,7 +132,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Loaded> {
     if named != 0 && named != columns {
         return Err(invalid(format!("names {named} features of {columns}")));
     }
-    let (link, margin) = objective(&learner.objective.name)?;
+    let objective_name = learner.objective.name.as_str();
+    if objective_name == "reg:quantileerror" && outputs > 1 && version >= vec![3, 4] {
+        return Err(unsupported("reg:quantileerror since version 3.4, which sorts the quantiles,"));
+    }
+    let (link, margin) = objective(objective_name)?;
     let forest = forest(&trees, &weights, outputs)?;
     if forest.features() > columns {
         return Err(invalid(format!("asks for feature {} of {columns}", forest.features() - 1)));
@@ -153,9 +169,10 @@ fn trees(booster: Booster) -> Result<(Trees, Vec<f32>)> {
         }
         (name, ..) => return Err(unsupported(format!("the booster {name:.40?}"))),
     };
-    let scales = scales.unwrap_or_else(|| vec![1.0; trees.trees.len()]);
-    if trees.tree_info.len() != trees.trees.len() || scales.len() != trees.trees.len() {
-        let (count, info) = (trees.trees.len(), trees.tree_info.len());
+    let scales = scales.or_else(|| Some(trees.weight_drop.clone()).filter(|drop| !drop.is_empty()));
+    let scales = scales.unwrap_or_else(|| vec![1.0; trees.each.len()]);
+    if trees.tree_info.len() != trees.each.len() || scales.len() != trees.each.len() {
+        let (count, info) = (trees.each.len(), trees.tree_info.len());
         return Err(invalid(format!(
             "has {count} trees, {info} in its tree_info and {} scales",
             scales.len()
@@ -192,9 +209,7 @@ fn objective(name: &str) -> Result<(Link, Margin)> {
         | "rank:ndcg"
         | "rank:map"
         | "binary:logitraw" => (Link::Identity, same),
-        "binary:logistic" | "reg:logistic" => {
-            (Link::Logistic(1.0), |score| -(1.0 / score - 1.0).ln())
-        }
+        "binary:logistic" | "reg:logistic" => (Link::Logistic(1.0), logit),
         "binary:hinge" => (Link::Hinge, same),
         "multi:softprob" => (Link::Softmax, same),
         "multi:softmax" => (Link::Largest, same),
@@ -203,6 +218,12 @@ fn objective(name: &str) -> Result<(Link, Margin)> {
         }
         other => return Err(unsupported(format!("the objective {other:.60?}"))),
     })
+}
+
+/// XGBoost keeps this far from 0 and 1.
+fn logit(probability: f64) -> f64 {
+    let probability = probability.clamp(1e-6, 1.0 - 1e-6);
+    -(1.0 / probability - 1.0).ln()
 }
 
 /// What each sum begins with: one number for all, or since version 3.1 one each, in brackets.
@@ -221,13 +242,16 @@ fn forest(trees: &Trees, scales: &[f32], outputs: usize) -> Result<Forest<f32>> 
     let (mut nodes, mut weights) = (Vec::new(), Vec::new());
     let (mut sets, mut words) = (Vec::new(), 0);
     for (id, ((tree, &target), &scale)) in
-        (0_i64..).zip(trees.trees.iter().zip(&trees.tree_info).zip(scales))
+        (0_i64..).zip(trees.each.iter().zip(&trees.tree_info).zip(scales))
     {
         let several = !matches!(tree.parameters.size_leaf_vector.as_str(), "" | "0" | "1");
         if !several && target as usize >= outputs {
             return Err(invalid(format!("has a tree for output {target} of {outputs}")));
         }
         tree.check(id)?;
+        if several {
+            tree.check_several(id, outputs)?;
+        }
         let categories = tree.sets(id, &mut sets, &mut words)?;
         for at in 0..tree.left_children.len() {
             let place = i64::try_from(at).unwrap_or(i64::MAX);
@@ -287,12 +311,30 @@ impl Tree {
         Ok(RawNode { tree, id, feature, threshold, test, yes, no, missing_yes })
     }
 
+    /// Every leaf has numbers of its own: a file cannot ask for more than it holds.
+    fn check_several(&self, id: i64, outputs: usize) -> Result<()> {
+        let leaves = self.left_children.iter().filter(|&&left| left == NONE).count();
+        let (given, owners) = match self.leaf_weights.len() {
+            0 => (self.base_weights.len(), self.left_children.len()),
+            given => (given, leaves),
+        };
+        if Some(given) == owners.checked_mul(outputs) {
+            return Ok(());
+        }
+        Err(invalid(format!(
+            "has {given} numbers in tree {id} for {owners} times {outputs} outputs"
+        )))
+    }
+
     /// The numbers of a leaf that gives one for each output; where they are stands in its right child.
     fn several(&self, tree: i64, at: usize, outputs: usize) -> Result<&[f32]> {
-        let place = usize::try_from(self.right_children[at]).ok();
+        let (all, place) = if self.leaf_weights.is_empty() {
+            (&self.base_weights, Some(at))
+        } else {
+            (&self.leaf_weights, usize::try_from(self.right_children[at]).ok())
+        };
         let first = place.and_then(|place| place.checked_mul(outputs));
-        let numbers =
-            first.and_then(|first| self.leaf_weights.get(first..first.checked_add(outputs)?));
+        let numbers = first.and_then(|first| all.get(first..first.checked_add(outputs)?));
         numbers
             .ok_or_else(|| invalid(format!("has no {outputs} numbers in leaf {at} of tree {tree}")))
     }

@@ -45,13 +45,20 @@ pub(super) struct Laid<S> {
 }
 
 impl<S: Real> Laid<S> {
-    /// Lays out trees; `None` if a branch is shared. Nothing leads back in them.
-    pub(super) fn of(plain: &Plain<S>) -> Option<Self> {
+    /// Lays out trees; gives them back if a branch is shared. Nothing leads back in them.
+    pub(super) fn of(plain: Plain<S>) -> Result<Self, Plain<S>> {
+        match Self::lay_out(&plain) {
+            Some(laid) => Ok(Self { sets: plain.sets, ..laid }),
+            None => Err(plain),
+        }
+    }
+
+    fn lay_out(plain: &Plain<S>) -> Option<Self> {
         let count = plain.nodes.len();
         let mut laid = Self {
             steps: Vec::with_capacity(count),
             others: Vec::with_capacity(count),
-            sets: plain.sets.clone(),
+            sets: Vec::new(),
             says: Vec::with_capacity(count + 1),
             weights: Vec::with_capacity(plain.weights.len()),
             trees: Vec::with_capacity(plain.roots.len()),
@@ -289,7 +296,7 @@ mod tests {
             let weights: Vec<_> = (0..).zip(&nodes).map(weight).collect();
             let sets = vec![Set::from([0b10])];
             let plain = Plain::new(&nodes, weights, sets, &Error::invalid).unwrap();
-            let laid = Laid::of(&plain).unwrap();
+            let laid = Laid::of(plain.clone()).unwrap();
             let rows = Rows { values: &values, columns: 3, count: 21 };
             let wanted = said(|say| plain.visit(rows, say), 21);
             prop_assert_eq!(said(|say| laid.visit(rows, say), 21), wanted);

@@ -95,10 +95,7 @@ impl<S: Real> Forest<S> {
     ) -> Result<Self> {
         let plain = Plain::new(nodes, weights, sets, invalid)?;
         let features = plain.features();
-        let trees = match Laid::of(&plain) {
-            Some(laid) => Trees::Laid(laid),
-            None => Trees::Plain(plain),
-        };
+        let trees = Laid::of(plain).map_or_else(Trees::Plain, Trees::Laid);
         Ok(Self { trees, features })
     }
 

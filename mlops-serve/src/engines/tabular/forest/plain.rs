@@ -21,7 +21,7 @@ pub(super) struct Node<S> {
 }
 
 /// Trees of any kind: branches may be shared.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Plain<S> {
     pub(super) nodes: Vec<Node<S>>,
     pub(super) roots: Vec<u32>,
