@@ -107,3 +107,31 @@ fn mistakes_are_named_and_have_their_exit_codes() {
     place.run(&["predict"]).failed(2, "--model");
     place.run(&["predict", "--help"]).failed(0, "Example:");
 }
+
+/// The stored predictions of a booster, in the text that its library saved.
+#[test]
+fn a_file_of_another_library_is_a_model_too() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../mlops-serve/tests/data/boosted");
+    let doubles = |what: &str| -> Vec<f64> {
+        let bytes = std::fs::read(format!("{folder}/lightgbm_regression.{what}.bin")).unwrap();
+        bytes.chunks_exact(8).map(|eight| f64::from_le_bytes(eight.try_into().unwrap())).collect()
+    };
+    let (rows, wanted) = (doubles("inputs"), doubles("expected"));
+    let place = Place::new();
+    let finite =
+        rows.chunks_exact(10).zip(wanted).filter(|(row, _)| row.iter().all(|x| x.is_finite()));
+    let (rows, wanted): (Vec<_>, Vec<_>) = finite.unzip();
+    let names = (0..10).map(|at| format!("f{at}")).collect();
+    let cells = rows.iter().map(|row| row.iter().map(ToString::to_string).collect());
+    let lines: Vec<String> =
+        std::iter::once(names).chain(cells).map(|line: Vec<String>| line.join(",")).collect();
+    place.write("rows.csv", &lines.join("\n"));
+    let model = format!("{folder}/lightgbm_regression.txt");
+    let out = place.run(&["predict", "--model", &model, "--input", "rows.csv", "--json"]).ok();
+    let given: Vec<f64> = out
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["prediction"].as_f64().unwrap())
+        .collect();
+    assert_eq!(given.len(), wanted.len());
+    assert!(wanted.len() > 100 && given.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-9));
+}
