@@ -1,17 +1,15 @@
 //! Tree ensembles, whatever format they came in: built from the nodes that a file lists, checked once, and
 //! walked by any number of threads.
 
-mod laid;
-mod plain;
 mod real;
 mod rows;
+mod trees;
 
 pub(super) use real::Real;
 pub(super) use rows::{BLOCK, Rows};
 
-use laid::Laid;
 use mlops_core::{Error, Result};
-use plain::Plain;
+use trees::Trees;
 
 /// What a node asks of its feature; a leaf asks nothing. A missing value (NaN) only is unequal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,12 +69,6 @@ pub(super) struct Forest<S> {
     features: usize,
 }
 
-#[derive(Debug)]
-enum Trees<S> {
-    Laid(Laid<S>),
-    Plain(Plain<S>),
-}
-
 /// Makes an error out of what is wrong.
 pub(super) type Invalid<'a> = &'a dyn Fn(String) -> Error;
 
@@ -93,9 +85,8 @@ impl<S: Real> Forest<S> {
         sets: Vec<Set>,
         invalid: Invalid<'_>,
     ) -> Result<Self> {
-        let plain = Plain::new(nodes, weights, sets, invalid)?;
-        let features = plain.features();
-        let trees = Laid::of(plain).map_or_else(Trees::Plain, Trees::Laid);
+        let trees = Trees::new(nodes, weights, sets, invalid)?;
+        let features = trees.features();
         Ok(Self { trees, features })
     }
 
@@ -106,26 +97,17 @@ impl<S: Real> Forest<S> {
 
     /// How many trees there are.
     pub(super) fn trees(&self) -> usize {
-        match &self.trees {
-            Trees::Laid(laid) => laid.trees(),
-            Trees::Plain(plain) => plain.roots.len(),
-        }
+        self.trees.count()
     }
 
     /// Tells what each tree says of each row, whose features are at least [`Forest::features`]: of each
     /// row in the order of the trees, whatever the others.
     pub(super) fn visit(&self, rows: Rows<'_, S>, say: impl FnMut(usize, &[Weight<S>])) {
-        match &self.trees {
-            Trees::Laid(laid) => laid.visit(rows, say),
-            Trees::Plain(plain) => plain.visit(rows, say),
-        }
+        self.trees.visit(rows, say);
     }
 
     /// Memory that the trees take.
     pub(super) fn bytes(&self) -> usize {
-        match &self.trees {
-            Trees::Laid(laid) => laid.bytes(),
-            Trees::Plain(plain) => plain.bytes(),
-        }
+        self.trees.bytes()
     }
 }

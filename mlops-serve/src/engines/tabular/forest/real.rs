@@ -18,7 +18,6 @@ pub(in super::super) trait Real:
     + Send
     + Sync
 {
-    const INFINITY: Self;
     fn of(value: f32) -> Self;
     /// A number of trees.
     fn count(trees: usize) -> Self;
@@ -29,15 +28,11 @@ pub(in super::super) trait Real:
     /// The nearest number.
     fn nearest(wide: f64) -> Self;
     fn is_nan(self) -> bool;
-    /// The largest number below this one; NaN, which nothing is at most, if there is none.
-    fn largest_below(self) -> Self;
     /// The whole part, unless it is negative or there is none.
     fn whole(self) -> Option<u32>;
 }
 
 impl Real for f32 {
-    const INFINITY: Self = Self::INFINITY;
-
     fn of(value: f32) -> Self {
         value
     }
@@ -64,18 +59,12 @@ impl Real for f32 {
         self.is_nan()
     }
 
-    fn largest_below(self) -> Self {
-        if self == Self::NEG_INFINITY { Self::NAN } else { self.next_down() }
-    }
-
     fn whole(self) -> Option<u32> {
         f64::from(self).whole()
     }
 }
 
 impl Real for f64 {
-    const INFINITY: Self = Self::INFINITY;
-
     fn of(value: f32) -> Self {
         Self::from(value)
     }
@@ -100,10 +89,6 @@ impl Real for f64 {
 
     fn is_nan(self) -> bool {
         self.is_nan()
-    }
-
-    fn largest_below(self) -> Self {
-        if self == Self::NEG_INFINITY { Self::NAN } else { self.next_down() }
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the range")]

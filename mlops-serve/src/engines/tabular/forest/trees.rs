@@ -4,33 +4,31 @@ use super::{Invalid, RawNode, RawWeight, Real, Rows, Set, Test, Weight};
 use mlops_core::Result;
 use std::collections::HashMap;
 
-/// The largest feature that a node may ask for; the bits above it are free.
-pub(super) const LAST_FEATURE: u32 = (1 << 30) - 1;
 /// What is nearer to zero is taken for it, where a test says so: LightGBM's `kZeroThreshold`.
 const ZERO: f32 = 1e-35;
 
 /// A node; for a leaf, `yes..no` are its weights.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Node<S> {
-    pub(super) threshold: S,
-    pub(super) feature: u32,
-    pub(super) yes: u32,
-    pub(super) no: u32,
-    pub(super) test: Test,
-    pub(super) missing_yes: bool,
+struct Node<S> {
+    threshold: S,
+    feature: u32,
+    yes: u32,
+    no: u32,
+    test: Test,
+    missing_yes: bool,
 }
 
 /// Trees of any kind: branches may be shared.
-#[derive(Clone, Debug)]
-pub(super) struct Plain<S> {
-    pub(super) nodes: Vec<Node<S>>,
-    pub(super) roots: Vec<u32>,
-    pub(super) weights: Vec<Weight<S>>,
-    pub(super) sets: Vec<Set>,
+#[derive(Debug)]
+pub(super) struct Trees<S> {
+    nodes: Vec<Node<S>>,
+    roots: Vec<u32>,
+    weights: Vec<Weight<S>>,
+    sets: Vec<Set>,
 }
 
 /// Whether a value passes a test. What is missing passes one for being unequal only.
-pub(super) fn passes<S: Real>(test: Test, value: S, threshold: S, sets: &[Set]) -> bool {
+fn passes<S: Real>(test: Test, value: S, threshold: S, sets: &[Set]) -> bool {
     let zero = || value <= S::of(ZERO) && value >= S::of(-ZERO);
     match test {
         Test::AtMost => value <= threshold,
@@ -52,7 +50,7 @@ pub(super) fn passes<S: Real>(test: Test, value: S, threshold: S, sets: &[Set]) 
     }
 }
 
-impl<S: Real> Plain<S> {
+impl<S: Real> Trees<S> {
     /// As [`Forest::new`](super::Forest::new).
     pub(super) fn new(
         raw: &[RawNode<S>],
@@ -61,7 +59,7 @@ impl<S: Real> Plain<S> {
         invalid: Invalid<'_>,
     ) -> Result<Self> {
         let places = places(raw, invalid)?;
-        let mut plain = Self {
+        let mut trees = Self {
             sets,
             nodes: Vec::with_capacity(raw.len()),
             roots: roots(raw, invalid)?,
@@ -69,20 +67,24 @@ impl<S: Real> Plain<S> {
         };
         let mut weights = by_place(weights, &places, invalid)?.into_iter().peekable();
         for (place, node) in (0_u32..).zip(raw) {
-            let start = plain.weights.len();
+            let start = trees.weights.len();
             while let Some((_, weight)) = weights.next_if(|(of, _)| *of == place) {
                 if node.test == Test::Leaf {
-                    plain.weights.push(weight);
+                    trees.weights.push(weight);
                 }
             }
             let node = match node.test {
-                Test::Leaf => plain.leaf_node(node, start, invalid)?,
-                _ => plain.branch_node(node, &places, invalid)?,
+                Test::Leaf => trees.leaf_node(node, start, invalid)?,
+                _ => trees.branch_node(node, &places, invalid)?,
             };
-            plain.nodes.push(node);
+            trees.nodes.push(node);
         }
-        plain.check_paths(raw, invalid)?;
-        Ok(plain)
+        trees.check_paths(raw, invalid)?;
+        Ok(trees)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.roots.len()
     }
 
     /// How many features a row must have.
@@ -105,7 +107,7 @@ impl<S: Real> Plain<S> {
             })
         };
         let (yes, no) = (child(raw.yes)?, child(raw.no)?);
-        let feature = u32::try_from(raw.feature).ok().filter(|&feature| feature <= LAST_FEATURE);
+        let feature = u32::try_from(raw.feature).ok();
         let feature = feature
             .ok_or_else(|| invalid(format!("node {id} asks for feature {}", raw.feature)))?;
         if let Test::Among(set) = raw.test
