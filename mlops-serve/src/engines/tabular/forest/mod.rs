@@ -7,9 +7,9 @@ mod trees;
 
 pub(super) use real::Real;
 pub(super) use rows::{BLOCK, Rows};
+pub(super) use trees::Forest;
 
-use mlops_core::{Error, Result};
-use trees::Trees;
+use mlops_core::Error;
 
 /// What a node asks of its feature; a leaf asks nothing. A missing value (NaN) only is unequal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,52 +62,5 @@ pub(super) struct Weight<S> {
     pub(super) value: S,
 }
 
-/// All trees of an ensemble, in the order of the file.
-#[derive(Debug)]
-pub(super) struct Forest<S> {
-    trees: Trees<S>,
-    features: usize,
-}
-
 /// Makes an error out of what is wrong.
 pub(super) type Invalid<'a> = &'a dyn Fn(String) -> Error;
-
-impl<S: Real> Forest<S> {
-    /// Checks that every node leads to a leaf, and every leaf says something. The nodes of a tree stand
-    /// together, its root first.
-    ///
-    /// # Behavior
-    /// - a branch may be shared, as exporters of set membership do, but never lead back
-    /// - a weight of a node that is no leaf is left out, as ONNX Runtime does
-    pub(super) fn new(
-        nodes: &[RawNode<S>],
-        weights: Vec<RawWeight<S>>,
-        sets: Vec<Set>,
-        invalid: Invalid<'_>,
-    ) -> Result<Self> {
-        let trees = Trees::new(nodes, weights, sets, invalid)?;
-        let features = trees.features();
-        Ok(Self { trees, features })
-    }
-
-    /// How many features a row must have.
-    pub(super) fn features(&self) -> usize {
-        self.features
-    }
-
-    /// How many trees there are.
-    pub(super) fn trees(&self) -> usize {
-        self.trees.count()
-    }
-
-    /// Tells what each tree says of each row, whose features are at least [`Forest::features`]: of each
-    /// row in the order of the trees, whatever the others.
-    pub(super) fn visit(&self, rows: Rows<'_, S>, say: impl FnMut(usize, &[Weight<S>])) {
-        self.trees.visit(rows, say);
-    }
-
-    /// Memory that the trees take.
-    pub(super) fn bytes(&self) -> usize {
-        self.trees.bytes()
-    }
-}

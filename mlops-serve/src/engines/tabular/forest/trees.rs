@@ -18,13 +18,15 @@ struct Node<S> {
     missing_yes: bool,
 }
 
-/// Trees of any kind: branches may be shared.
+/// All trees of an ensemble, in the order of the file.
 #[derive(Debug)]
-pub(super) struct Trees<S> {
+pub(in super::super) struct Forest<S> {
     nodes: Vec<Node<S>>,
     roots: Vec<u32>,
     weights: Vec<Weight<S>>,
     sets: Vec<Set>,
+    /// How many features a row must have.
+    features: usize,
 }
 
 /// Whether a value passes a test. What is missing passes one for being unequal only.
@@ -50,47 +52,56 @@ fn passes<S: Real>(test: Test, value: S, threshold: S, sets: &[Set]) -> bool {
     }
 }
 
-impl<S: Real> Trees<S> {
-    /// As [`Forest::new`](super::Forest::new).
-    pub(super) fn new(
+impl<S: Real> Forest<S> {
+    /// Checks that every node leads to a leaf, and every leaf says something. The nodes of a tree stand
+    /// together, its root first.
+    ///
+    /// # Behavior
+    /// - a branch may be shared, as exporters of set membership do, but never lead back
+    /// - a weight of a node that is no leaf is left out, as ONNX Runtime does
+    pub(in super::super) fn new(
         raw: &[RawNode<S>],
         weights: Vec<RawWeight<S>>,
         sets: Vec<Set>,
         invalid: Invalid<'_>,
     ) -> Result<Self> {
         let places = places(raw, invalid)?;
-        let mut trees = Self {
+        let mut forest = Self {
             sets,
             nodes: Vec::with_capacity(raw.len()),
             roots: roots(raw, invalid)?,
             weights: Vec::with_capacity(weights.len()),
+            features: 0,
         };
         let mut weights = by_place(weights, &places, invalid)?.into_iter().peekable();
         for (place, node) in (0_u32..).zip(raw) {
-            let start = trees.weights.len();
+            let start = forest.weights.len();
             while let Some((_, weight)) = weights.next_if(|(of, _)| *of == place) {
                 if node.test == Test::Leaf {
-                    trees.weights.push(weight);
+                    forest.weights.push(weight);
                 }
             }
             let node = match node.test {
-                Test::Leaf => trees.leaf_node(node, start, invalid)?,
-                _ => trees.branch_node(node, &places, invalid)?,
+                Test::Leaf => forest.leaf_node(node, start, invalid)?,
+                _ => forest.branch_node(node, &places, invalid)?,
             };
-            trees.nodes.push(node);
+            if node.test != Test::Leaf {
+                forest.features = forest.features.max(node.feature as usize + 1);
+            }
+            forest.nodes.push(node);
         }
-        trees.check_paths(raw, invalid)?;
-        Ok(trees)
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.roots.len()
+        forest.check_paths(raw, invalid)?;
+        Ok(forest)
     }
 
     /// How many features a row must have.
-    pub(super) fn features(&self) -> usize {
-        let branches = self.nodes.iter().filter(|node| node.test != Test::Leaf);
-        branches.map(|node| node.feature as usize + 1).max().unwrap_or(0)
+    pub(in super::super) fn features(&self) -> usize {
+        self.features
+    }
+
+    /// How many trees there are.
+    pub(in super::super) fn trees(&self) -> usize {
+        self.roots.len()
     }
 
     fn branch_node(
@@ -167,7 +178,13 @@ impl<S: Real> Trees<S> {
         Ok(())
     }
 
-    pub(super) fn visit(&self, rows: Rows<'_, S>, mut say: impl FnMut(usize, &[Weight<S>])) {
+    /// Tells what each tree says of each row, whose features are at least [`Forest::features`]: of each
+    /// row in the order of the trees, whatever the others.
+    pub(in super::super) fn visit(
+        &self,
+        rows: Rows<'_, S>,
+        mut say: impl FnMut(usize, &[Weight<S>]),
+    ) {
         for row in 0..rows.count {
             for &root in &self.roots {
                 say(row, self.leaf(root, rows.row(row)));
@@ -187,7 +204,8 @@ impl<S: Real> Trees<S> {
         &self.weights[node.yes as usize..node.no as usize]
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    /// Memory that the trees take.
+    pub(in super::super) fn bytes(&self) -> usize {
         size_of_val(self.nodes.as_slice())
             + size_of_val(self.roots.as_slice())
             + size_of_val(self.weights.as_slice())
