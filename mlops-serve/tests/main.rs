@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "main/batching.rs"]
+mod batching;
 #[cfg(feature = "candle")]
 #[path = "main/candle.rs"]
 mod candle;

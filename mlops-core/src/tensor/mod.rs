@@ -2,6 +2,7 @@
 
 mod batch;
 mod dtype;
+mod rows;
 mod tensors;
 
 pub use dtype::{DType, Element};

@@ -181,3 +181,40 @@ fn vectors_become_lists() {
     assert_eq!((rows.num_rows(), lists.value_length()), (2, 3));
     assert_eq!(lists.value(1).as_primitive::<arrow::Int32Type>().values(), &[4, 5, 6]);
 }
+
+#[test]
+fn rows_put_together_come_apart_again() {
+    let numbers = |rows: usize| {
+        let values: Vec<f64> = (0..rows * 2).map(|at| at as f64).collect();
+        Tensor::from_vec([rows, 2], values).unwrap()
+    };
+    let texts = Tensor::from_strs([3], &["a", "", "ccc"]).unwrap();
+    let flags = Tensor::from_bools([2], &[true, false]).unwrap();
+    for parts in [
+        vec![numbers(3), numbers(0), numbers(1)],
+        vec![texts.clone(), texts],
+        vec![flags.clone(), flags.with_nulls(Some(vec![false, true].into())).unwrap()],
+    ] {
+        let whole = Tensor::concat(&parts.iter().collect::<Vec<_>>()).unwrap();
+        let mut from = 0;
+        for part in &parts {
+            let rows = from..from + part.rows();
+            from = rows.end;
+            assert_eq!(whole.slice_rows(rows).unwrap(), *part);
+        }
+        assert_eq!(from, whole.rows());
+        assert!(whole.slice_rows(from..from + 1).is_err());
+        assert!(whole.size_bytes() >= whole.len());
+    }
+    let scalar = Tensor::from_vec([], vec![1_f64]).unwrap();
+    assert!(scalar.slice_rows(0..1).is_err());
+    for odd in [
+        scalar,
+        numbers(2).reshape([4]).unwrap(),
+        Tensor::from_vec([1, 2], vec![1_i32, 2]).unwrap(),
+    ] {
+        let error = Tensors::concat(&[&Tensors::one("x", numbers(1)), &Tensors::one("x", odd)]);
+        assert!(why(error).contains("no common rows"));
+    }
+    assert!(Tensor::concat(&[]).is_err());
+}

@@ -1,0 +1,123 @@
+//! Rows put together and taken apart again: what a batcher does to requests and answers.
+
+use super::{Tensor, Tensors, Values};
+use crate::{Error, Result};
+use arrow_buffer::{MutableBuffer, NullBuffer};
+use std::{ops::Range, sync::Arc};
+
+impl Tensor {
+    /// The rows of all parts, one after the other, copied. Parts agree on their type and on every
+    /// axis but the first, else `InvalidInput`; so is no part at all, and a scalar.
+    pub fn concat(parts: &[&Self]) -> Result<Self> {
+        let Some(first) = parts.first() else {
+            return Err(Error::invalid("no tensors to put together"));
+        };
+        let mut shape = first.shape.clone();
+        for part in parts {
+            if !part.stacks_with(first) {
+                let (one, other) = (first, part);
+                return Err(Error::invalid(format!("{one:?} and {other:?} have no common rows")));
+            }
+        }
+        shape[0] = parts.iter().map(|part| part.shape[0]).sum();
+        let joined = match &first.values {
+            Values::Fixed(_) => {
+                let slices = || parts.iter().filter_map(|part| part.as_bytes());
+                // Aligned for every type, which a vector of bytes need not be.
+                let mut bytes = MutableBuffer::with_capacity(slices().map(<[u8]>::len).sum());
+                slices().for_each(|slice| bytes.extend_from_slice(slice));
+                Self::fixed(first.dtype, shape, bytes.into())
+            }
+            Values::Variable { .. } => {
+                let mut items = Vec::new();
+                for part in parts {
+                    items.extend(part.byte_strings()?);
+                }
+                Self::variable(first.dtype, shape, items.into_iter())
+            }
+        };
+        joined?.with_nulls(joined_nulls(parts))
+    }
+
+    /// These rows; of fixed-size elements without a copy. `InvalidInput` if there are not so many,
+    /// or for a scalar.
+    pub fn slice_rows(&self, rows: Range<usize>) -> Result<Self> {
+        let has = self.shape.first().copied();
+        if rows.start > rows.end || has.is_none_or(|has| rows.end > has) {
+            return Err(Error::invalid(format!("{self:?} has no rows {rows:?}")));
+        }
+        let width = self.row_len();
+        let (start, count) = (rows.start * width, rows.len() * width);
+        let mut shape = self.shape.clone();
+        shape[0] = rows.len();
+        let part = match &self.values {
+            Values::Fixed(buffer) => {
+                let size = self.dtype.size().unwrap_or(1);
+                let bytes = buffer.slice_with_length(start * size, count * size);
+                Self::fixed(self.dtype, shape, bytes)
+            }
+            Values::Variable { .. } => {
+                let items: Vec<_> = self.byte_strings()?.skip(start).take(count).collect();
+                Self::variable(self.dtype, shape, items.into_iter())
+            }
+        };
+        part?.with_nulls(self.nulls.as_ref().map(|nulls| nulls.slice(start, count)))
+    }
+
+    /// Memory that the elements take, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        match &self.values {
+            Values::Fixed(buffer) => buffer.len(),
+            Values::Variable { offsets, bytes } => bytes.len() + size_of_val(&offsets[..]),
+        }
+    }
+
+    /// Whether rows of the one could follow rows of the other.
+    pub fn stacks_with(&self, other: &Self) -> bool {
+        self.dtype == other.dtype
+            && !self.shape.is_empty()
+            && self.shape.get(1..) == other.shape.get(1..)
+            && !other.shape.is_empty()
+    }
+}
+
+fn joined_nulls(parts: &[&Tensor]) -> Option<NullBuffer> {
+    parts.iter().any(|part| part.nulls.is_some()).then(|| {
+        let valid = parts.iter().flat_map(|part| {
+            let nulls = part.nulls.as_ref();
+            (0..part.len()).map(move |at| nulls.is_none_or(|nulls| nulls.is_valid(at)))
+        });
+        valid.collect::<Vec<_>>().into()
+    })
+}
+
+impl Tensors {
+    /// The rows of all parts, one after the other, under the names of the first part and in its
+    /// order. `InvalidInput` names the tensor that another part lacks, or that does not fit.
+    pub fn concat(parts: &[&Self]) -> Result<Self> {
+        let Some(first) = parts.first() else { return Ok(Self::new()) };
+        let mut all = Self::new();
+        for (name, _) in first.iter() {
+            let own: Vec<&Tensor> =
+                parts.iter().map(|part| part.require(name)).collect::<Result<_>>()?;
+            let joined = Tensor::concat(&own);
+            all.push(Arc::clone(name), joined.map_err(|error| error.context(name.to_string()))?)?;
+        }
+        Ok(all)
+    }
+
+    /// These rows of every tensor; `InvalidInput` names one with fewer.
+    pub fn slice_rows(&self, rows: Range<usize>) -> Result<Self> {
+        let mut some = Self::new();
+        for (name, tensor) in self.iter() {
+            let part = tensor.slice_rows(rows.clone());
+            some.push(Arc::clone(name), part.map_err(|error| error.context(name.to_string()))?)?;
+        }
+        Ok(some)
+    }
+
+    /// Memory that the elements take, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.iter().map(|(_, tensor)| tensor.size_bytes()).sum()
+    }
+}

@@ -1,0 +1,198 @@
+//! Requests that wait for the same model run together.
+//!
+//! A model that computes many rows in one call takes less time for each. But a request that waits
+//! for company while nothing runs only loses time. So nothing waits while a permit is free; what
+//! comes while all are taken is gathered, and runs together as soon as one is given back.
+
+mod batch;
+mod config;
+mod queue;
+mod stats;
+mod waiting;
+
+pub use config::BatchingConfig;
+pub use stats::{BatchingStats, ROWS_BOUNDS};
+
+use async_trait::async_trait;
+use batch::Seat;
+use mlops_core::{
+    Clock, Error, ErrorKind, IdSource, PredictionId, Predictor, RandomIds, Result, SystemClock,
+    predictor::{PredictRequest, PredictResponse, PredictorInfo},
+};
+use queue::{Dispatch, Queue, Waits};
+use stats::Counters;
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use waiting::Waiting;
+
+/// A wrapper that gathers requests while what it wraps is busy, and asks it for all their rows in
+/// one call.
+///
+/// It is for what answers from the inputs alone, such as a
+/// [`LocalPredictor`](crate::LocalPredictor): a merged request has no `id` and no `key`.
+///
+/// # Behavior
+/// - a request runs at once, as it is, while fewer than [`info().width`](PredictorInfo::width) run;
+///   nothing waits for company, and no timer runs
+/// - requests run together if their tensors differ in their rows alone, and the outputs and
+///   parameters asked for are the same; a model with a tensor of fixed first axis runs each alone
+/// - what is more urgent goes first, then what came first; a batch has at most
+///   [`max_batch_rows`](BatchingConfig::max_batch_rows), unless one request alone has more
+/// - a request is checked before it waits; one that would exceed a bound is `Overloaded`, at once
+/// - a caller that leaves takes its request along if it still waits; a batch is given up when all
+///   its callers have left
+/// - a deadline that passes in the queue is `TimedOut`, and nothing is computed for it; a batch has
+///   the latest deadline of its members
+/// - a batch that fails for a reason that may lie in its rows runs again in halves, until who is to
+///   blame is alone: one bad request fails alone
+/// - a panic of what is wrapped loses one batch, each member of which is `Internal`
+/// - futures need no runtime; a permit is held until the future of a request, or those of all
+///   members of a batch, are finished or dropped
+#[derive(Clone)]
+pub struct Batcher(Arc<Shared>);
+
+struct Shared {
+    inner: Arc<dyn Predictor>,
+    queue: Mutex<Queue<Waiting>>,
+    counters: Counters,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+}
+
+impl Batcher {
+    /// Gathers for this predictor.
+    pub fn new(inner: impl Predictor + 'static, config: BatchingConfig) -> Self {
+        Self::with_clock_and_ids(inner, config, Arc::new(SystemClock), Arc::new(RandomIds))
+    }
+
+    /// As [`new`](Self::new), with time and identities from here.
+    pub fn with_clock_and_ids(
+        inner: impl Predictor + 'static,
+        config: BatchingConfig,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+    ) -> Self {
+        let (queue, counters) = (Mutex::new(Queue::new(config)), Counters::default());
+        Self(Arc::new(Shared { inner: Arc::new(inner), queue, counters, clock, ids }))
+    }
+
+    /// What it has counted since it exists.
+    pub fn stats(&self) -> BatchingStats {
+        let waiting = self.0.queue().len();
+        self.0.counters.snapshot(waiting)
+    }
+}
+
+impl fmt::Debug for Batcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Batcher({:?}, {} waiting)", self.0.inner, self.0.queue().len())
+    }
+}
+
+#[async_trait]
+impl Predictor for Batcher {
+    fn info(&self) -> Arc<PredictorInfo> {
+        self.0.inner.info()
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.0.inner.ready().await
+    }
+
+    async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
+        let shared = &self.0;
+        let Some(permit) = shared.start() else { return shared.wait(request).await };
+        shared.counters.at_once.add(1);
+        let answer = shared.inner.predict(request).await;
+        drop(permit);
+        answer
+    }
+}
+
+/// The right to run. What waits runs next when it is dropped.
+struct Permit(Arc<Shared>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.queue().finish();
+        self.0.dispatch();
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue<Waiting>> {
+        // Nothing panics while it is held.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(self: &Arc<Self>) -> Option<Permit> {
+        let width = self.inner.info().width;
+        let started = self.queue().start(width);
+        started.then(|| Permit(Arc::clone(self)))
+    }
+
+    async fn wait(self: &Arc<Self>, request: PredictRequest) -> Result<PredictResponse> {
+        let info = self.inner.info();
+        let now = self.clock.instant();
+        info.check(&request, now)?;
+        let (waiting, caller, seat) = Waiting::new(request, &info)?;
+        let mut dropped = Vec::new();
+        let pushed = self.queue().push(waiting, now, &mut dropped);
+        self.let_go(dropped);
+        if pushed.is_err() {
+            self.counters.refused.add(1);
+            let message = format!("too many requests wait for model {:?} already", info.name);
+            return Err(Error::new(ErrorKind::Overloaded, message));
+        }
+        // A permit may have been given back meanwhile, by the last that will ever do so.
+        self.dispatch();
+        let seat = seat.await.unwrap_or_else(|_| Err(Error::internal("a queue lost a request")));
+        let answer = seat?.answer().await;
+        drop(caller);
+        answer
+    }
+
+    /// Forms the batches that may run now, and gives their members seats.
+    fn dispatch(self: &Arc<Self>) {
+        let queue = self.queue();
+        if queue.len() == 0 {
+            return;
+        }
+        drop(queue);
+        let info = self.inner.info();
+        let most = info.max_rows.unwrap_or(usize::MAX);
+        let now = self.clock.instant();
+        let Dispatch { batches, dropped } = self.queue().dispatch(info.width, most, now);
+        self.let_go(dropped);
+        for members in batches {
+            self.counters.formed(members.len(), members.iter().map(Waits::rows).sum());
+            Seat::give_out(Arc::clone(self), Permit(Arc::clone(self)), members);
+        }
+    }
+
+    /// Tells those whose deadline has passed; the others have left.
+    fn let_go(&self, dropped: Vec<Waiting>) {
+        for mut waiting in dropped {
+            if waiting.is_abandoned() {
+                self.counters.abandoned.add(1);
+                continue;
+            }
+            self.counters.expired.add(1);
+            let late = Error::new(
+                ErrorKind::TimedOut,
+                format!(
+                    "the deadline of a request to model {:?} passed while it waited",
+                    self.inner.info().name
+                ),
+            );
+            // The caller may leave at this very moment.
+            let _ = waiting.reply.take().map(|reply| reply.send(Err(late)));
+        }
+    }
+
+    fn next_id(&self) -> PredictionId {
+        PredictionId::from_u128(self.ids.next(self.clock.now()))
+    }
+}
