@@ -1,5 +1,5 @@
-//! What it costs to ask a local predictor: inline, by way of its own threads, and through an
-//! endpoint; and how late the host's timers are beside a model that computes for 100 ms.
+//! What it costs to ask a local predictor: inline, by way of its own threads, behind a batcher, and
+//! through an endpoint; and how late the host's timers are beside a model that computes for 100 ms.
 //!
 //! `cargo bench -p mlops-serve --bench local`
 
@@ -13,7 +13,8 @@ use mlops_core::{
     tensor::{DType, Tensor, Tensors},
 };
 use mlops_serve::{
-    Endpoint, InferOptions, LocalConfig, LocalPredictor, Session, engines::SessionInfo,
+    Batcher, BatchingConfig, Endpoint, InferOptions, LocalConfig, LocalPredictor, Session,
+    engines::SessionInfo,
 };
 use std::{
     hint::black_box,
@@ -67,6 +68,8 @@ fn calls(criterion: &mut Criterion) {
     };
     ask("inline", &open(Duration::ZERO, &config));
     ask("threaded", &open(Duration::ZERO, &config.clone().with_warm_up_rows(0)));
+    let idle = Batcher::new(open(Duration::ZERO, &config), BatchingConfig::default());
+    ask("inline behind an idle batcher", &idle);
     ask("endpoint", &Endpoint::from_predictor("echo", open(Duration::ZERO, &config)));
 }
 

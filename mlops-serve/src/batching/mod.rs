@@ -11,6 +11,7 @@ mod stats;
 mod waiting;
 
 pub use config::BatchingConfig;
+pub(crate) use stats::Counters;
 pub use stats::{BatchingStats, ROWS_BOUNDS};
 
 use async_trait::async_trait;
@@ -20,10 +21,10 @@ use mlops_core::{
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
 };
 use queue::{Dispatch, Queue, Waits};
-use stats::Counters;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 use waiting::Waiting;
 
@@ -56,7 +57,7 @@ pub struct Batcher(Arc<Shared>);
 struct Shared {
     inner: Arc<dyn Predictor>,
     queue: Mutex<Queue<Waiting>>,
-    counters: Counters,
+    counters: Arc<Counters>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
 }
@@ -74,14 +75,24 @@ impl Batcher {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
     ) -> Self {
-        let (queue, counters) = (Mutex::new(Queue::new(config)), Counters::default());
-        Self(Arc::new(Shared { inner: Arc::new(inner), queue, counters, clock, ids }))
+        Self::open_counting(Arc::new(inner), config, clock, ids, Arc::default())
+    }
+
+    /// Counts where others have counted before.
+    pub(crate) fn open_counting(
+        inner: Arc<dyn Predictor>,
+        config: BatchingConfig,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let queue = Mutex::new(Queue::new(config));
+        Self(Arc::new(Shared { inner, queue, counters, clock, ids }))
     }
 
     /// What it has counted since it exists.
     pub fn stats(&self) -> BatchingStats {
-        let waiting = self.0.queue().len();
-        self.0.counters.snapshot(waiting)
+        self.0.counters.snapshot()
     }
 }
 
@@ -138,10 +149,7 @@ impl Shared {
         let now = self.clock.instant();
         info.check(&request, now)?;
         let (waiting, caller, seat) = Waiting::new(request, &info)?;
-        let mut dropped = Vec::new();
-        let pushed = self.queue().push(waiting, now, &mut dropped);
-        self.let_go(dropped);
-        if pushed.is_err() {
+        if !self.push(waiting, now) {
             self.counters.refused.add(1);
             let message = format!("too many requests wait for model {:?} already", info.name);
             return Err(Error::new(ErrorKind::Overloaded, message));
@@ -152,6 +160,17 @@ impl Shared {
         let answer = seat?.answer().await;
         drop(caller);
         answer
+    }
+
+    /// Lets a request wait; false if it would be too much.
+    fn push(&self, waiting: Waiting, now: Instant) -> bool {
+        let mut dropped = Vec::new();
+        // Counted while the queue is held: nobody counts it out before.
+        let mut queue = self.queue();
+        let pushed = queue.push(waiting, now, &mut dropped).inspect(|()| self.counters.came());
+        drop(queue);
+        self.let_go(dropped);
+        pushed.is_ok()
     }
 
     /// Forms the batches that may run now, and gives their members seats.
@@ -174,6 +193,7 @@ impl Shared {
 
     /// Tells those whose deadline has passed; the others have left.
     fn let_go(&self, dropped: Vec<Waiting>) {
+        self.counters.went(dropped.len());
         for mut waiting in dropped {
             if waiting.is_abandoned() {
                 self.counters.abandoned.add(1);

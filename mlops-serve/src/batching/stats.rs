@@ -15,6 +15,8 @@ pub struct BatchingStats {
     pub batches: u64,
     /// Requests in those batches.
     pub batched_requests: u64,
+    /// Rows in those batches.
+    pub batched_rows: u64,
     /// Those batches by their rows: cell i counts up to `ROWS_BOUNDS[i]`, the last what is larger.
     pub rows_per_batch: [u64; ROWS_BOUNDS.len() + 1],
     /// Requests refused since too much waited already.
@@ -31,17 +33,20 @@ pub struct BatchingStats {
     pub waiting: u64,
 }
 
+/// Counts for one batcher, or for all that took each other's place.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     pub(super) at_once: Counter,
     pub(super) batches: Counter,
     pub(super) batched_requests: Counter,
+    batched_rows: Counter,
     rows_per_batch: [Counter; ROWS_BOUNDS.len() + 1],
     pub(super) refused: Counter,
     pub(super) abandoned: Counter,
     pub(super) expired: Counter,
     pub(super) bisected: Counter,
     pub(super) panics: Counter,
+    waiting: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -52,31 +57,48 @@ impl Counter {
         self.0.fetch_add(count as u64, Ordering::Relaxed);
     }
 
+    fn take(&self, count: usize) {
+        self.0.fetch_sub(count as u64, Ordering::Relaxed);
+    }
+
     fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Counters {
+    /// One more waits.
+    pub(super) fn came(&self) {
+        self.waiting.add(1);
+    }
+
+    /// So many wait no longer.
+    pub(super) fn went(&self, requests: usize) {
+        self.waiting.take(requests);
+    }
+
     pub(super) fn formed(&self, requests: usize, rows: usize) {
+        self.went(requests);
         self.batches.add(1);
         self.batched_requests.add(requests);
+        self.batched_rows.add(rows);
         let cell = ROWS_BOUNDS.partition_point(|&bound| bound < rows as u64);
         self.rows_per_batch[cell].add(1);
     }
 
-    pub(super) fn snapshot(&self, waiting: usize) -> BatchingStats {
+    pub(crate) fn snapshot(&self) -> BatchingStats {
         BatchingStats {
             at_once: self.at_once.read(),
             batches: self.batches.read(),
             batched_requests: self.batched_requests.read(),
+            batched_rows: self.batched_rows.read(),
             rows_per_batch: self.rows_per_batch.each_ref().map(Counter::read),
             refused: self.refused.read(),
             abandoned: self.abandoned.read(),
             expired: self.expired.read(),
             bisected: self.bisected.read(),
             panics: self.panics.read(),
-            waiting: waiting as u64,
+            waiting: self.waiting.read(),
         }
     }
 }

@@ -12,7 +12,7 @@ use mlops_core::{
     signature::{ModelSignature, TensorSpec},
     tensor::DType,
 };
-use mlops_serve::{Endpoint, EndpointConfig, LocalConfig, LocalPredictor};
+use mlops_serve::{BatchingConfig, Endpoint, EndpointConfig, LocalConfig, LocalPredictor};
 use std::{
     path::Path,
     sync::{
@@ -83,6 +83,50 @@ fn fixed() -> Subject {
 
 mlops_core::predictor_conformance!(followed_endpoint, followed());
 mlops_core::predictor_conformance!(fixed_endpoint, fixed());
+
+fn gathering() -> Subject {
+    let session = OffsetSession::new(1.0, |_| Ok(()));
+    let predictor = LocalPredictor::open("offset", "1", session, &LocalConfig::default()).unwrap();
+    let endpoint = Endpoint::from_batched("plus", predictor, BatchingConfig::default());
+    Subject::new(endpoint, offset_inputs(&[1.0, 2.0]))
+}
+
+mlops_core::predictor_conformance!(gathering_endpoint, gathering());
+
+/// Batches that are gathered and formed while models take each other's place.
+#[test]
+fn swaps_lose_no_request_that_waits_for_a_batch() {
+    let (shelf, cache) = (shelf(2), tempfile::tempdir().unwrap());
+    let config = config(cache.path()).with_batching(BatchingConfig::default());
+    let config = config.with_local(LocalConfig::default().with_threads(1).with_warm_up_rows(0));
+    runtime().block_on(async {
+        let connecting = Endpoint::connect(URI, Arc::new(shelf.clone()), config);
+        let endpoint = connecting.await.unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let ask = || {
+            let (endpoint, done) = (endpoint.clone(), Arc::clone(&done));
+            tokio::spawn(async move {
+                while !done.load(Ordering::SeqCst) {
+                    let answer = endpoint.predict(request()).await.unwrap();
+                    assert_eq!(y(&answer), 10.0 + answer.version.parse::<f32>().unwrap());
+                }
+            })
+        };
+        let callers: Vec<_> = (0..16).map(|_| ask()).collect();
+        for turn in 0..20 {
+            shelf.point("champion", turn % 2 + 1);
+            let wanted = (turn % 2 + 1).to_string();
+            until("a swap", || *endpoint.info().version == *wanted).await;
+        }
+        done.store(true, Ordering::SeqCst);
+        for caller in callers {
+            caller.await.unwrap();
+        }
+        let stats = endpoint.stats();
+        assert!(stats.batching.batched_requests > stats.batching.batches, "{stats:?}");
+        assert_eq!((stats.requests, stats.batching.waiting), (stats.answered, 0));
+    });
+}
 
 #[test]
 fn a_hundred_swaps_under_32_callers_lose_no_request() {

@@ -13,7 +13,7 @@ use clap::Args;
 use logged::Logged;
 use mlops_core::inference_log::{InferenceLog, InferenceLogConfig};
 use mlops_serve::{
-    Endpoint, EndpointConfig, LocalConfig,
+    BatchingConfig, Endpoint, EndpointConfig, LocalConfig,
     http::{HttpConfig, ModelStatus, Service},
 };
 use serde_json::json;
@@ -56,6 +56,9 @@ pub(super) struct Serve {
     /// Threads that compute, for each model; as many as the machine runs at once if absent
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Gather requests that wait while all threads compute, up to so many rows a call; each runs by itself if absent
+    #[arg(long, value_name = "ROWS")]
+    max_batch_rows: Option<usize>,
     #[command(flatten)]
     bounds: server::Bounds,
     /// Announce what is served as JSON
@@ -129,14 +132,19 @@ impl Serve {
         }
         let (endpoint, keeper) = if let Source::Registry(uri) = source {
             let store = home::registry(&self.registry_uri)?;
-            let config =
+            let mut config =
                 EndpointConfig::new(&self.cache_dir).with_name(Arc::clone(name)).with_local(local);
+            config.batching = self.batching();
             let endpoint = Endpoint::connect(&uri.to_string(), Arc::clone(&store), config).await?;
             (endpoint, logged::Keeper::of_registry(store))
         } else {
             let opened = source.open(None, scratch).await?;
             let model = tokio::task::block_in_place(|| opened.predictor(name, &local))?;
-            let endpoint = Endpoint::from_predictor(Arc::clone(name), model);
+            let name = Arc::clone(name);
+            let endpoint = match self.batching() {
+                None => Endpoint::from_predictor(name, model),
+                Some(batching) => Endpoint::from_batched(name, model, batching),
+            };
             (endpoint, logged::Keeper::of_package(opened.package))
         };
         let predictor: Arc<dyn Predictor> = match &log {
@@ -147,6 +155,10 @@ impl Serve {
             }
         };
         Ok(Served { endpoint, log: log.map(|(log, _)| log), predictor })
+    }
+
+    fn batching(&self) -> Option<BatchingConfig> {
+        self.max_batch_rows.map(|rows| BatchingConfig::default().with_max_batch_rows(rows))
     }
 
     /// The log of one model: in the folder itself, or below it if there are several models.

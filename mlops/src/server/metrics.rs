@@ -4,6 +4,7 @@ use axum::{Router, http::header, routing::get};
 use mlops_core::inference_log::InferenceLog;
 use mlops_serve::{
     Endpoint,
+    batching::{BatchingStats, ROWS_BOUNDS},
     http::{HttpCounters, HttpCounts},
 };
 use std::{fmt::Write, sync::Arc};
@@ -46,6 +47,7 @@ impl Page {
         let mut page = Self(String::new());
         page.http(counters.read());
         page.endpoints(endpoints);
+        page.batching(endpoints);
         page.logs(endpoints);
         page
     }
@@ -97,6 +99,45 @@ impl Page {
                 self.line("mlops_endpoint_errors_total", &labels, count);
             }
         }
+    }
+
+    fn batching(&mut self, endpoints: &[Metered]) {
+        type Read = fn(&BatchingStats) -> u64;
+        let facts: [(&str, &str, &str, Read); 8] = [
+            ("at_once_total", "counter", "Requests that did not wait", |b| b.at_once),
+            ("requests_total", "counter", "Requests that waited and ran", |b| b.batched_requests),
+            ("refused_total", "counter", "Requests refused as too much waited", |b| b.refused),
+            ("abandoned_total", "counter", "Requests given up while they waited", |b| b.abandoned),
+            ("expired_total", "counter", "Requests too late before they ran", |b| b.expired),
+            ("bisected_total", "counter", "Failed batches run again in halves", |b| b.bisected),
+            ("panics_total", "counter", "Batches lost to a panic", |b| b.panics),
+            ("waiting", "gauge", "Requests that wait", |b| b.waiting),
+        ];
+        for (name, kind, help, read) in facts {
+            let name = format!("mlops_batcher_{name}");
+            self.family(&name, kind, help);
+            for Metered { endpoint, .. } in endpoints {
+                let labels = [("endpoint", &**endpoint.name())];
+                self.line(&name, &labels, read(&endpoint.stats().batching));
+            }
+        }
+        self.family("mlops_batcher_rows", "histogram", "Rows of batches of requests that waited");
+        for Metered { endpoint, .. } in endpoints {
+            self.rows(endpoint.name(), &endpoint.stats().batching);
+        }
+    }
+
+    fn rows(&mut self, endpoint: &str, stats: &BatchingStats) {
+        let bounds = ROWS_BOUNDS.iter().map(ToString::to_string).chain(["+Inf".to_owned()]);
+        let mut up_to = 0;
+        for (bound, count) in bounds.zip(stats.rows_per_batch) {
+            up_to += count;
+            let labels = [("endpoint", endpoint), ("le", &bound)];
+            self.line("mlops_batcher_rows_bucket", &labels, up_to);
+        }
+        let labels = [("endpoint", endpoint)];
+        self.line("mlops_batcher_rows_sum", &labels, stats.batched_rows);
+        self.line("mlops_batcher_rows_count", &labels, stats.batches);
     }
 
     fn logs(&mut self, endpoints: &[Metered]) {

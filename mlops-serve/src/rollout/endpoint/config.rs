@@ -1,6 +1,7 @@
 //! Bounds of an endpoint, and what it is built from.
 
 use crate::{
+    batching::BatchingConfig,
     engines::{Engine, LoadOptions},
     local::LocalConfig,
 };
@@ -24,6 +25,8 @@ pub struct EndpointConfig {
     pub load: LoadOptions,
     /// Threads, queue and rows.
     pub local: LocalConfig,
+    /// How requests that wait are gathered; each runs by itself if `None`.
+    pub batching: Option<BatchingConfig>,
     /// Whether a model may take the place of one whose callers it breaks.
     pub allow_breaking_signature: bool,
     /// How often the registry is asked even if it says nothing.
@@ -53,6 +56,7 @@ impl EndpointConfig {
             engines: crate::engines::compiled_in(),
             load: LoadOptions::default(),
             local: LocalConfig::default(),
+            batching: None,
             allow_breaking_signature: false,
             check_every: Duration::from_secs(30),
             resolve_limit: Duration::from_secs(10),
@@ -96,6 +100,13 @@ impl EndpointConfig {
     #[must_use]
     pub fn with_local(mut self, local: LocalConfig) -> Self {
         self.local = local;
+        self
+    }
+
+    /// Gathers requests that wait, within these bounds.
+    #[must_use]
+    pub fn with_batching(mut self, batching: BatchingConfig) -> Self {
+        self.batching = Some(batching);
         self
     }
 

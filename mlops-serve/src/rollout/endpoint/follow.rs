@@ -5,7 +5,7 @@ use super::{
     attendant::Attendant,
     cache::Cache,
     load::Loading,
-    stats::Counters,
+    stats::{Counters, InnerCounters},
     status::{Live, Standing},
 };
 use futures_util::{StreamExt, future, future::Either};
@@ -50,12 +50,12 @@ pub(super) async fn connect(
 ) -> Result<(Endpoint, Follower)> {
     let name = config.name.clone().unwrap_or_else(|| uri.model.as_str().into());
     let within = || format!("connecting endpoint {name:?} to {uri}");
-    let panics = Arc::default();
-    let source = Source::open(uri.clone(), registry, &config, Arc::clone(&panics)).await;
+    let inner = InnerCounters::default();
+    let source = Source::open(uri.clone(), registry, &config, inner.clone()).await;
     let source = source.context(within)?;
     let (live, problem) = source.boot().await.context(within)?;
     let standing = Standing::following(uri);
-    let counters = Counters::with_panics(panics);
+    let counters = Counters::with_inner(inner);
     let shared = Shared::new(Arc::clone(&name), live, standing, config.clock, counters);
     match problem {
         None => shared.confirm(),
@@ -124,12 +124,12 @@ impl Source {
         uri: ModelUri,
         registry: Arc<dyn Registry>,
         config: &EndpointConfig,
-        panics: Arc<std::sync::atomic::AtomicU64>,
+        counters: InnerCounters,
     ) -> Result<Self> {
         let attendant = Attendant::open()?;
         let (folder, about, keep) = (config.cache_dir.clone(), uri.clone(), config.cached_versions);
         let cache = attendant.run(move || Cache::open(&folder, &about, keep)).await?;
-        let loading = Arc::new(Loading::new(config.clone(), panics));
+        let loading = Arc::new(Loading::new(config.clone(), counters));
         Ok(Self { uri, registry, config: config.clone(), loading, cache, attendant })
     }
 
@@ -228,14 +228,14 @@ impl Source {
                 let Some(package) = cache.package(&version)? else { return Ok(None) };
                 let predictor = loading.open(&package, &version, old.as_ref())?;
                 // What the next process compares with is what callers see now.
-                let signature = mlops_core::Predictor::info(&predictor).signature.clone();
+                let signature = predictor.info().signature.clone();
                 let mut remembered = version.clone();
                 remembered.signature = Some(signature);
                 if let Err(error) = cache.remember(&remembered) {
                     // It answers all the same; only the next boot may not find it.
                     tracing::warn!(%error, "cannot remember which version answers");
                 }
-                Ok(Some(Live::new(Arc::new(predictor), Some(version), clock.now())))
+                Ok(Some(Live::new(predictor, Some(version), clock.now())))
             })
             .await
     }

@@ -1,20 +1,25 @@
 //! From a verified package to a warm predictor.
 
-use super::{EndpointConfig, check_compatible};
-use crate::local::{LocalPredictor, load_package};
-use mlops_core::{Result, model::ModelPackage, registry::ModelVersion, signature::ModelSignature};
-use std::sync::{Arc, atomic::AtomicU64};
+use super::{EndpointConfig, check_compatible, stats::InnerCounters};
+use crate::{
+    batching::Batcher,
+    local::{LocalPredictor, load_package},
+};
+use mlops_core::{
+    Predictor, Result, model::ModelPackage, registry::ModelVersion, signature::ModelSignature,
+};
+use std::sync::Arc;
 
 /// What a model must be to take the place of another.
 #[derive(Clone, Debug)]
 pub(super) struct Loading {
     config: EndpointConfig,
-    panics: Arc<AtomicU64>,
+    counters: InnerCounters,
 }
 
 impl Loading {
-    pub(super) fn new(config: EndpointConfig, panics: Arc<AtomicU64>) -> Self {
-        Self { config, panics }
+    pub(super) fn new(config: EndpointConfig, counters: InnerCounters) -> Self {
+        Self { config, counters }
     }
 
     /// Whether a signature may take the place of another.
@@ -31,16 +36,17 @@ impl Loading {
         package: &ModelPackage,
         version: &ModelVersion,
         old: Option<&ModelSignature>,
-    ) -> Result<LocalPredictor> {
+    ) -> Result<Arc<dyn Predictor>> {
         let session = load_package(package, &self.config.engines, &self.config.load)?;
         self.admits(old, &session.info().signature)?;
         let (name, number) = (version.id.model.as_str(), version.id.version.to_string());
-        let (local, panics) = (&self.config.local, Arc::clone(&self.panics));
-        LocalPredictor::open_counting(name.into(), number.into(), session, local, panics).map(
-            |predictor| {
-                let (clock, ids) = (&self.config.clock, &self.config.ids);
-                predictor.with_clock_and_ids(Arc::clone(clock), Arc::clone(ids))
-            },
-        )
+        let (local, panics) = (&self.config.local, Arc::clone(&self.counters.panics));
+        let predictor =
+            LocalPredictor::open_counting(name.into(), number.into(), session, local, panics)?;
+        let (clock, ids) = (|| Arc::clone(&self.config.clock), || Arc::clone(&self.config.ids));
+        let predictor = Arc::new(predictor.with_clock_and_ids(clock(), ids()));
+        let Some(batching) = self.config.batching.clone() else { return Ok(predictor) };
+        let counters = Arc::clone(&self.counters.batching);
+        Ok(Arc::new(Batcher::open_counting(predictor, batching, clock(), ids(), counters)))
     }
 }

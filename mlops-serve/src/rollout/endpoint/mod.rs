@@ -15,13 +15,14 @@ pub use follow::Follower;
 pub use stats::EndpointStats;
 pub use status::EndpointStatus;
 
+use crate::batching::{Batcher, BatchingConfig};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use mlops_core::{
-    Clock, Error, Observer, Predictor, Registry, Result, SystemClock,
+    Clock, Error, Observer, Predictor, RandomIds, Registry, Result, SystemClock,
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
 };
-use stats::Counters;
+use stats::{Counters, InnerCounters};
 use status::{Live, Standing};
 use std::{
     fmt,
@@ -65,10 +66,32 @@ struct Shared {
 impl Endpoint {
     /// An endpoint that one predictor answers for ever.
     pub fn from_predictor(name: impl Into<Arc<str>>, predictor: impl Predictor + 'static) -> Self {
+        Self::fixed(name.into(), predictor, Arc::new(SystemClock), Counters::default())
+    }
+
+    /// As [`from_predictor`](Self::from_predictor), with a [`Batcher`] before the predictor; its
+    /// counters are among the endpoint's.
+    pub fn from_batched(
+        name: impl Into<Arc<str>>,
+        predictor: impl Predictor + 'static,
+        config: BatchingConfig,
+    ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (inner, ids) = (InnerCounters::default(), Arc::new(RandomIds));
+        let counters = Arc::clone(&inner.batching);
+        let (predictor, own) = (Arc::new(predictor), Arc::clone(&clock));
+        let batcher = Batcher::open_counting(predictor, config, own, ids, counters);
+        Self::fixed(name.into(), batcher, clock, Counters::with_inner(inner))
+    }
+
+    fn fixed(
+        name: Arc<str>,
+        predictor: impl Predictor + 'static,
+        clock: Arc<dyn Clock>,
+        counters: Counters,
+    ) -> Self {
         let live = Live::new(Arc::new(predictor), None, clock.now());
-        let standing = Standing::fixed();
-        let shared = Shared::new(name.into(), live, standing, clock, Counters::default());
+        let shared = Shared::new(name, live, Standing::fixed(), clock, counters);
         Self { shared, _following: None }
     }
 

@@ -1,5 +1,6 @@
 //! What an endpoint counts: plain atomics, so that reading them costs nothing and installs nothing.
 
+use crate::batching::{self, BatchingStats};
 use mlops_core::{ErrorKind, Result, predictor::PredictResponse};
 use std::{
     collections::BTreeMap,
@@ -32,6 +33,8 @@ pub struct EndpointStats {
     pub swaps: u64,
     /// Calls lost to a panic.
     pub panics: u64,
+    /// What its batchers counted; all zero if it has none.
+    pub batching: BatchingStats,
 }
 
 #[derive(Debug)]
@@ -43,8 +46,15 @@ pub(super) struct Counters {
     rows: AtomicU64,
     took_nanos: AtomicU64,
     swaps: AtomicU64,
-    /// Shared with the predictors, which catch the panics of their sessions.
-    panics: Arc<AtomicU64>,
+    inner: InnerCounters,
+}
+
+/// What is counted inside of the predictors, by all that take each other's place.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InnerCounters {
+    /// Predictors catch the panics of their sessions.
+    pub(super) panics: Arc<AtomicU64>,
+    pub(super) batching: Arc<batching::Counters>,
 }
 
 impl Default for Counters {
@@ -58,7 +68,7 @@ impl Default for Counters {
             rows: zero(),
             took_nanos: zero(),
             swaps: zero(),
-            panics: Arc::default(),
+            inner: InnerCounters::default(),
         }
     }
 }
@@ -78,12 +88,12 @@ impl Counters {
     }
 
     pub(super) fn panicked(&self) {
-        add(&self.panics, 1);
+        add(&self.inner.panics, 1);
     }
 
-    /// Counts from here on what this counter says, too.
-    pub(super) fn with_panics(panics: Arc<AtomicU64>) -> Self {
-        Self { panics, ..Self::default() }
+    /// Counts from here on what these counters say, too.
+    pub(super) fn with_inner(inner: InnerCounters) -> Self {
+        Self { inner, ..Self::default() }
     }
 
     pub(super) fn snapshot(&self) -> EndpointStats {
@@ -102,7 +112,8 @@ impl Counters {
             rows: get(&self.rows),
             took: Duration::from_nanos(get(&self.took_nanos)),
             swaps: get(&self.swaps),
-            panics: get(&self.panics),
+            panics: get(&self.inner.panics),
+            batching: self.inner.batching.snapshot(),
         }
     }
 }

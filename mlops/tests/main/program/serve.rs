@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 fn a_bare_file_is_served_and_the_server_ends_when_asked() {
     let place = Place::new();
     let model = format!("risk={}", onnx("lightgbm").display());
-    let server = place.serve(&["--model", &model]);
+    let server = place.serve(&["--model", &model, "--max-batch-rows", "64"]);
     assert_eq!(server.get("/v2/health/ready").0, 200);
     let rows = rows("lightgbm", 20);
     let features: Vec<Vec<f32>> = rows.iter().map(|(_, row)| row.clone()).collect();
@@ -24,6 +24,9 @@ fn a_bare_file_is_served_and_the_server_ends_when_asked() {
     assert!(text.contains("mlops_endpoint_answered_total{endpoint=\"risk\"} 1\n"), "{text}");
     assert!(text.contains("mlops_endpoint_rows_total{endpoint=\"risk\"} 20\n"), "{text}");
     assert!(text.contains("mlops_http_panics_total 0\n"), "{text}");
+    assert!(text.contains("mlops_batcher_at_once_total{endpoint=\"risk\"} 1\n"), "{text}");
+    let none = "mlops_batcher_rows_bucket{endpoint=\"risk\",le=\"+Inf\"} 0\n";
+    assert!(text.contains(none), "{text}");
     assert_eq!(server.end().code(), Some(0));
 }
 
