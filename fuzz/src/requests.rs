@@ -1,4 +1,4 @@
-//! Requests in the Open Inference Protocol.
+//! Requests in the Open Inference Protocol, and those of MLflow's scoring server.
 
 use mlops_core::{
     PredictionId,
@@ -7,7 +7,10 @@ use mlops_core::{
     signature::{ModelSignature, TensorSpec},
     tensor::DType,
 };
-use mlops_serve::http::oip::{Limits, OutputForms, decode_request, encode_response};
+use mlops_serve::http::{
+    invocations,
+    oip::{Limits, OutputForms, decode_request, encode_response},
+};
 
 /// A body that is JSON all through.
 pub fn oip_json(bytes: &[u8]) {
@@ -23,7 +26,7 @@ pub fn oip_binary(bytes: &[u8]) {
 
 /// What is read is what the signature asks for, and can be written in either form.
 fn decode(body: &[u8], json_bytes: Option<usize>) {
-    let limits = Limits::default().with_max_elements(1 << 16).with_max_strings(1 << 10);
+    let limits = limits();
     let body = Buffer::from(body);
     for signature in signatures() {
         let Ok(decoded) = decode_request(&body, json_bytes, &signature, &limits) else { continue };
@@ -36,6 +39,25 @@ fn decode(body: &[u8], json_bytes: Option<usize>) {
         for binary in [false, true] {
             let encoded = encode_response(&response, &OutputForms::new(binary));
             assert!(encoded.is_ok(), "inputs that were read are written: {encoded:?}");
+        }
+    }
+}
+
+fn limits() -> Limits {
+    Limits::default().with_max_elements(1 << 16).with_max_strings(1 << 10)
+}
+
+/// A scoring request in JSON: what is read and fits the signature can be written in either form.
+pub fn scoring_json(bytes: &[u8]) {
+    for signature in signatures() {
+        let Ok((request, _)) = invocations::decode_request(bytes, &signature, &limits()) else {
+            continue;
+        };
+        if signature.check_inputs(&request.inputs).is_ok() {
+            for form in [invocations::Form::Table, invocations::Form::Tensors] {
+                let written = invocations::encode_outputs(&request.inputs, form);
+                assert!(written.is_ok(), "inputs that were read are written: {written:?}");
+            }
         }
     }
 }

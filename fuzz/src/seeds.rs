@@ -28,6 +28,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "mlmodel" => vec![MLMODEL.into()],
         "oip_json" => requests().into_iter().filter(|r| r.1.is_none()).map(|r| r.0).collect(),
         "oip_binary" => requests().into_iter().filter_map(binary).collect(),
+        "scoring_json" => scoring(),
         "inference_log" => log(),
         "artifact_path" => paths(),
         "filter" => filters(),
@@ -38,6 +39,18 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "metric_segment" => segments(),
         _ => Vec::new(),
     }
+}
+
+fn scoring() -> Vec<Vec<u8>> {
+    let all = [
+        r#"{"dataframe_split": {"columns": ["a", "b", 3], "index": [0, 1], "data": [[1, 2, 3], [4, null, 6.5]]}}"#,
+        r#"{"dataframe_records": [{"a": 1, "b": 2}, {"b": 3, "c": true}], "params": {"n": 1}}"#,
+        r#"{"instances": [[1, 2, 3], [4, 5, 6]]}"#,
+        r#"{"instances": [{"x": [1, 2, 3]}, {"x": [4, 5, 6]}]}"#,
+        r#"{"inputs": {"x": [["a", "b"], ["c", "\u00e9"]]}}"#,
+        r#"{"inputs": [[true, false], [false, null]]}"#,
+    ];
+    all.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
 fn paths() -> Vec<Vec<u8>> {

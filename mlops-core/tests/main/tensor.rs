@@ -185,7 +185,7 @@ fn vectors_become_lists() {
 #[test]
 fn rows_put_together_come_apart_again() {
     let numbers = |rows: usize| {
-        let values: Vec<f64> = (0..rows * 2).map(|at| at as f64).collect();
+        let values: Vec<f64> = (0_u8..).map(f64::from).take(rows * 2).collect();
         Tensor::from_vec([rows, 2], values).unwrap()
     };
     let texts = Tensor::from_strs([3], &["a", "", "ccc"]).unwrap();

@@ -16,12 +16,16 @@ use futures_util::FutureExt;
 use mlops_core::{
     Error, ErrorKind, Predictor, Result,
     arrow::buffer::Buffer,
-    predictor::{PredictResponse, PredictorInfo},
+    predictor::{PredictRequest, PredictResponse, PredictorInfo},
 };
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 const JSON_BYTES: HeaderName = HeaderName::from_static("inference-header-content-length");
-const PREDICTION: HeaderName = HeaderName::from_static("x-prediction-id");
+pub(super) const PREDICTION: HeaderName = HeaderName::from_static("x-prediction-id");
 
 pub(super) async fn infer(
     State(service): State<Arc<Service>>,
@@ -39,7 +43,8 @@ pub(super) async fn infer(
     let decoded = decode(&service, bytes, json_bytes, Arc::clone(&info)).await?;
     info.check(&decoded.request, service.clock.instant())?;
     let forms = decoded.forms.clone();
-    let response = answer(&service, &name, &*model, decoded, started).await?;
+    let asked = (decoded.request, decoded.timeout);
+    let response = answer(&service, &name, &*model, asked, started).await?;
     if let Some(wanted) = version
         && *wanted != *response.version
     {
@@ -85,7 +90,7 @@ async fn encode(
 }
 
 /// Long work on a thread that may block, short work here.
-async fn off_the_timers<T: Send + 'static>(
+pub(super) async fn off_the_timers<T: Send + 'static>(
     is_long: bool,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -98,17 +103,16 @@ async fn off_the_timers<T: Send + 'static>(
 }
 
 /// Asks the model, within the caller's time and ours. A model that panics harms its own request only.
-async fn answer(
+pub(super) async fn answer(
     service: &Service,
     name: &str,
     model: &dyn Predictor,
-    decoded: Decoded,
+    (mut request, timeout): (PredictRequest, Option<Duration>),
     started: Instant,
 ) -> Result<PredictResponse> {
-    let limit = [decoded.timeout, service.config.timeout].into_iter().flatten().min();
+    let limit = [timeout, service.config.timeout].into_iter().flatten().min();
     // A time so far off that no clock has it is no deadline.
     let deadline = limit.and_then(|limit| started.checked_add(limit));
-    let mut request = decoded.request;
     request.deadline = deadline;
     let left = deadline.map(|at| at.saturating_duration_since(service.clock.instant()));
     let asked = AssertUnwindSafe(model.predict(request)).catch_unwind();

@@ -12,6 +12,8 @@
 //! | `GET /v2/models/{name}[/versions/{v}]` | inputs, outputs, version |
 //! | `GET /v2/models/{name}[/versions/{v}]/ready` | 200 or 503; says `stale` |
 //! | `POST /v2/models/{name}[/versions/{v}]/infer` | the outputs, as JSON or raw bytes |
+//! | `POST /invocations` | one model's outputs, in the forms of MLflow's scoring server; if [asked for](Service::with_invocations) |
+//! | `GET /ping`, `/health`, `/version` | whether that model is ready; the server's version |
 //! | `POST /v2/models/{name}/outcomes` | how many outcomes the log has taken: one, or an array |
 //!
 //! # Behavior
@@ -38,6 +40,7 @@ mod body;
 mod config;
 mod counters;
 mod infer;
+pub mod invocations;
 pub mod oip;
 mod outcomes;
 mod refusal;

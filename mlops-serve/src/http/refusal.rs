@@ -12,12 +12,34 @@ pub(super) struct Refusal {
     status: StatusCode,
     message: String,
     may_retry: bool,
+    /// As MLflow says it.
+    code: &'static str,
 }
 
 impl Refusal {
     /// A refusal that HTTP alone knows: a method, a coding, a body that does not come.
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), may_retry: false }
+        Self { status, message: message.into(), may_retry: false, code: "BAD_REQUEST" }
+    }
+
+    /// As MLflow's scoring server writes errors.
+    pub(super) fn into_scoring_response(self) -> Response {
+        #[derive(serde::Serialize)]
+        struct Body<'a> {
+            error_code: &'a str,
+            message: &'a str,
+        }
+        self.respond(&Body { error_code: self.code, message: &self.message })
+    }
+
+    fn respond(&self, body: &impl serde::Serialize) -> Response {
+        let body = serde_json::to_vec(body).expect("text is valid JSON");
+        let mut response = json(self.status, body);
+        let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+        if self.may_retry && busy.contains(&self.status) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 
@@ -29,7 +51,8 @@ impl From<Error> for Refusal {
         if status.is_server_error() {
             tracing::warn!(status = row.http, error = ?error, "a request failed");
         }
-        Self { status, message: error.message().to_owned(), may_retry: row.may_retry }
+        let (message, may_retry) = (error.message().to_owned(), row.may_retry);
+        Self { status, message, may_retry, code: row.mlflow }
     }
 }
 
@@ -39,13 +62,7 @@ impl IntoResponse for Refusal {
         struct Body<'a> {
             error: &'a str,
         }
-        let body = serde_json::to_vec(&Body { error: &self.message }).expect("text is valid JSON");
-        let mut response = json(self.status, body);
-        let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
-        if self.may_retry && busy.contains(&self.status) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
+        self.respond(&Body { error: &self.message })
     }
 }
 

@@ -94,7 +94,7 @@ async fn metadata(
 
 /// One model's health.
 #[derive(Serialize)]
-struct Health {
+pub(super) struct Health {
     name: String,
     version: String,
     ready: bool,
@@ -106,7 +106,7 @@ struct Health {
 }
 
 impl Health {
-    async fn of(service: &Service, name: &str, model: &dyn Predictor) -> Self {
+    pub(super) async fn of(service: &Service, name: &str, model: &dyn Predictor) -> Self {
         let limit = service.config.timeout.map(|limit| limit.min(Duration::from_secs(5)));
         let ready = super::body::in_time(limit, model.ready()).await;
         let error = match ready {
@@ -124,6 +124,10 @@ impl Health {
             reason: status.reason,
             error,
         }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready
     }
 }
 

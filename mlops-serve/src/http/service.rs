@@ -1,6 +1,6 @@
 //! What the router is made of: models by name, where outcomes go, and what is said of health.
 
-use super::{HttpConfig, HttpCounters, body::Budget, routes};
+use super::{HttpConfig, HttpCounters, body::Budget, invocations, routes};
 use axum::Router;
 use mlops_core::{Clock, Error, Predictor, Result, SystemClock, inference_log::OutcomeLog};
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -59,6 +59,7 @@ impl<F: Fn() -> ModelStatus + Send + Sync> HealthSource for F {
 pub struct Service {
     pub(super) models: BTreeMap<Arc<str>, Arc<dyn Predictor>>,
     statuses: BTreeMap<Arc<str>, Arc<dyn HealthSource>>,
+    invocations: Option<Arc<str>>,
     outcomes: Option<Arc<dyn OutcomeLog>>,
     outcomes_of: BTreeMap<Arc<str>, Arc<dyn OutcomeLog>>,
     pub(super) clock: Arc<dyn Clock>,
@@ -80,6 +81,7 @@ impl Service {
         Self {
             models: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            invocations: None,
             outcomes: None,
             outcomes_of: BTreeMap::new(),
             clock: Arc::new(SystemClock),
@@ -104,6 +106,20 @@ impl Service {
         model: impl Predictor + 'static,
     ) -> Self {
         self.models.insert(name.into(), Arc::new(model));
+        self
+    }
+
+    /// Answers `POST /invocations`, `GET /ping`, `/health` and `/version` for the model of this name,
+    /// as MLflow's scoring server and `SageMaker`'s containers do.
+    ///
+    /// # Behavior
+    /// - `application/json` holds one of `dataframe_split`, `dataframe_records`, `instances` and
+    ///   `inputs`, and perhaps `params`; `text/csv` (feature `data`) a table with a head
+    /// - columns that the model does not take are left out; missing ones are named
+    /// - an error is `{"error_code": "…", "message": "…"}`, with neither inputs nor stack traces
+    #[must_use]
+    pub fn with_invocations(mut self, model: impl Into<Arc<str>>) -> Self {
+        self.invocations = Some(model.into());
         self
     }
 
@@ -156,9 +172,15 @@ impl Service {
         Arc::clone(&self.counters)
     }
 
-    /// The router: routes below `/v2`, no fallback, no state left to give.
+    /// The router: routes below `/v2`, and those of [`with_invocations`](Self::with_invocations); no
+    /// fallback, no state left to give.
     pub fn into_router(self) -> Router {
-        routes::router(Arc::new(self))
+        let (scored, service) = (self.invocations.clone(), Arc::new(self));
+        let router = routes::router(Arc::clone(&service));
+        match scored {
+            None => router,
+            Some(model) => router.merge(invocations::router(service, model)),
+        }
     }
 
     /// The model of this name and, if one is asked for, of this version.

@@ -297,8 +297,8 @@ fn many_threads_lose_nothing() {
     let asking = (0_u16..64).map(|caller| {
         let batcher = batcher.clone();
         runtime.spawn(async move {
-            for turn in 0..50 {
-                let x = f32::from(caller) * 64.0 + f32::from(turn as u8);
+            for turn in 0..50_u8 {
+                let x = f32::from(caller) * 64.0 + f32::from(turn);
                 let inputs = offset_inputs(&vec![x; usize::from(caller % 5) + 1]);
                 let answer = batcher.predict(PredictRequest::new(inputs));
                 if caller % 16 == 7 && turn % 3 == 0 {

@@ -10,6 +10,9 @@ mod bodies;
 mod goldens;
 #[path = "http/guest.rs"]
 mod guest;
+#[cfg(feature = "data")]
+#[path = "http/invocations.rs"]
+mod invocations;
 #[path = "http/outcomes.rs"]
 mod outcomes;
 #[path = "http/round_trip.rs"]

@@ -10,7 +10,7 @@ use crate::{
     signature::{ModelSignature, TensorSpec},
     tensor::DType,
 };
-use mlops_core::data::{CsvOptions, CsvType, Dataset, ParquetOptions};
+use mlops_core::data::{Dataset, ParquetOptions};
 use serde_json::{Map, Value};
 use std::{path::Path, sync::Arc};
 
@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path, specs: &[TensorSpec]) -> Result<Vec<RecordBatch>
             Ok(Dataset::read_parquet(path, &options)?.batches().to_vec())
         }
         "csv" => {
-            let options = csv_options(specs);
+            let options = mlops_serve::rows::csv_options(specs);
             Ok(Dataset::read_csv(path, &options)?.batches().to_vec())
         }
         "json" | "jsonl" | "ndjson" => {
@@ -46,45 +46,12 @@ pub(super) fn read(path: &Path, specs: &[TensorSpec]) -> Result<Vec<RecordBatch>
     }
 }
 
-/// The model's inputs, packed ones with the columns that the caller names.
+/// The model's inputs, packed ones with the columns that the caller names, if any.
 pub(super) fn specs(signature: &ModelSignature, columns: &[String]) -> Result<Vec<TensorSpec>> {
-    let is_unnamed = |spec: &TensorSpec| {
-        spec.columns.is_empty() && spec.shape.len() == 2 && spec.shape[1].is_none_or(|n| n > 1)
-    };
-    let unnamed: Vec<&TensorSpec> =
-        signature.inputs.iter().filter(|spec| is_unnamed(spec)).collect();
-    match (unnamed.as_slice(), columns) {
-        (_, []) => Ok(signature.inputs.clone()),
-        ([packed], columns) => {
-            let named = TensorSpec::clone(packed).with_columns(columns.iter().map(String::as_str));
-            let inputs = signature.inputs.iter();
-            let inputs =
-                inputs.map(|spec| if spec == *packed { named.clone() } else { spec.clone() });
-            // Says so if they are too many or too few.
-            ModelSignature::new(inputs.collect(), Vec::new()).map(|signature| signature.inputs)
-        }
-        _ => Err(Error::invalid(format!(
-            "--columns names the columns of one packed input, and the model has {}",
-            unnamed.len()
-        ))),
+    if columns.is_empty() {
+        return Ok(signature.inputs.clone());
     }
-}
-
-/// The types that the model wants, so that a code of digits stays text.
-fn csv_options(specs: &[TensorSpec]) -> CsvOptions {
-    let mut options = CsvOptions::new();
-    for spec in specs {
-        let kind = match spec.dtype {
-            DType::Utf8 => CsvType::Utf8,
-            DType::Bool => CsvType::Bool,
-            dtype if dtype.is_float() => CsvType::Float64,
-            _ => continue,
-        };
-        for feature in spec.features() {
-            options = options.with_type(feature.as_ref(), kind);
-        }
-    }
-    options
+    mlops_serve::rows::with_columns(signature, columns).context(|| "--columns")
 }
 
 fn objects(text: &str) -> Result<Vec<Map<String, Value>>> {

@@ -194,6 +194,9 @@ impl Serve {
                 service = service.with_outcomes_of(name, log);
             }
         }
+        if let [only] = served {
+            service = service.with_invocations(Arc::clone(only.endpoint.name()));
+        }
         let metered = served.iter().map(|Served { endpoint, log, .. }| Metered {
             endpoint: endpoint.clone(),
             log: log.clone(),

@@ -97,11 +97,11 @@ impl World {
         let mut dropped = Vec::new();
         let refused = self.queue.push(item.clone(), self.now, &mut dropped).is_err();
         self.forget(&dropped);
-        if !refused {
-            self.waiting.push(item);
-        } else {
+        if refused {
             let rows = rows + self.waiting.iter().map(|item| item.rows).sum::<usize>();
             assert!(self.waiting.len() == 8 || rows > 24 || rows * 10 > 230, "there was room");
+        } else {
+            self.waiting.push(item);
         }
     }
 
@@ -158,11 +158,10 @@ proptest! {
                     world.queue.finish();
                     world.running -= 1;
                 }
-                Op::Finish => {}
                 Op::Leave(index) if !world.waiting.is_empty() => {
                     index.get(&world.waiting).left.set(true);
                 }
-                Op::Leave(_) => {}
+                Op::Finish | Op::Leave(_) => {}
                 Op::Pass(steps) => world.now += Duration::from_secs(steps),
             }
             world.dispatch();

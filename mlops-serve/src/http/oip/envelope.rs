@@ -228,7 +228,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 }
 
 /// An object's members in order, each value raw; a member given twice is refused.
-pub(super) fn members<'a>(
+pub(in super::super) fn members<'a>(
     json: &'a RawValue,
     what: &str,
     max: usize,
@@ -258,7 +258,7 @@ pub(super) fn members<'a>(
     let mut reader = serde_json::Deserializer::from_str(json.get());
     match reader.deserialize_map(Members(max)) {
         Ok(Some(members)) => Ok(members),
-        Ok(None) => Err(Error::too_large(format!("{what} has more than {max} parameters"))),
+        Ok(None) => Err(Error::too_large(format!("{what} has more than {max} members"))),
         Err(_) => {
             Err(Error::invalid(format!("{what}: \"parameters\" is no object of distinct names")))
         }

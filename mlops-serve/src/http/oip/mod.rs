@@ -34,6 +34,11 @@ pub use metadata::{model_metadata, server_metadata};
 pub use request::{Decoded, decode_request};
 pub use response::{Encoded, OutputForms, encode_response};
 
+pub(super) use envelope::members;
+pub(super) use parameters::parse as parse_parameters;
+pub(super) use request::read_elements;
+pub(super) use response::{push_elements, push_json};
+
 /// Bounds on what one request may ask for; over one is `TooLarge`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

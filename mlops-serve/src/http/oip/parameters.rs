@@ -11,7 +11,11 @@ use serde_json::value::RawValue;
 const LISTS: [&str; 2] = ["non_finite", "nulls"];
 
 /// Reads an object of parameters; `what` names what they belong to.
-pub(super) fn parse(json: Option<&RawValue>, what: &str, limits: &Limits) -> Result<Parameters> {
+pub(in super::super) fn parse(
+    json: Option<&RawValue>,
+    what: &str,
+    limits: &Limits,
+) -> Result<Parameters> {
     let Some(json) = json else { return Ok(Parameters::new()) };
     let mut parameters = Parameters::new();
     for (name, value) in envelope::members(json, what, limits.max_parameters)? {

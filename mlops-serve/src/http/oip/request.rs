@@ -182,6 +182,18 @@ fn tensor(
     }
 }
 
+/// A tensor of the declared type from a JSON array, flat or nested like the shape.
+pub(in super::super) fn read_elements(
+    json: &str,
+    spec: &TensorSpec,
+    shape: &[usize],
+    limits: &Limits,
+) -> Result<Tensor> {
+    let count = element_count(shape, spec.dtype, limits)?;
+    let plan = Plan { spec, dtype: spec.dtype, shape, count, non_finite: None };
+    data::read(json, &plan, limits)
+}
+
 fn datatype(json: Option<&RawValue>, spec: &TensorSpec, limits: &Limits) -> Result<DType> {
     let json = json.ok_or_else(|| Error::invalid("has no \"datatype\""))?;
     let dtype =

@@ -150,6 +150,11 @@ fn null_positions(tensor: &Tensor) -> String {
     list
 }
 
+/// Adds the elements, flat; what is not finite is null.
+pub(in super::super) fn push_elements(tensor: &Tensor, json: &mut Vec<u8>) -> Result<()> {
+    data(tensor, json).map(drop)
+}
+
 /// Adds the elements; returns the list of those that are not finite.
 fn data(tensor: &Tensor, json: &mut Vec<u8>) -> Result<String> {
     let mut list = String::new();
@@ -231,7 +236,7 @@ fn elements<T: Serialize>(
     Ok(())
 }
 
-pub(super) fn push_json<T: Serialize + ?Sized>(json: &mut Vec<u8>, value: &T) {
+pub(in super::super) fn push_json<T: Serialize + ?Sized>(json: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(json, value)
         .expect("numbers, text and maps of both are valid JSON, and a Vec takes every byte");
 }

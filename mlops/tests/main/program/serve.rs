@@ -16,15 +16,28 @@ fn a_bare_file_is_served_and_the_server_ends_when_asked() {
     for (at, (row, _)) in rows.iter().enumerate() {
         assert_eq!(answer["outputs"][0]["data"][at], expected("lightgbm", *row).0, "row {row}");
     }
+    let table = json!({ "dataframe_split": { "data": features } });
+    let (status, scored) = server.post("/invocations", &table);
+    assert_eq!((status, scored["predictions"].as_array().unwrap().len()), (200, 20));
+    for output in answer["outputs"].as_array().unwrap() {
+        let column = scored["predictions"].as_array().unwrap().iter();
+        let column: Vec<Value> =
+            column.map(|row| row[output["name"].as_str().unwrap()].clone()).collect();
+        // Rows of several elements stand in arrays here and flat there.
+        let flat = column
+            .iter()
+            .flat_map(|cell| cell.as_array().cloned().unwrap_or_else(|| vec![cell.clone()]));
+        assert_eq!(output["data"], Value::Array(flat.collect()));
+    }
     let (status, answer) = server.post("/v2/models/risk/outcomes", &json!({}));
     assert_eq!((status, answer), (501, json!({ "error": "this server keeps no outcomes" })));
 
     let (status, text) = server.get("/metrics");
     assert_eq!(status, 200);
-    assert!(text.contains("mlops_endpoint_answered_total{endpoint=\"risk\"} 1\n"), "{text}");
-    assert!(text.contains("mlops_endpoint_rows_total{endpoint=\"risk\"} 20\n"), "{text}");
+    assert!(text.contains("mlops_endpoint_answered_total{endpoint=\"risk\"} 2\n"), "{text}");
+    assert!(text.contains("mlops_endpoint_rows_total{endpoint=\"risk\"} 40\n"), "{text}");
     assert!(text.contains("mlops_http_panics_total 0\n"), "{text}");
-    assert!(text.contains("mlops_batcher_at_once_total{endpoint=\"risk\"} 1\n"), "{text}");
+    assert!(text.contains("mlops_batcher_at_once_total{endpoint=\"risk\"} 2\n"), "{text}");
     let none = "mlops_batcher_rows_bucket{endpoint=\"risk\",le=\"+Inf\"} 0\n";
     assert!(text.contains(none), "{text}");
     assert_eq!(server.end().code(), Some(0));
