@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod compose;
 pub mod engines;
 #[cfg(feature = "http")]
 pub mod http;
