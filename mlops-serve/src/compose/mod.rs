@@ -16,12 +16,16 @@
 
 mod arm;
 mod branch;
+mod chain;
+mod ensemble;
 mod fallback;
 mod replicas;
 mod split;
 
 pub use arm::Arm;
 pub use branch::{Branch, BranchRule};
+pub use chain::{Chain, ChainBuilder};
+pub use ensemble::{Ensemble, EnsembleConfig};
 pub use fallback::{Fallback, FallbackConfig};
 pub use replicas::{Replicas, ReplicasConfig};
 pub use split::Split;

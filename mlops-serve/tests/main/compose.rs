@@ -2,6 +2,10 @@
 
 #[path = "compose/branch.rs"]
 mod branch;
+#[path = "compose/chain.rs"]
+mod chain;
+#[path = "compose/ensemble.rs"]
+mod ensemble;
 #[path = "compose/fallback.rs"]
 mod fallback;
 #[path = "compose/replicas.rs"]
