@@ -16,16 +16,20 @@
 
 mod arm;
 mod branch;
+mod cached;
 mod chain;
 mod ensemble;
 mod fallback;
 mod replicas;
+mod shadow;
 mod split;
 
 pub use arm::Arm;
 pub use branch::{Branch, BranchRule};
+pub use cached::{Cached, CachedConfig, CachedStats};
 pub use chain::{Chain, ChainBuilder};
 pub use ensemble::{Ensemble, EnsembleConfig};
 pub use fallback::{Fallback, FallbackConfig};
 pub use replicas::{Replicas, ReplicasConfig};
+pub use shadow::{Shadow, ShadowConfig, ShadowObserver, ShadowPair, ShadowStats, ShadowWork};
 pub use split::Split;

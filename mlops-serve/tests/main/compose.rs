@@ -2,6 +2,8 @@
 
 #[path = "compose/branch.rs"]
 mod branch;
+#[path = "compose/cached.rs"]
+mod cached;
 #[path = "compose/chain.rs"]
 mod chain;
 #[path = "compose/ensemble.rs"]
@@ -10,6 +12,8 @@ mod ensemble;
 mod fallback;
 #[path = "compose/replicas.rs"]
 mod replicas;
+#[path = "compose/shadow.rs"]
+mod shadow;
 #[path = "compose/split.rs"]
 mod split;
 
@@ -17,15 +21,19 @@ use crate::doubles::{block_on, offset_inputs, offset_signature};
 use mlops_core::{
     Error, ErrorKind, Predictor, Result,
     conformance::predictor::Subject,
-    predictor::{PredictRequest, PredictResponse},
+    predictor::{PredictRequest, PredictResponse, PredictorInfo},
     signature::{ModelSignature, TensorSpec},
     tensor::{DType, Tensor, Tensors},
     testing::FnPredictor,
 };
 use mlops_serve::compose::Arm;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
 };
 
 /// `x` plus an offset as `y`, and `x`.
@@ -89,4 +97,43 @@ fn y(response: &PredictResponse) -> f32 {
 
 fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
     result.unwrap_err().kind()
+}
+
+/// Answers, but not before it is let.
+#[derive(Debug)]
+struct Gated {
+    inner: Arc<dyn Predictor>,
+    gate: tokio::sync::Semaphore,
+    begun: AtomicUsize,
+}
+
+impl Gated {
+    fn new(inner: Arc<dyn Predictor>) -> Arc<Self> {
+        let gate = tokio::sync::Semaphore::new(0);
+        Arc::new(Self { inner, gate, begun: AtomicUsize::new(0) })
+    }
+
+    fn begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait::async_trait]
+impl Predictor for Gated {
+    fn info(&self) -> Arc<PredictorInfo> {
+        self.inner.info()
+    }
+    async fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+    async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        self.gate.acquire().await.unwrap().forget();
+        self.inner.predict(request).await
+    }
+}
+
+/// Polls once, with nobody to wake.
+fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
