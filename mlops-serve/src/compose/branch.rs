@@ -16,11 +16,13 @@ use std::{
 #[derive(Clone)]
 pub struct BranchRule(By);
 
+type Closure = dyn Fn(&PredictRequest) -> Option<Arc<str>> + Send + Sync;
+
 #[derive(Clone)]
 enum By {
     Parameter(Arc<str>),
     Key,
-    Closure(Arc<dyn Fn(&PredictRequest) -> Option<Arc<str>> + Send + Sync>),
+    Closure(Arc<Closure>),
 }
 
 impl BranchRule {

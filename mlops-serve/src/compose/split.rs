@@ -83,14 +83,12 @@ impl Split {
     }
 
     fn choose(&self, request: &PredictRequest) -> &Arm {
-        match &request.key {
-            Some(key) => self.arm_of(key),
-            None => {
-                let number = self.identity.ids.next(self.identity.clock.now());
-                // Part of an id may be a time; a digest of all of it is evenly spread.
-                self.arm_of(&format!("{number:032x}"))
-            }
+        if let Some(key) = &request.key {
+            return self.arm_of(key);
         }
+        let number = self.identity.ids.next(self.identity.clock.now());
+        // Part of an id may be a time; a digest of all of it is evenly spread.
+        self.arm_of(&format!("{number:032x}"))
     }
 }
 

@@ -1,46 +1,26 @@
 //! Several predictors that answer together.
 
+mod config;
 mod mean;
+mod member;
+mod rule;
 mod stack;
 mod vote;
+
+pub use config::EnsembleConfig;
 
 use super::arm::{self, Arm, Identity};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use member::{Given, Member, all_inputs, common};
 use mlops_core::{
     Error, PredictionId, Predictor, Result, ResultExt,
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
-    signature::{ModelSignature, TensorSpec},
-    tensor::Tensors,
+    signature::ModelSignature,
 };
+use rule::Rule;
 use stack::Stack;
 use std::sync::Arc;
-
-/// What an ensemble needs of its members.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EnsembleConfig {
-    /// The outputs of members that are combined; all if `None`.
-    pub outputs: Option<Vec<Arc<str>>>,
-    /// How many members have to answer; all if `None`.
-    pub quorum: Option<usize>,
-}
-
-impl EnsembleConfig {
-    /// Sets the outputs of members that are combined.
-    #[must_use]
-    pub fn with_outputs<S: Into<Arc<str>>>(mut self, outputs: impl IntoIterator<Item = S>) -> Self {
-        self.outputs = Some(outputs.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Sets how many members have to answer.
-    #[must_use]
-    pub fn with_quorum(mut self, quorum: Option<usize>) -> Self {
-        self.quorum = quorum;
-        self
-    }
-}
 
 /// Asks all its members and makes one answer of theirs.
 ///
@@ -65,31 +45,6 @@ pub struct Ensemble {
     quorum: usize,
 }
 
-/// An arm, and what is asked of it.
-#[derive(Debug)]
-struct Member {
-    arm: Arm,
-    inputs: Vec<Arc<str>>,
-}
-
-#[derive(Debug)]
-enum Rule {
-    /// Of these outputs.
-    Mean(Vec<TensorSpec>),
-    /// Of this output of probabilities; and the position of the largest.
-    SoftVote(TensorSpec),
-    /// On this output of labels.
-    Vote(TensorSpec),
-    Stack(Stack),
-}
-
-/// What one member gave, and what that counts.
-struct Given {
-    at: usize,
-    weight: f64,
-    outputs: Tensors,
-}
-
 impl Ensemble {
     /// The mean of members' numbers by their weights: Σ wᵢ xᵢ / Σ wᵢ in double precision, rounded
     /// once. The outputs are float32 or float64, and the same for all members.
@@ -99,10 +54,10 @@ impl Ensemble {
         name: impl Into<Arc<str>>,
         version: impl Into<Arc<str>>,
         arms: Vec<Arm>,
-        config: EnsembleConfig,
+        config: &EnsembleConfig,
     ) -> Result<Self> {
-        let rule = |members: &[Member]| mean::outputs(&common(members, &config)?).map(Rule::Mean);
-        Self::new(name.into(), version.into(), arms, config.quorum, &rule)
+        let rule = |members: &[Member]| mean::outputs(&common(members, config)?).map(Rule::Mean);
+        Self::new(name.into(), version.into(), arms, config.quorum, rule)
     }
 
     /// A soft vote: the mean of one output of probabilities, a class a position of its last axis,
@@ -112,12 +67,11 @@ impl Ensemble {
         name: impl Into<Arc<str>>,
         version: impl Into<Arc<str>>,
         arms: Vec<Arm>,
-        config: EnsembleConfig,
+        config: &EnsembleConfig,
     ) -> Result<Self> {
-        let rule = |members: &[Member]| {
-            vote::probabilities(&common(members, &config)?).map(Rule::SoftVote)
-        };
-        Self::new(name.into(), version.into(), arms, config.quorum, &rule)
+        let rule =
+            |members: &[Member]| vote::probabilities(&common(members, config)?).map(Rule::SoftVote);
+        Self::new(name.into(), version.into(), arms, config.quorum, rule)
     }
 
     /// A hard vote: of one output of labels (whole numbers, booleans, text or bytes, one a row) the
@@ -127,10 +81,10 @@ impl Ensemble {
         name: impl Into<Arc<str>>,
         version: impl Into<Arc<str>>,
         arms: Vec<Arm>,
-        config: EnsembleConfig,
+        config: &EnsembleConfig,
     ) -> Result<Self> {
-        let rule = |members: &[Member]| vote::labels(&common(members, &config)?).map(Rule::Vote);
-        Self::new(name.into(), version.into(), arms, config.quorum, &rule)
+        let rule = |members: &[Member]| vote::labels(&common(members, config)?).map(Rule::Vote);
+        Self::new(name.into(), version.into(), arms, config.quorum, rule)
     }
 
     /// Stacking (Wolpert, Neural Networks 5, 1992): members' outputs side by side, in the order of
@@ -151,9 +105,9 @@ impl Ensemble {
         let rule = |members: &[Member]| {
             let packed = members.iter().map(|member| member.outputs(config));
             let packed = packed.collect::<Result<Vec<_>>>()?;
-            Ok(Rule::Stack(Stack::new(Arc::clone(&last), packed)?))
+            Ok(Rule::Stack(Stack::new(last, packed)?))
         };
-        Self::new(name.into(), version.into(), arms, None, &rule)
+        Self::new(name.into(), version.into(), arms, None, rule)
     }
 
     fn new(
@@ -161,7 +115,7 @@ impl Ensemble {
         version: Arc<str>,
         arms: Vec<Arm>,
         quorum: Option<usize>,
-        rule: &dyn Fn(&[Member]) -> Result<Rule>,
+        rule: impl FnOnce(&[Member]) -> Result<Rule>,
     ) -> Result<Self> {
         let label = Arc::clone(&name);
         Self::checked(name, version, arms, quorum, rule).context(|| format!("ensemble {label:?}"))
@@ -172,7 +126,7 @@ impl Ensemble {
         version: Arc<str>,
         arms: Vec<Arm>,
         quorum: Option<usize>,
-        rule: &dyn Fn(&[Member]) -> Result<Rule>,
+        rule: impl FnOnce(&[Member]) -> Result<Rule>,
     ) -> Result<Self> {
         arm::check_arms(&arms)?;
         if let Some(arm) = arms.iter().find(|arm| arm.weight == 0.0) {
@@ -224,125 +178,6 @@ impl Ensemble {
 }
 
 arm::with_clock_and_ids!(Ensemble);
-
-impl Member {
-    fn new(arm: Arm) -> Self {
-        let info = arm.predictor.info();
-        let inputs = info.signature.inputs.iter().map(|spec| Arc::clone(&spec.name)).collect();
-        Self { arm, inputs }
-    }
-
-    /// The specifications of what the rule works on.
-    fn outputs(&self, config: &EnsembleConfig) -> Result<Vec<TensorSpec>> {
-        let signature = &self.arm.predictor.info().signature;
-        let Some(names) = &config.outputs else { return Ok(signature.outputs.clone()) };
-        let find = |name: &Arc<str>| {
-            let arm = &self.arm.name;
-            let unknown = || Error::invalid(format!("arm {arm:?} has no output {name:?}"));
-            signature.output(name).cloned().ok_or_else(unknown)
-        };
-        names.iter().map(find).collect()
-    }
-
-    async fn ask(
-        &self,
-        at: usize,
-        request: &PredictRequest,
-        outputs: &[TensorSpec],
-    ) -> Result<Given> {
-        let Arm { name, weight, .. } = &self.arm;
-        let mut inner = request.clone();
-        inner.outputs = Some(outputs.iter().map(|spec| Arc::clone(&spec.name)).collect());
-        if inner.inputs.len() != self.inputs.len() {
-            let own = |some: Tensors, name: &Arc<str>| {
-                some.with(Arc::clone(name), request.inputs.require(name)?.clone())
-            };
-            inner.inputs = self.inputs.iter().try_fold(Tensors::new(), own)?;
-        }
-        let answered = self.arm.call(inner).await.context(|| format!("arm {name:?}"))?;
-        let rows = request.inputs.rows()?;
-        for spec in outputs {
-            let given = answered.outputs.get(&spec.name);
-            let fits = given.is_some_and(|given| spec.check(given).is_ok() && given.rows() == rows);
-            if !fits {
-                let text = format!("arm {name:?} gave no output {:?} as declared", spec.name);
-                return Err(Error::internal(text));
-            }
-        }
-        Ok(Given { at, weight: *weight, outputs: answered.outputs })
-    }
-}
-
-impl Rule {
-    /// What is asked of this member.
-    fn asks(&self, member: usize) -> &[TensorSpec] {
-        match self {
-            Self::Mean(specs) => specs,
-            Self::SoftVote(spec) | Self::Vote(spec) => std::slice::from_ref(spec),
-            Self::Stack(stack) => stack.asks(member),
-        }
-    }
-
-    /// What the ensemble gives.
-    fn outputs(&self) -> Vec<TensorSpec> {
-        match self {
-            Self::Mean(specs) => specs.clone(),
-            Self::SoftVote(spec) => vec![spec.clone(), vote::label()],
-            Self::Vote(spec) => vec![spec.clone()],
-            Self::Stack(stack) => stack.last.info().signature.outputs.clone(),
-        }
-    }
-
-    fn last(&self) -> Option<&Arc<dyn Predictor>> {
-        match self {
-            Self::Stack(stack) => Some(&stack.last),
-            _ => None,
-        }
-    }
-
-    async fn combine(&self, request: &PredictRequest, given: &[Given]) -> Result<Tensors> {
-        match self {
-            Self::Mean(specs) => mean::combine(specs, given),
-            Self::SoftVote(spec) => vote::soft(spec, given),
-            Self::Vote(spec) => vote::hard(spec, given),
-            Self::Stack(stack) => stack.combine(request, given).await,
-        }
-    }
-}
-
-/// What all members take together; an input of one name is the same for all that take it.
-fn all_inputs(arms: &[Arm]) -> Result<Vec<TensorSpec>> {
-    let mut inputs: Vec<TensorSpec> = Vec::new();
-    for arm in arms {
-        for spec in &arm.predictor.info().signature.inputs {
-            match inputs.iter().find(|other| other.name == spec.name) {
-                None => inputs.push(spec.clone()),
-                Some(other) if other == spec => {}
-                Some(_) => {
-                    let (arm, input) = (&arm.name, &spec.name);
-                    let text = format!("arm {arm:?} and another disagree on input {input:?}");
-                    return Err(Error::invalid(text));
-                }
-            }
-        }
-    }
-    Ok(inputs)
-}
-
-/// The outputs that the rule works on, which are the same for all members.
-fn common(members: &[Member], config: &EnsembleConfig) -> Result<Vec<TensorSpec>> {
-    let mut all = members.iter().map(|member| Ok((&member.arm.name, member.outputs(config)?)));
-    let Some(first) = all.next() else { return Ok(Vec::new()) };
-    let (first, outputs) = first?;
-    for other in all {
-        let (other, theirs) = other?;
-        if theirs != outputs {
-            let text = format!("arms {first:?} and {other:?} disagree on the outputs to combine");
-            return Err(Error::invalid(text));
-        }
-    }
-    Ok(outputs)
-}
 
 #[async_trait]
 impl Predictor for Ensemble {

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 fn mean(arms: Vec<Arm>, quorum: Option<usize>) -> Result<Ensemble> {
-    Ensemble::mean("e", "2", arms, EnsembleConfig::default().with_quorum(quorum))
+    Ensemble::mean("e", "2", arms, &EnsembleConfig::default().with_quorum(quorum))
 }
 
 mlops_core::predictor_conformance!(
@@ -61,19 +61,19 @@ fn class(answer: &Tensors) -> Vec<String> {
 }
 
 fn voters(votes: &[(&str, f64)]) -> Vec<Arm> {
-    let voters = votes.iter().enumerate();
-    voters
+    let numbered = votes.iter().enumerate();
+    numbered
         .map(|(at, (vote, weight))| Arm::new(at.to_string(), label(vote)).with_weight(*weight))
         .collect()
 }
 
 fn vote(votes: &[(&str, f64)]) -> Ensemble {
-    Ensemble::vote("v", "1", voters(votes), EnsembleConfig::default()).unwrap()
+    Ensemble::vote("v", "1", voters(votes), &EnsembleConfig::default()).unwrap()
 }
 
 fn soft(rows: &[[f64; 3]]) -> Ensemble {
     let voters = rows.iter().enumerate().map(|(at, row)| Arm::new(at.to_string(), classes(*row)));
-    Ensemble::soft_vote("v", "1", voters.collect(), EnsembleConfig::default()).unwrap()
+    Ensemble::soft_vote("v", "1", voters.collect(), &EnsembleConfig::default()).unwrap()
 }
 
 mlops_core::predictor_conformance!(vote_conforms, subject(vote(&[("a", 1.0), ("b", 1.0)])));
@@ -226,13 +226,13 @@ fn mistakes_are_named_when_it_is_built() {
     let none = vec![Arm::new("a", offset(1.0)), Arm::new("b", offset(1.0)).with_weight(0.0)];
     assert_eq!(why(mean(none, None)), "ensemble \"e\": arm \"b\" of weight 0 has no say");
     let config = EnsembleConfig::default;
-    let two = Ensemble::vote("e", "1", pair(), config());
+    let two = Ensemble::vote("e", "1", pair(), &config());
     assert_eq!(why(two), "ensemble \"e\": a vote is on one output, not 2: name it");
-    let floats = Ensemble::vote("e", "1", pair(), config().with_outputs(["y"]));
+    let floats = Ensemble::vote("e", "1", pair(), &config().with_outputs(["y"]));
     assert_eq!(why(floats), "ensemble \"e\": y: float32[-1] is no output of labels, one a row");
-    let unknown = Ensemble::vote("e", "1", pair(), config().with_outputs(["z"]));
+    let unknown = Ensemble::vote("e", "1", pair(), &config().with_outputs(["z"]));
     assert_eq!(why(unknown), "ensemble \"e\": arm \"a\" has no output \"z\"");
-    let flat = Ensemble::soft_vote("e", "1", pair(), config().with_outputs(["y"]));
+    let flat = Ensemble::soft_vote("e", "1", pair(), &config().with_outputs(["y"]));
     assert!(why(flat).contains("no output of probabilities"));
 }
 

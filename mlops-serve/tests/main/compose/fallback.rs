@@ -25,11 +25,11 @@ mlops_core::predictor_conformance!(fallback_conforms, {
 
 #[test]
 fn errors_that_say_not_now_go_on_and_others_do_not() {
+    use ErrorKind::{Internal, Overloaded, TimedOut, Unavailable};
     for tried in ErrorKind::all() {
         let (down, calls) = failing(tried);
         let answer = ask(&fallback(arms([("down", down), ("up", offset(1.0))])), request());
         assert_eq!(calls.load(Ordering::SeqCst), 1);
-        use ErrorKind::{Internal, Overloaded, TimedOut, Unavailable};
         if matches!(tried, Unavailable | Overloaded | TimedOut | Internal) {
             let answer = answer.unwrap();
             assert_eq!(answer.arm.as_deref(), Some("up"));

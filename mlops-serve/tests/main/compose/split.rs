@@ -21,10 +21,10 @@ mlops_core::predictor_conformance!(split_conforms, subject(split(&[0.25, 0.75]))
 fn a_key_goes_where_sha_256_says() {
     // Python: `int.from_bytes(hashlib.sha256(b"s\0" + key).digest()[:8], "big") / 2**64`.
     let points = [
-        ("ada", 0.256905051173),
-        ("grace", 0.591787345073),
-        ("", 0.158749987655),
-        ("é", 0.037456353946),
+        ("ada", 0.256_905_051_173),
+        ("grace", 0.591_787_345_073),
+        ("", 0.158_749_987_655),
+        ("é", 0.037_456_353_946),
     ];
     for (key, point) in points {
         let split = split(&[point - 1e-9, 2e-9, 1.0 - point - 1e-9]);

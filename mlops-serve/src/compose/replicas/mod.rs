@@ -1,6 +1,9 @@
 //! Several of the same model, each with its share of the load.
 
 mod circuit;
+mod config;
+
+pub use config::ReplicasConfig;
 
 use super::arm;
 use async_trait::async_trait;
@@ -11,69 +14,10 @@ use mlops_core::{
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
 };
 use std::{
-    collections::BTreeSet,
     fmt,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
-
-/// When a replica is left alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ReplicasConfig {
-    /// So many failures in a row and a replica is left alone; at least 1.
-    pub failures: u32,
-    /// For how long it is; then one request tries it.
-    pub cool_down: Duration,
-    /// The kinds of error that are the replica's failure, and not the request's.
-    pub kinds: BTreeSet<ErrorKind>,
-    /// How long a replica's word that it is ready, or not, is believed.
-    pub ready_for: Duration,
-}
-
-impl Default for ReplicasConfig {
-    /// 5 failures, 10 s; unavailable, timed out, internal; ready for 1 s.
-    fn default() -> Self {
-        use ErrorKind::{Internal, TimedOut, Unavailable};
-        Self {
-            failures: 5,
-            cool_down: Duration::from_secs(10),
-            kinds: [Unavailable, TimedOut, Internal].into(),
-            ready_for: Duration::from_secs(1),
-        }
-    }
-}
-
-impl ReplicasConfig {
-    /// Sets how many failures in a row; at least 1.
-    #[must_use]
-    pub fn with_failures(mut self, failures: u32) -> Self {
-        self.failures = failures.max(1);
-        self
-    }
-
-    /// Sets how long a replica is left alone.
-    #[must_use]
-    pub fn with_cool_down(mut self, cool_down: Duration) -> Self {
-        self.cool_down = cool_down;
-        self
-    }
-
-    /// Sets the kinds of error that are a replica's failure.
-    #[must_use]
-    pub fn with_kinds(mut self, kinds: impl IntoIterator<Item = ErrorKind>) -> Self {
-        self.kinds = kinds.into_iter().collect();
-        self
-    }
-
-    /// Sets how long a replica's word is believed.
-    #[must_use]
-    pub fn with_ready_for(mut self, ready_for: Duration) -> Self {
-        self.ready_for = ready_for;
-        self
-    }
-}
 
 /// Gives each request to the replica that has the fewest to answer: one that is faster gets more.
 ///
@@ -87,7 +31,7 @@ impl ReplicasConfig {
 /// - answers are the replica's own, name and version included
 /// - it is ready when one replica is
 pub struct Replicas {
-    replicas: Vec<Arc<dyn Predictor>>,
+    all: Vec<Arc<dyn Predictor>>,
     config: ReplicasConfig,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -104,7 +48,7 @@ struct Merged {
 impl Replicas {
     /// `InvalidInput` if there is none, or if one differs from the first in name or signature.
     pub fn new(replicas: Vec<Arc<dyn Predictor>>, config: ReplicasConfig) -> Result<Self> {
-        let Some(first) = replicas.first().map(|replica| replica.info()) else {
+        let Some(first) = replicas.first().map(Predictor::info) else {
             return Err(Error::invalid("replicas: there is none"));
         };
         for (number, replica) in (1..).zip(&replicas) {
@@ -118,7 +62,7 @@ impl Replicas {
         }
         let state = Mutex::new(State::new(replicas.len()));
         let clock = Arc::new(SystemClock);
-        Ok(Self { replicas, config, clock, state, merged: Mutex::default() })
+        Ok(Self { all: replicas, config, clock, state, merged: Mutex::default() })
     }
 
     /// Takes time from here.
@@ -150,7 +94,7 @@ impl Replicas {
         if !self.state().is_due(at, self.clock.instant(), &self.config) {
             return true;
         }
-        let asking = AssertUnwindSafe(async { self.replicas[at].ready().await }).catch_unwind();
+        let asking = AssertUnwindSafe(async { self.all[at].ready().await }).catch_unwind();
         let ready = matches!(asking.await, Ok(Ok(())));
         self.state().said(at, ready);
         ready
@@ -158,7 +102,7 @@ impl Replicas {
 
     async fn ask(&self, mut turn: Turn<'_>, request: PredictRequest) -> Result<PredictResponse> {
         let label = format_args!("replica {}", turn.at + 1).to_string();
-        let result = arm::call(&*self.replicas[turn.at], &label, request).await;
+        let result = arm::call(&*self.all[turn.at], &label, request).await;
         turn.outcome = match &result {
             Ok(_) => Some(true),
             Err(error) if self.config.kinds.contains(&error.kind()) => Some(false),
@@ -186,7 +130,7 @@ impl Drop for Turn<'_> {
 impl fmt::Debug for Replicas {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Replicas")
-            .field("replicas", &self.replicas)
+            .field("replicas", &self.all)
             .field("outstanding", &self.outstanding())
             .finish_non_exhaustive()
     }
@@ -197,7 +141,7 @@ impl Predictor for Replicas {
     /// The width is that of all together, the most rows what all take; the rest is what the replica
     /// says that is next.
     fn info(&self) -> Arc<PredictorInfo> {
-        let infos: Vec<_> = self.replicas.iter().map(|replica| replica.info()).collect();
+        let infos: Vec<_> = self.all.iter().map(Predictor::info).collect();
         let next = self.state().next(&[], self.clock.instant(), &self.config);
         let at = next.unwrap_or(0);
         let mut merged = self.merged.lock().unwrap_or_else(PoisonError::into_inner);
@@ -208,8 +152,8 @@ impl Predictor for Replicas {
             return Arc::clone(info);
         }
         let info = PredictorInfo::clone(&infos[at])
-            .with_width(arm::widths(self.replicas.iter()))
-            .with_max_rows(arm::max_rows(self.replicas.iter()));
+            .with_width(arm::widths(self.all.iter()))
+            .with_max_rows(arm::max_rows(self.all.iter()));
         let info = Arc::new(info);
         *merged = Some(Merged { of: infos, at, info: Arc::clone(&info) });
         info
@@ -217,7 +161,7 @@ impl Predictor for Replicas {
 
     async fn ready(&self) -> Result<()> {
         let mut last = Ok(());
-        for (number, replica) in (1..).zip(&self.replicas) {
+        for (number, replica) in (1..).zip(&self.all) {
             last = replica.ready().await.context(|| format!("replica {number}"));
             if last.is_ok() {
                 break;
@@ -234,7 +178,7 @@ impl Predictor for Replicas {
             if !self.is_ready(at).await {
                 continue;
             }
-            if tried.len() == self.replicas.len() {
+            if tried.len() == self.all.len() {
                 return self.ask(turn, request).await;
             }
             match self.ask(turn, request.clone()).await {
