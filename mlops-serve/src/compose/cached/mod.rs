@@ -30,7 +30,8 @@ use store::Store;
 /// outputs in the same order, have the same parameters, and inputs of the same types, shapes, nulls
 /// and bits: a NaN of another payload is another question, and so is -0 beside 0. The key of an
 /// answer is the SHA-256 of all that. The business key, the id, the deadline and the priority are no
-/// part of it; so a [`Split`](super::Split) belongs around a cache and not inside.
+/// part of it; so a [`Split`](super::Split) belongs around a cache and not inside. So do a
+/// [`Fallback`](super::Fallback) and a quorum: what a stand-in said would be kept as any answer is.
 ///
 /// # Behavior
 /// - a cached answer echoes the request's own id and has a prediction id of its own

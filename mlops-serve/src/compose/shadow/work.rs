@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// What asks the shadow, for the host to spawn on any executor. It ends when its [`Shadow`] is
+/// What asks the shadow, for the host to spawn on any executor. It ends when its [`Shadow`](super::Shadow) is
 /// dropped. While nobody polls it, copies fill the queue.
 #[must_use = "nobody asks the shadow unless this is polled"]
 pub struct ShadowWork(BoxFuture<'static, ()>);
