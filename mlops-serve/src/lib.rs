@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod batching;
+pub mod compose;
 pub mod engines;
 #[cfg(feature = "http")]
 pub mod http;

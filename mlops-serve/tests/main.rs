@@ -7,6 +7,8 @@ mod batching;
 #[cfg(feature = "candle")]
 #[path = "main/candle.rs"]
 mod candle;
+#[path = "main/compose.rs"]
+mod compose;
 #[path = "main/doubles.rs"]
 mod doubles;
 #[path = "main/endpoint.rs"]

@@ -10,7 +10,7 @@ mod inline;
 mod lane;
 mod package;
 mod transformed;
-mod warm_up;
+pub(crate) mod warm_up;
 
 pub use config::LocalConfig;
 pub use package::load_package;

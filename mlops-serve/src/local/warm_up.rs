@@ -58,7 +58,7 @@ fn has_free_inner_axis(spec: &TensorSpec) -> bool {
 const MOST_ELEMENTS: usize = 1 << 22;
 
 /// Rows of zeros and empty texts.
-pub(super) fn made_up(signature: &ModelSignature, rows: usize) -> Result<Tensors> {
+pub(crate) fn made_up(signature: &ModelSignature, rows: usize) -> Result<Tensors> {
     let mut inputs = Tensors::new();
     for spec in &signature.inputs {
         inputs.push(Arc::clone(&spec.name), zeros(spec, rows)?)?;

@@ -1,0 +1,120 @@
+//! One predictor after another, and what happens to tensors before, between and after them.
+
+mod builder;
+mod step;
+
+pub use builder::ChainBuilder;
+
+use super::arm::{self, Identity};
+use async_trait::async_trait;
+use mlops_core::{
+    Error, Predictor, Result, ResultExt,
+    predictor::{PredictRequest, PredictResponse, PredictorInfo},
+};
+use std::sync::Arc;
+use step::{Flow, Step};
+
+/// Predictors one after another, with closures and transforms around them.
+///
+/// What a step takes is looked up by name in what the step before gave, and then in the request's
+/// own inputs; what it does not name is left out. A closure is given all that the step before gave.
+///
+/// # Behavior
+/// - names, types and shapes of all steps are checked when it is built, on no rows at all
+/// - the answer has the outputs of its signature, whatever else the last step gives; a last step
+///   that gives something else than was declared is `Internal`
+/// - a step that fails loses that request; the error names the step and keeps its kind. A closure
+///   that panics is `Internal`
+/// - the prediction id and the parameters are those of the last predictor's answer; the arms that
+///   its predictors name are joined by `+`
+/// - the deadline reaches every predictor, which keeps it
+/// - it is ready when every predictor is
+///
+/// ```
+/// use mlops_core::{Predictor, signature::{ModelSignature, TensorSpec}, tensor::{DType, Tensors}};
+/// use mlops_serve::compose::Chain;
+/// # use mlops_core::testing::FnPredictor;
+/// # let signature = |from, to| ModelSignature::new(
+/// #     vec![TensorSpec::column(from, DType::F32)], vec![TensorSpec::column(to, DType::F32)]);
+/// # let model = |from: &'static str, to: &'static str| FnPredictor::new(to, signature(from, to).unwrap(),
+/// #     move |inputs| Ok(Tensors::one(to, inputs.require(from)?.clone())));
+/// # let (encoder, classifier) = (model("text", "embedding"), model("features", "score"));
+/// use std::sync::Arc;
+///
+/// let chain = Chain::builder("sentiment", "3")
+///     .then(Arc::new(encoder))
+///     .then_mapped(Arc::new(classifier), [("embedding", "features")])
+///     .build()?;
+/// assert_eq!(chain.info().signature.inputs[0].name.as_ref(), "text");
+/// assert_eq!(chain.info().signature.outputs[0].name.as_ref(), "score");
+/// # Ok::<(), mlops_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Chain {
+    identity: Identity,
+    steps: Vec<Step>,
+}
+
+impl Chain {
+    /// A chain without steps yet.
+    pub fn builder(name: impl Into<Arc<str>>, version: impl Into<Arc<str>>) -> ChainBuilder {
+        ChainBuilder::new(name.into(), version.into())
+    }
+
+    fn new(info: PredictorInfo, steps: Vec<Step>) -> Self {
+        let predictors = || steps.iter().filter_map(Step::predictor);
+        let width = predictors().map(|predictor| predictor.info().width).min();
+        let info = info.with_width(width.unwrap_or(1)).with_max_rows(arm::max_rows(predictors()));
+        Self { identity: Identity::new(info), steps }
+    }
+
+    /// Runs all steps, and gives what the last predictor answered with what flows out.
+    async fn run(&self, mut request: PredictRequest) -> Result<PredictResponse> {
+        let wanted = request.outputs.take();
+        let mut flow = Flow::new(std::mem::take(&mut request.inputs));
+        let (mut last, mut arms) = (None, Vec::new());
+        for (at, step) in self.steps.iter().enumerate() {
+            // Only a last step's outputs are the chain's.
+            let is_last = at + 1 == self.steps.len();
+            let outputs = wanted.as_ref().filter(|_| is_last);
+            let answer = step.run(&mut flow, &request, outputs).await;
+            let answer = answer.context(|| format!("step {:?}", step.name()))?;
+            if let Some(answer) = answer {
+                arms.extend(answer.arm.clone());
+                last = Some(answer);
+            }
+        }
+        let mut answer = last.ok_or_else(|| Error::internal("a chain has no predictor"))?;
+        answer.outputs = flow.into_given();
+        answer.arm = match arms.as_slice() {
+            [] => None,
+            [only] => Some(Arc::clone(only)),
+            several => Some(several.join("+").into()),
+        };
+        Ok(answer)
+    }
+}
+
+arm::with_clock_and_ids!(Chain);
+
+#[async_trait]
+impl Predictor for Chain {
+    fn info(&self) -> Arc<PredictorInfo> {
+        Arc::clone(&self.identity.info)
+    }
+
+    async fn ready(&self) -> Result<()> {
+        for step in &self.steps {
+            if let Some(predictor) = step.predictor() {
+                predictor.ready().await.context(|| format!("step {:?}", step.name()))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
+        let wanted = self.identity.check(&request)?;
+        let answer = self.run(request).await?;
+        self.identity.forward(answer, None, &wanted)
+    }
+}
