@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.decomposition import PCA
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.ensemble import (
@@ -30,6 +31,8 @@ from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, LocalOutlierFactor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier
 
@@ -72,6 +75,13 @@ def diabetes():
     return rows[:, :6].astype(np.float32), (data.target - data.target.mean()) / data.target.std()
 
 
+def coarse(pair):
+    """Numbers between which the middle is an f32: skl2onnx rounds thresholds of these models to the nearest one, which may
+    be on the other side of a row at the threshold.
+    """
+    return np.round(pair[0] * 64) / np.float32(64), pair[1]
+
+
 def named(pair, words):
     """The classes as texts."""
     return pair[0], np.array(words, dtype=object)[pair[1]]
@@ -112,8 +122,8 @@ def classifiers():
     yield "extra_trees", ExtraTreesClassifier(12, max_depth=4, **seed), wine(), proba
     yield "gradient_boosting", GradientBoostingClassifier(n_estimators=12, max_depth=3, **seed), cancer(), proba
     yield "gradient_boosting_multiclass", GradientBoostingClassifier(n_estimators=6, max_depth=2, **seed), iris(), proba
-    yield "hist_gradient_boosting", HistGradientBoostingClassifier(max_iter=12, max_leaf_nodes=8, **seed), cancer(), proba
-    yield "hist_gradient_boosting_multiclass", HistGradientBoostingClassifier(max_iter=5, max_leaf_nodes=5, **seed), iris(), proba
+    yield "hist_gradient_boosting", HistGradientBoostingClassifier(max_iter=12, max_leaf_nodes=8, **seed), coarse(cancer()), proba
+    yield "hist_gradient_boosting_multiclass", HistGradientBoostingClassifier(max_iter=5, max_leaf_nodes=5, **seed), coarse(iris()), proba
     yield "ada_boost", AdaBoostClassifier(n_estimators=6, **seed), iris(), proba
     yield "bagging", BaggingClassifier(DecisionTreeClassifier(max_depth=3), 5, **seed), iris(), proba
     yield "bagging_logistic", BaggingClassifier(LogisticRegression(), 3, max_features=0.5, **seed), cancer(), proba
@@ -127,15 +137,15 @@ def classifiers():
     yield "quadratic_discriminant", QuadraticDiscriminantAnalysis(), iris(), proba
     yield "mlp_classifier", MLPClassifier(hidden_layer_sizes=(6, 5), max_iter=400, **seed), iris(), proba
     yield "mlp_logistic", MLPClassifier(hidden_layer_sizes=(6,), activation="logistic", max_iter=400, **seed), cancer(), proba
-    yield "voting_soft", VotingClassifier([("a", LogisticRegression()), ("b", DecisionTreeClassifier(max_depth=3, **seed)), ("c", GaussianNB())], voting="soft"), iris(), proba
-    yield "voting_hard", VotingClassifier([("a", LogisticRegression()), ("b", DecisionTreeClassifier(max_depth=3, **seed)), ("c", GaussianNB())]), iris(), None
+    yield "voting_soft", VotingClassifier([("a", LogisticRegression()), ("b", DecisionTreeClassifier(max_depth=3, **seed)), ("c", GaussianNB())], voting="soft", flatten_transform=False), iris(), proba
+    yield "voting_hard", VotingClassifier([("a", LogisticRegression()), ("b", DecisionTreeClassifier(max_depth=3, **seed)), ("c", GaussianNB())], flatten_transform=False), iris(), None
     yield "stacking", StackingClassifier([("a", LogisticRegression()), ("b", DecisionTreeClassifier(max_depth=3, **seed))], LogisticRegression(), cv=3), iris(), proba
     yield "calibrated_sigmoid", CalibratedClassifierCV(LinearSVC(**seed), cv=2), cancer(), proba
     yield "calibrated_isotonic", CalibratedClassifierCV(GaussianNB(), method="isotonic", cv=2), cancer(), proba
     yield "one_vs_rest", OneVsRestClassifier(LogisticRegression()), iris(), proba
     yield "one_vs_one", OneVsOneClassifier(LogisticRegression()), iris(), None
     yield "multi_output_classifier", MultiOutputClassifier(LogisticRegression()), two_labels(), proba
-    yield "multi_label_tree", DecisionTreeClassifier(max_depth=4, **seed), two_labels(), proba
+    yield "multi_label_tree", DecisionTreeClassifier(max_depth=4, **seed), coarse(two_labels()), proba
     yield "multi_label_knn", KNeighborsClassifier(3), few(two_labels()), proba
     yield "multi_label_mlp", MLPClassifier(hidden_layer_sizes=(6,), max_iter=400, **seed), two_labels(), proba
 
@@ -178,7 +188,7 @@ def regressors():
     yield "random_forest_regressor", RandomForestRegressor(10, max_depth=5, **seed), diabetes()
     yield "extra_trees_regressor", ExtraTreesRegressor(10, max_depth=5, **seed), diabetes()
     yield "gradient_boosting_regressor", GradientBoostingRegressor(n_estimators=15, max_depth=3, **seed), diabetes()
-    yield "hist_gradient_boosting_regressor", HistGradientBoostingRegressor(max_iter=10, max_leaf_nodes=10, **seed), diabetes()
+    yield "hist_gradient_boosting_regressor", HistGradientBoostingRegressor(max_iter=10, max_leaf_nodes=10, **seed), coarse(diabetes())
     yield "ada_boost_regressor", AdaBoostRegressor(DecisionTreeRegressor(max_depth=3), n_estimators=5, **seed), diabetes()
     yield "bagging_regressor", BaggingRegressor(DecisionTreeRegressor(max_depth=3), 5, **seed), diabetes()
     yield "k_neighbors_regressor", KNeighborsRegressor(3), few(diabetes())
@@ -203,15 +213,16 @@ def others():
 
 def plain_models():
     for name, model, (rows, target), scores in classifiers():
-        options = {"zipmap": False}
+        # A linear machine is exported with scores and no maps whatever is asked.
+        options = {} if isinstance(model, LinearSVC) else {"zipmap": False}
         if scores == "decision_function":
             options["raw_scores"] = True
-        yield Trained(name, model.fit(rows, target), rows, options, scores=scores)
+        yield Trained(name, model.fit(rows.astype(np.float64), target), rows, options, scores=scores)
     for name, model, (rows, target) in regressors():
-        yield Trained(name, model.fit(rows, target), rows)
+        yield Trained(name, model.fit(rows.astype(np.float64), target), rows)
     for name, model, (rows, _), scores in others():
-        yield Trained(name, model.fit(rows), rows, scores=scores)
+        yield Trained(name, model.fit(rows.astype(np.float64)), rows, scores=scores)
     for name, model in [("linear_double", LinearRegression()), ("tree_double", DecisionTreeRegressor(max_depth=5, random_state=SEED)),
-                        ("mlp_double", MLPRegressor(hidden_layer_sizes=(6,), max_iter=600, random_state=SEED)), ("forest_double", RandomForestRegressor(8, max_depth=4, random_state=SEED))]:
+                        ("mlp_double", MLPRegressor(hidden_layer_sizes=(6,), max_iter=600, random_state=SEED)), ("scaled_double", make_pipeline(StandardScaler(), PCA(3), Lasso(0.05)))]:
         rows, target = diabetes()
         yield Trained(name, model.fit(rows.astype(np.float64), target), rows, dtype=np.float64)

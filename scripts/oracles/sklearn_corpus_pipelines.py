@@ -16,7 +16,7 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from sklearn_corpus_models import SEED, Trained, cancer, diabetes, iris, wine
+from sklearn_corpus_models import SEED, Trained, cancer, coarse, diabetes, iris, wine
 
 NUMBERS = ["age", "weight", "dose"]
 
@@ -75,7 +75,7 @@ def packed():
     yield "pipe_spline", make_pipeline(SplineTransformer(n_knots=3), linear()), diabetes()
     yield "pipe_function", make_pipeline(FunctionTransformer(), linear()), diabetes()
     yield "pipe_forest_missing", make_pipeline(FunctionTransformer(), RandomForestClassifier(8, max_depth=4, random_state=SEED)), gapped(iris())
-    yield "pipe_hist_missing", make_pipeline(FunctionTransformer(), HistGradientBoostingRegressor(max_iter=8, max_leaf_nodes=8, random_state=SEED)), gapped(diabetes())
+    yield "pipe_hist_missing", make_pipeline(FunctionTransformer(), HistGradientBoostingRegressor(max_iter=8, max_leaf_nodes=8, random_state=SEED)), gapped(coarse(diabetes()))
     yield "target_transformed", TransformedTargetRegressor(Ridge(), transformer=StandardScaler()), diabetes()
 
 
@@ -94,7 +94,7 @@ def tables():
     yield "table_one_hot_rare", [numbers(filled()), ("texts", one_hot(min_frequency=45), texts)], Ridge()
     yield "table_ordinal_tree", [numbers(filled()), ("texts", OrdinalEncoder(), texts)], DecisionTreeRegressor(max_depth=4, random_state=SEED)
     yield "table_ordinal_unknown", [numbers(filled(), RobustScaler()), ("texts", OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), texts)], Ridge()
-    yield "table_text_imputer", [numbers(filled()), ("texts", make_pipeline(SimpleImputer(strategy="most_frequent"), one_hot()), texts)], logistic()
+    yield "table_text_imputer", [numbers(filled()), ("texts", make_pipeline(SimpleImputer(missing_values="", strategy="most_frequent"), one_hot()), texts)], logistic()
     yield "table_one_hot_svc", [numbers(filled(), StandardScaler()), ("texts", one_hot(), texts)], SVC(probability=True, random_state=SEED)
     yield "table_pass_through", [("texts", one_hot(), texts), ("grade", "passthrough", ["grade"])], logistic()
     yield "table_polynomial", [numbers(filled(), PolynomialFeatures(2)), ("texts", one_hot(), ["ward"])], Ridge()
@@ -102,7 +102,7 @@ def tables():
 
 def pipelines():
     for name, model, (rows, target) in packed():
-        model.fit(rows, target)
+        model.fit(rows.astype(np.float64), target)
         classifier = hasattr(model, "classes_")
         yield Trained(name, model, rows, {"zipmap": False} if classifier else {}, scores="predict_proba" if classifier else None)
     frame, label, number = table()

@@ -16,6 +16,8 @@ mod predictor;
 mod proto;
 #[path = "tabular/running.rs"]
 mod running;
+#[path = "tabular/sklearn.rs"]
+mod sklearn;
 
 use mlops_core::{
     arrow::buffer::Buffer,
