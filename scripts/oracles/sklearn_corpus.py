@@ -43,6 +43,10 @@ REFUSED = {
 }
 # What skl2onnx exports without a part of it.
 WRONG = {"pipe_imputer_indicator": "the columns that say what was missing are not in the graph"}
+# Where f32 shows more than ONNX Runtime's answers to these few rows show: margins of a hundred before a sigmoid.
+WIDE = {"sgd_log"}
+# Where a difference of large numbers is taken, so that any order of additions in f32 is another answer.
+LOOSE = {"k_means", "mini_batch_k_means", "perceptron"}
 
 
 def plain_numbers(make):
@@ -198,9 +202,10 @@ def entry(trained):
     apart = max(distance(*pair) for pair in zip(own, given))
     made["inputs"] = [stored(*item) for item in feeds(trained, rows).items()]
     made["onnxruntime"] = [stored(*item) for item in zip(names, given)]
+    made["runtime_bound"] = 1e-4 if name in LOOSE else 1e-5
     if apart > 5e-5:
         return made | {"differs": f"ONNX Runtime is {apart:.2g} from scikit-learn"}
-    made["bound"] = 1e-6 if apart <= 5e-7 else 1e-4
+    made["bound"] = 1e-6 if apart <= 5e-7 and name not in WIDE else 1e-4
     made["sklearn"] = [stored(*item) for item in zip(names, own)]
     return made
 

@@ -89,6 +89,11 @@ impl Plan {
         &self.outputs
     }
 
+    /// How many kernels run when all of it runs.
+    pub(super) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Memory that constants and kernels take.
     pub(super) fn weights_bytes(&self) -> u64 {
         let constants = self.constants.iter().map(bytes).sum::<u64>();

@@ -17,8 +17,13 @@ use mlops_core::{
 };
 use std::sync::Arc;
 
+/// All steps together may make this many times the memory that a call may use at a time: what they make goes
+/// as they go, and bounds what they do.
+const TIMES_THE_ROOM: u64 = 16;
+/// What each kernel of a step counts for beside the memory that it takes.
+const BYTES_OF_A_CALL: u64 = 4096;
 /// More steps than rows that anybody stores: each costs time, even where tensors have no elements.
-const MOST_STEPS: usize = 1 << 20;
+const MOST_STEPS: usize = 1 << 17;
 
 #[derive(Debug)]
 struct Scan {
@@ -79,18 +84,22 @@ impl Kernel for Scan {
         let steps = steps(scanned, scope)?;
         let mut states: Vec<Tensor> = states.iter().copied().cloned().collect();
         let mut made: Vec<Vec<Tensor>> = vec![Vec::new(); self.body.outputs().len() - self.states];
-        let mut room = scope.room();
+        let mut left = match scope.room() {
+            Budget::AtATime(room) => room.saturating_mul(TIMES_THE_ROOM),
+            Budget::Together(room) => room,
+        };
+        let calls = u64::try_from(self.body.len()).unwrap_or(u64::MAX);
         for step in 0..steps {
+            left = left.saturating_sub(calls.saturating_mul(BYTES_OF_A_CALL));
             let mut fed = Tensors::new();
             let positions = scanned.iter().map(|tensor| position(tensor, step, scope));
             let values = states.drain(..).map(Ok).chain(positions);
             for (name, value) in self.names.iter().zip(values) {
                 fed.push(Arc::clone(name), value?)?;
             }
-            let (outputs, left) = self.body.run_within(&fed, None, scope.stop(), room)?;
-            if matches!(room, Budget::Together(_)) {
-                room = left;
-            }
+            let room = Budget::Together(left.min(scope.room().bytes()));
+            let (outputs, after) = self.body.run_within(&fed, None, scope.stop(), room)?;
+            left = left.saturating_sub(room.bytes().saturating_sub(after.bytes()));
             for (at, (_, tensor)) in outputs.iter().enumerate() {
                 match at.checked_sub(self.states) {
                     None => states.push(tensor.clone()),

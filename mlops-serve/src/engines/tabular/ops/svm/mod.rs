@@ -8,7 +8,7 @@ mod regressor;
 pub(super) use classifier::classifier;
 pub(super) use regressor::regressor;
 
-use super::{Build, Scope};
+use super::{Build, Scope, linear::fused};
 use mlops_core::{Result, tensor::Tensor};
 
 /// How alike two rows are.
@@ -56,8 +56,8 @@ impl KernelFunction {
             let distance = pairs.fold(0.0, |sum, (x, y)| sum + (x - y) * (x - y));
             return (-self.gamma * distance).exp();
         }
-        let product = pairs.fold(0.0, |sum, (x, y)| sum + x * y);
-        let scaled = || self.gamma * product + self.coef0;
+        let product = pairs.fold(0.0, |sum, (&x, &y)| fused(x, y, sum));
+        let scaled = || fused(self.gamma, product, self.coef0);
         match self.likeness {
             Likeness::Polynomial if self.degree == 2.0 => scaled() * scaled(),
             Likeness::Polynomial if self.degree == 3.0 => scaled() * scaled() * scaled(),

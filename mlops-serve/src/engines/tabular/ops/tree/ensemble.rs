@@ -29,8 +29,8 @@ pub(crate) fn ensemble(build: &mut Build<'_>) -> Result<Lowered> {
     };
     let post = match build.int("post_transform")? {
         None | Some(0) => PostTransform::None,
-        Some(1) => PostTransform::Softmax,
-        Some(2) => PostTransform::Logistic,
+        // The specification and ONNX Runtime each take one for the other: no answer would be right.
+        Some(code @ (1 | 2)) => return Err(build.unsupported(format!("post_transform {code}"))),
         Some(3) => PostTransform::SoftmaxZero,
         Some(4) => PostTransform::Probit,
         Some(other) => return Err(build.invalid(format!("post_transform {other}"))),
