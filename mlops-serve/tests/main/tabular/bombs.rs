@@ -118,7 +118,7 @@ fn of_scans() -> Vec<(&'static str, Vec<u8>)> {
     };
     let same = || node("Identity", &["x"], &["a"], &[]);
     let small = [copy("s", "t"), copy("i", "o")];
-    let wide = node("Concat", &["x"; 50_000], &["a"], &[int("axis", 1)]);
+    let wide = node("Concat", &vec!["x"; 50_000], &["a"], &[int("axis", 1)]);
     let mut long: Vec<Vec<u8>> =
         (0..5_000).map(|at| copy(&format!("v{at}"), &format!("v{}", at + 1))).collect();
     long.extend([copy("s", "v0"), copy("v5000", "t"), copy("i", "o")]);

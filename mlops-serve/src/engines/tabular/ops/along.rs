@@ -104,7 +104,9 @@ where
 {
     let norm = end(line.iter().fold(T::default(), |sum, &x| sum + part(x)));
     let none = norm == T::default();
-    line.iter_mut().for_each(|x| *x = if none { T::default() } else { *x / norm });
+    for x in line {
+        *x = if none { T::default() } else { *x / norm };
+    }
 }
 
 /// Changes each line along the axis that a shape was cut at.

@@ -42,9 +42,8 @@ impl Kernel for TopK {
         let tensor = inputs.at(0)?;
         let axis = scope.axis(self.axis, tensor.shape().len())?;
         let given = inputs.optional(1).map(|count| count.as_slice::<i64>()).transpose()?;
-        let count = match (self.count, given) {
-            (Some(count), _) | (None, Some(&[count])) => count,
-            _ => return Err(scope.invalid("K is not one number")),
+        let ((Some(count), _) | (None, Some(&[count]))) = (self.count, given) else {
+            return Err(scope.invalid("K is not one number"));
         };
         let length = tensor.shape()[axis];
         let known = usize::try_from(count).ok().filter(|&count| count <= length);

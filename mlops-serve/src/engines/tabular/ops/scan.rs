@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// All steps together may make this many times the memory that a call may use at a time: what they make goes
 /// as they go, and bounds what they do.
-const TIMES_THE_ROOM: u64 = 16;
+const TIMES_THE_ROOM: u64 = 4;
 /// What each kernel of a step counts for beside the memory that it takes.
 const BYTES_OF_A_CALL: u64 = 4096;
 /// More steps than rows that anybody stores: each costs time, even where tensors have no elements.

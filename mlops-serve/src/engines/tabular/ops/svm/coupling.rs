@@ -71,9 +71,10 @@ impl Coupling {
             let by = (pqp - self.qp[i]) / q;
             p[i] += by;
             pqp = (pqp + by * (by * q + 2.0 * self.qp[i])) / (1.0 + by) / (1.0 + by);
-            for j in 0..k {
-                self.qp[j] = (self.qp[j] + by * self.q[i * k + j]) / (1.0 + by);
-                p[j] /= 1.0 + by;
+            let line = self.qp.iter_mut().zip(&self.q[i * k..(i + 1) * k]);
+            for ((qp, q), p) in line.zip(&mut *p) {
+                *qp = (*qp + by * q) / (1.0 + by);
+                *p /= 1.0 + by;
             }
         }
     }

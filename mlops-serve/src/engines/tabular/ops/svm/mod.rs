@@ -50,6 +50,7 @@ impl KernelFunction {
     }
 
     /// The function of two rows of one length.
+    #[expect(clippy::float_cmp, reason = "ONNX Runtime multiplies for exactly these degrees")]
     fn of(&self, row: &[f32], vector: &[f32]) -> f32 {
         let pairs = row.iter().zip(vector);
         if self.likeness == Likeness::Radial {

@@ -57,11 +57,11 @@ impl Kernel for Regressor {
         let values = tensor.as_slice::<f32>()?.chunks_exact(self.vectors.features);
         for (at, row) in values.enumerate() {
             scope.at_row(at)?;
-            let score = self.score(row);
+            let sum = self.sum(row);
             output.push(match self.one_class {
-                true if score > 0.0 => 1.0,
+                true if sum > 0.0 => 1.0,
                 true => -1.0,
-                false => score,
+                false => sum,
             });
         }
         Ok(vec![Tensor::from_vec([rows, 1], output)?])
@@ -75,7 +75,7 @@ impl Kernel for Regressor {
 impl Regressor {
     /// ONNX Runtime adds up in blocks of `f32`; in `f64` no order matters.
     #[expect(clippy::cast_possible_truncation, reason = "the operator gives f32")]
-    fn score(&self, row: &[f32]) -> f32 {
+    fn sum(&self, row: &[f32]) -> f32 {
         let vectors = self.vectors.iter().zip(&self.coefficients);
         let sum = vectors.fold(f64::from(self.rho), |sum, (vector, &factor)| {
             sum + f64::from(self.function.of(row, vector)) * f64::from(factor)

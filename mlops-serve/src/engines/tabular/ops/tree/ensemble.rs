@@ -39,7 +39,7 @@ pub(crate) fn ensemble(build: &mut Build<'_>) -> Result<Lowered> {
     build.attributes.ignore("nodes_hitrates");
     let roots = build.ints("tree_roots")?;
     let (branches, leaves) = (Branches::read(build)?, Leaves::read(build, targets)?);
-    let (nodes, weights) = Walk::new(build, &branches, &leaves).trees(&roots)?;
+    let Walk { nodes, weights, .. } = Walk::new(build, &branches, &leaves).trees(&roots)?;
     let forest = Forest::new(&nodes, weights, Vec::new(), &|why| build.invalid(why))?;
     lowered(build, forest, targets, Vec::new(), aggregate, post)
 }
@@ -174,7 +174,7 @@ impl<'a, 'b> Walk<'a, 'b> {
     }
 
     /// Each tree from its root on; a branch belongs to one tree, so that this takes what the file has.
-    fn trees(mut self, roots: &[i64]) -> Result<(Vec<RawNode<f32>>, Vec<RawWeight<f32>>)> {
+    fn trees(mut self, roots: &[i64]) -> Result<Self> {
         if roots.is_empty() {
             return Err(self.build.invalid("there are no trees"));
         }
@@ -193,7 +193,7 @@ impl<'a, 'b> Walk<'a, 'b> {
                 }
             }
         }
-        Ok((self.nodes, self.weights))
+        Ok(self)
     }
 
     fn leaf(&mut self, tree: usize, leaf: usize) -> Result<()> {
