@@ -24,7 +24,6 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.svm import SVC
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import (
     FloatTensorType,
@@ -44,7 +43,6 @@ class Exported:
     proto: Any
     data: Any
     classes: Any = None
-    supported: bool = True
 
 
 def single_input(name, model, data, zipmap=False):
@@ -107,24 +105,6 @@ def other_models():
     multiclass = RandomForestClassifier(20, max_depth=6, random_state=SEED)
     yield single_input("multiclass", multiclass, load_wine(), zipmap=True)
     yield pipeline_model()
-    svm = make_pipeline(StandardScaler(), SVC(kernel="rbf", random_state=SEED))
-    yield unsupported(single_input_svm(svm))
-
-
-def single_input_svm(svm):
-    data = load_breast_cancer()
-    svm.fit(data.data.astype(np.float32), data.target)
-    inputs = [("features", FloatTensorType([None, data.data.shape[1]]))]
-    proto = to_onnx(
-        svm, initial_types=inputs, options={id(svm): {"zipmap": False}},
-        target_opset=OPSET, name="svm",
-    )
-    return Exported("svm", proto, None)
-
-
-def unsupported(exported):
-    exported.supported = False
-    return exported
 
 
 NUMERIC = ["mean_radius", "mean_texture", "worst_concavity"]

@@ -20,7 +20,9 @@ import onnxruntime as ort
 from onnx import TensorProto, helper
 
 from common import ROOT, versions, write_json
+from tabular_line_cases import line_cases
 from tabular_operator_cases import all_cases
+from tabular_svm_cases import svm_cases
 from tabular_tree_cases import categorical_model, tree_cases
 
 OUT = ROOT / "mlops-serve/tests/data/tabular/operators.json"
@@ -95,7 +97,7 @@ def answered(name, proto, feeds, outputs):
 
 
 def entries():
-    for case in [*all_cases(), *tree_cases()]:
+    for case in [*all_cases(), *tree_cases(), *line_cases(), *svm_cases()]:
         try:
             yield answered(case.name, graph(case), case.feeds, case.outputs)
         except Exception as error:

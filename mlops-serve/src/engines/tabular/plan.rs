@@ -89,6 +89,11 @@ impl Plan {
         &self.outputs
     }
 
+    /// How many kernels run when all of it runs.
+    pub(super) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Memory that constants and kernels take.
     pub(super) fn weights_bytes(&self) -> u64 {
         let constants = self.constants.iter().map(bytes).sum::<u64>();
@@ -104,6 +109,17 @@ impl Plan {
         stop: &Stop,
         budget: Budget,
     ) -> Result<Tensors> {
+        self.run_within(inputs, wanted, stop, budget).map(|(outputs, _)| outputs)
+    }
+
+    /// As [`Plan::run`], and says what is left of the budget.
+    pub(super) fn run_within(
+        &self,
+        inputs: &Tensors,
+        wanted: Option<&[Arc<str>]>,
+        stop: &Stop,
+        budget: Budget,
+    ) -> Result<(Tensors, Budget)> {
         let outputs = self.wanted(wanted)?;
         let needed = wanted.map(|_| self.needed(&outputs));
         let mut values = Values::new(self.slots, budget);
@@ -122,13 +138,13 @@ impl Plan {
             let missing = || Error::internal(format!("output {:?} was not made", output.name));
             given.push(Arc::clone(&output.name), value.ok_or_else(missing)?.clone())?;
         }
-        Ok(given)
+        Ok((given, values.budget()))
     }
 
     fn call(&self, call: &Call, values: &mut Values, stop: &Stop) -> Result<()> {
         let inputs = call.inputs.iter().map(|&operand| self.value(operand, values));
         let inputs: Vec<Option<&Tensor>> = inputs.collect();
-        let scope = Scope::new(&call.label, stop, values.room);
+        let scope = Scope::new(&call.label, stop, values.budget());
         let outputs = call.kernel.run(&Inputs::new(&inputs), &scope)?;
         for (slot, tensor) in call.outputs.iter().zip(outputs) {
             check_axes(tensor.shape().len(), || format!("an output of {}", call.label))?;
@@ -192,6 +208,15 @@ pub(super) enum Budget {
     Together(u64),
 }
 
+impl Budget {
+    /// How many bytes may still be taken.
+    pub(super) fn bytes(self) -> u64 {
+        match self {
+            Self::AtATime(bytes) | Self::Together(bytes) => bytes,
+        }
+    }
+}
+
 /// The values of one run.
 #[derive(Debug)]
 struct Values {
@@ -209,6 +234,11 @@ impl Values {
             Budget::Together(bytes) => (bytes, false),
         };
         Self { slots: vec![None; slots], room, makes_room }
+    }
+
+    /// What is left.
+    fn budget(&self) -> Budget {
+        if self.makes_room { Budget::AtATime(self.room) } else { Budget::Together(self.room) }
     }
 
     fn put(&mut self, slot: usize, tensor: Tensor) -> Result<()> {

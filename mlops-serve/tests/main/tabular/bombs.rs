@@ -1,10 +1,12 @@
 //! Small files that ask for a lot.
 
-use super::proto::{field, initializer, input, int, ints, model, node, node_of, output};
+use super::proto::{
+    declared_output, field, graph, initializer, input, int, ints, model, node, node_of, output,
+};
 
 /// Each with what it is.
 pub(super) fn bombs() -> Vec<(&'static str, Vec<u8>)> {
-    [of_length(), of_number()].concat()
+    [of_length(), of_number(), of_scans()].concat()
 }
 
 fn x() -> Vec<u8> {
@@ -98,4 +100,34 @@ fn copies() -> Vec<u8> {
     let wide = input("v0", 1, &[-1, 300_000]);
     let nodes = (0..20_000).map(copied);
     model(&[wide].into_iter().chain(nodes).chain([output("v20000")]).collect::<Vec<_>>())
+}
+
+/// Bodies that run more often, or do more, than anybody waits for; with outputs declared, so that a trial that
+/// goes too far refuses nothing.
+fn of_scans() -> Vec<(&'static str, Vec<u8>)> {
+    let body = |nodes: &[Vec<u8>]| {
+        let ends = [input("s", 1, &[-1, 4]), input("i", 1, &[-1]), output("t"), output("o")];
+        graph("body", &[&ends[..2], nodes, &ends[2..]].concat())
+    };
+    let copy = |from: &str, to: &str| node("Neg", &[from], &[to], &[]);
+    let of = |length: i64, start: Vec<u8>, nodes: &[Vec<u8>]| {
+        let attributes = [int("num_scan_inputs", 1), body(nodes)];
+        let scan = node("Scan", &["a", "c"], &["z", "y"], &attributes);
+        let scanned = initializer("c", 1, &[length, 0], &[]);
+        model(&[x(), start, scanned, scan, declared_output("y", 1, &[-1, -1])])
+    };
+    let same = || node("Identity", &["x"], &["a"], &[]);
+    let small = [copy("s", "t"), copy("i", "o")];
+    let wide = node("Concat", &vec!["x"; 50_000], &["a"], &[int("axis", 1)]);
+    let mut long: Vec<Vec<u8>> =
+        (0..5_000).map(|at| copy(&format!("v{at}"), &format!("v{}", at + 1))).collect();
+    long.extend([copy("s", "v0"), copy("v5000", "t"), copy("i", "o")]);
+    let grown = node("Concat", &["s", "s"], &["t"], &[int("axis", 1)]);
+    vec![
+        ("a scan without end", of(LONG, same(), &small)),
+        ("a long scan", of(1 << 17, same(), &small)),
+        ("a long scan of a wide state", of(1 << 17, wide, &small)),
+        ("a long scan of a long body", of(1 << 17, same(), &long)),
+        ("a growing scan", of(1 << 17, same(), &[grown, copy("i", "o")])),
+    ]
 }

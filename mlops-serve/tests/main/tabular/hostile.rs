@@ -5,7 +5,7 @@ use super::{
     bombs::bombs,
     boosted, json, list,
     proto::{declared_output, input, model, node},
-    run, unhex,
+    run, sklearn, unhex,
 };
 use mlops_core::tensor::{DType, Tensor, Tensors};
 use mlops_serve::{LoadOptions, Session, engines::tabular::TabularSession};
@@ -17,7 +17,7 @@ static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let golden = Golden::all().into_iter().map(|golden| golden.onnx());
     let cases = json("operators.json");
     let operators = list(&cases["cases"]).iter().map(|case| unhex(&case["onnx"]));
-    golden.chain(operators).chain(boosted::files()).collect()
+    golden.chain(operators).chain(boosted::files()).chain(sklearn::files()).collect()
 });
 
 /// A change to a file.

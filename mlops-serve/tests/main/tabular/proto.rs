@@ -85,6 +85,16 @@ pub(super) fn floats(name: &str, values: &[f32]) -> Vec<u8> {
     [field(1, name), field(7, bytes), number(20, 6)].concat()
 }
 
+/// A tensor as an attribute.
+pub(super) fn tensor(name: &str, element_type: i64, shape: &[i64], data: &[u8]) -> Vec<u8> {
+    [field(1, name), field(5, tensor_of(name, element_type, shape, data)), number(20, 4)].concat()
+}
+
+/// A graph as an attribute.
+pub(super) fn graph(name: &str, parts: &[Vec<u8>]) -> Vec<u8> {
+    [field(1, name), field(6, parts.concat()), number(20, 5)].concat()
+}
+
 /// Texts as an attribute.
 pub(super) fn texts(name: &str, values: &[&str]) -> Vec<u8> {
     let values = values.iter().flat_map(|value| field(9, value));
@@ -117,6 +127,10 @@ pub(super) fn output(name: &str) -> Vec<u8> {
 
 /// A stored tensor.
 pub(super) fn initializer(name: &str, element_type: i64, shape: &[i64], data: &[u8]) -> Vec<u8> {
+    field(5, tensor_of(name, element_type, shape, data))
+}
+
+fn tensor_of(name: &str, element_type: i64, shape: &[i64], data: &[u8]) -> Vec<u8> {
     let axes: Vec<u8> = shape.iter().flat_map(|&axis| number(1, axis)).collect();
-    field(5, [axes, number(2, element_type), field(8, name), field(9, data)].concat())
+    [axes, number(2, element_type), field(8, name), field(9, data)].concat()
 }

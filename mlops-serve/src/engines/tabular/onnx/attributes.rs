@@ -2,34 +2,42 @@
 
 use super::{
     constant::constant,
-    graph::Label,
+    graph::{Graph, Label, Versions},
     proto::{AttributeProto, AttributeType},
 };
 use mlops_core::{Error, Result, tensor::Tensor};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The attributes of one node.
 #[derive(Debug, Default)]
-pub(crate) struct Attributes(BTreeMap<String, AttributeProto>);
+pub(crate) struct Attributes {
+    protos: BTreeMap<String, AttributeProto>,
+    /// What a graph among them is read by.
+    versions: Arc<Versions>,
+}
 
 impl Attributes {
     /// An attribute given twice is `InvalidInput`.
-    pub(super) fn new(protos: Vec<AttributeProto>, label: &Label) -> Result<Self> {
-        let mut attributes = BTreeMap::new();
-        for proto in protos {
+    pub(super) fn new(
+        given: Vec<AttributeProto>,
+        label: &Label,
+        versions: &Arc<Versions>,
+    ) -> Result<Self> {
+        let mut protos = BTreeMap::new();
+        for proto in given {
             let name = proto.name.clone();
-            if attributes.insert(proto.name.clone(), proto).is_some() {
+            if protos.insert(proto.name.clone(), proto).is_some() {
                 return Err(Error::invalid(format!(
                     "attribute {name:?} of {label} is given twice"
                 )));
             }
         }
-        Ok(Self(attributes))
+        Ok(Self { protos, versions: Arc::clone(versions) })
     }
 
     /// Whether it is there and not yet taken.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.protos.contains_key(name)
     }
 
     /// A whole number, if it is there.
@@ -74,14 +82,22 @@ impl Attributes {
         constant(tensor, &|| format!("attribute {name:?} of {label}")).map(Some)
     }
 
+    /// A graph, if it is there: the body of a loop.
+    pub(crate) fn graph(&mut self, label: &Label, name: &str) -> Result<Option<Graph>> {
+        let proto = self.take(label, name, AttributeType::Graph)?;
+        let Some(graph) = proto.and_then(|proto| proto.g) else { return Ok(None) };
+        let graph = Graph::check(*graph, &self.versions);
+        graph.map(Some).map_err(|error| error.context(format!("attribute {name:?} of {label}")))
+    }
+
     /// Leaves an attribute that has no effect on an inference.
     pub(crate) fn ignore(&mut self, name: &str) {
-        self.0.remove(name);
+        self.protos.remove(name);
     }
 
     /// `Unsupported` names the first attribute that nobody took.
     pub(crate) fn finish(&self, label: &Label) -> Result<()> {
-        match self.0.keys().next() {
+        match self.protos.keys().next() {
             None => Ok(()),
             Some(name) => {
                 let message = format!("attribute {name:?} of {label} is not supported");
@@ -96,7 +112,7 @@ impl Attributes {
         name: &str,
         wanted: AttributeType,
     ) -> Result<Option<AttributeProto>> {
-        let Some(proto) = self.0.remove(name) else { return Ok(None) };
+        let Some(proto) = self.protos.remove(name) else { return Ok(None) };
         if proto.r#type() != wanted {
             let given = proto.r#type();
             let message = format!("attribute {name:?} of {label} is {given:?}, not {wanted:?}");

@@ -24,6 +24,9 @@ use std::{
 const STANDARD_VERSIONS: std::ops::RangeInclusive<i64> = 7..=25;
 const CLASSICAL_VERSIONS: std::ops::RangeInclusive<i64> = 1..=5;
 
+/// The version of each domain's operators.
+pub(super) type Versions = HashMap<String, i64>;
+
 /// What a file says, checked so far as it can be without knowing the operators.
 #[derive(Debug)]
 pub(crate) struct Graph {
@@ -93,7 +96,7 @@ impl Graph {
         let model = ModelProto::decode(bytes).map_err(|cause| {
             Error::invalid(format!("this is no ONNX model: {cause}")).with_source(cause)
         })?;
-        let versions = versions(&model)?;
+        let versions = Arc::new(versions(&model)?);
         if let Some(function) = model.functions.first() {
             let name = format!("{}.{}", function.domain, function.name);
             return Err(Error::unsupported(format!("model function {name} is not supported")));
@@ -103,7 +106,8 @@ impl Graph {
         Self::check(graph, &versions)
     }
 
-    fn check(graph: GraphProto, versions: &HashMap<String, i64>) -> Result<Self> {
+    /// Checks a graph whose operators are of these versions.
+    pub(super) fn check(graph: GraphProto, versions: &Arc<Versions>) -> Result<Self> {
         let sparse = graph.sparse_initializer.first().and_then(|sparse| sparse.values.as_ref());
         if let Some(values) = sparse {
             let message = format!("sparse initializer {:?} is not supported", values.name);
@@ -141,7 +145,7 @@ impl Graph {
 }
 
 /// The version that the file asks for of each domain.
-fn versions(model: &ModelProto) -> Result<HashMap<String, i64>> {
+fn versions(model: &ModelProto) -> Result<Versions> {
     let mut versions = HashMap::new();
     for set in &model.opset_import {
         let domain = domain_name(&set.domain);
@@ -203,7 +207,7 @@ fn port(info: &ValueInfoProto, side: &str) -> Result<Port> {
     Ok(Port { name, r#type })
 }
 
-fn node(proto: NodeProto, versions: &HashMap<String, i64>) -> Result<Node> {
+fn node(proto: NodeProto, versions: &Arc<Versions>) -> Result<Node> {
     let domain = domain_name(&proto.domain);
     let first_output = proto.output.first().map_or("", String::as_str);
     // Many exporters leave nodes without a name; what it makes names it as well.
@@ -216,7 +220,7 @@ fn node(proto: NodeProto, versions: &HashMap<String, i64>) -> Result<Node> {
     let Some(&version) = versions.get(domain) else {
         return Err(Error::invalid(format!("the model does not import the domain of {label}")));
     };
-    let attributes = Attributes::new(proto.attribute, &label)?;
+    let attributes = Attributes::new(proto.attribute, &label, versions)?;
     Ok(Node { label, version, attributes, inputs: proto.input, outputs: proto.output })
 }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 /// A value that can be looked up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
+pub(super) enum Key {
     Whole(i64),
     /// The bits of an `f64`; all NaN are one, and so are both zeros.
     Real(u64),
@@ -31,7 +31,7 @@ impl Key {
 
 /// Where each key is in the operator's list.
 #[derive(Debug, Default)]
-struct Places {
+pub(super) struct Places {
     wholes: HashMap<i64, usize>,
     reals: HashMap<u64, usize>,
     texts: HashMap<String, usize>,
@@ -39,7 +39,7 @@ struct Places {
 
 impl Places {
     /// The first of equal keys has the place, or the last.
-    fn new(keys: Vec<Key>, first: bool) -> Self {
+    pub(super) fn new(keys: Vec<Key>, first: bool) -> Self {
         let mut places = Self::default();
         for (place, key) in keys.into_iter().enumerate() {
             let entry = match key {
@@ -145,16 +145,16 @@ impl Kernel for OneHotEncoder {
 
 /// Puts the value in place of its key.
 #[derive(Debug)]
-struct LabelEncoder {
-    places: Places,
-    values: Values,
+pub(super) struct LabelEncoder {
+    pub(super) places: Places,
+    pub(super) values: Values,
     /// NaN is looked up like any other number; else it is never found.
-    finds_nan: bool,
+    pub(super) finds_nan: bool,
 }
 
 /// What keys become; the last entry is for what is not found.
 #[derive(Debug)]
-enum Values {
+pub(super) enum Values {
     Wholes(Vec<i64>),
     Floats(Vec<f32>),
     Doubles(Vec<f64>),

@@ -63,7 +63,7 @@ impl Affine {
 /// A product of two `f32` is exact in `f64`, so this gives the same bits on a machine without such
 /// instructions (but for sums so near the middle of two `f32` that rounding twice shows).
 #[expect(clippy::cast_possible_truncation, reason = "this is the rounding")]
-fn fused(x: f32, factor: f32, sum: f32) -> f32 {
+pub(super) fn fused(x: f32, factor: f32, sum: f32) -> f32 {
     (f64::from(x) * f64::from(factor) + f64::from(sum)) as f32
 }
 

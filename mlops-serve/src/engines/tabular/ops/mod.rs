@@ -1,8 +1,10 @@
 //! The operators: what each file of this folder can compute, and the one table of them.
 
+mod along;
 mod broadcast;
 mod build;
 mod cast;
+mod category;
 mod combine;
 mod elementwise;
 mod encode;
@@ -10,12 +12,15 @@ mod labels;
 mod linear;
 mod matmul;
 mod normalize;
+mod pick;
 mod pieces;
 mod post;
 mod reduce;
+mod scan;
 mod scope;
 mod select;
 mod shape;
+mod svm;
 mod tree;
 mod unary;
 
@@ -68,6 +73,7 @@ impl Operator {
 pub(crate) const OPERATORS: &[Operator] = &[
     classical("ArrayFeatureExtractor", select::array_feature_extractor),
     classical("Binarizer", normalize::binarizer),
+    classical("CategoryMapper", category::category_mapper),
     classical("FeatureVectorizer", combine::feature_vectorizer),
     classical("Imputer", normalize::imputer),
     classical("LabelEncoder", encode::label_encoder),
@@ -76,6 +82,9 @@ pub(crate) const OPERATORS: &[Operator] = &[
     classical("Normalizer", normalize::normalizer),
     classical("OneHotEncoder", encode::one_hot_encoder),
     classical("Scaler", normalize::scaler),
+    classical("SVMClassifier", svm::classifier),
+    classical("SVMRegressor", svm::regressor),
+    classical("TreeEnsemble", tree::ensemble),
     classical("TreeEnsembleClassifier", tree::classifier),
     classical("TreeEnsembleRegressor", tree::regressor),
     classical("ZipMap", shape::zip_map),
@@ -89,12 +98,14 @@ pub(crate) const OPERATORS: &[Operator] = &[
     standard("Concat", combine::concat),
     standard("Constant", build::constant),
     standard("ConstantOfShape", shape::constant_of_shape),
+    standard("CumSum", along::cum_sum),
     standard("Div", elementwise::div),
     standard("Equal", elementwise::equal),
     standard("Exp", unary::exp),
     standard("Flatten", shape::flatten),
     standard("Floor", unary::floor),
     standard("Gather", select::gather),
+    standard("GatherElements", pick::gather_elements),
     standard("Gemm", matmul::gemm),
     standard("Greater", elementwise::greater),
     standard("GreaterOrEqual", elementwise::greater_or_equal),
@@ -103,6 +114,7 @@ pub(crate) const OPERATORS: &[Operator] = &[
     standard("Less", elementwise::less),
     standard("LessOrEqual", elementwise::less_or_equal),
     standard("Log", unary::log),
+    standard("LpNormalization", along::lp_normalization),
     standard("MatMul", matmul::matmul),
     standard("Max", elementwise::max),
     standard("Min", elementwise::min),
@@ -111,23 +123,31 @@ pub(crate) const OPERATORS: &[Operator] = &[
     standard("Not", unary::not),
     standard("Or", elementwise::or),
     standard("Pow", elementwise::pow),
+    standard("Reciprocal", unary::reciprocal),
+    standard("ReduceL1", reduce::l1),
+    standard("ReduceL2", reduce::l2),
+    standard("ReduceLogSumExp", reduce::log_sum_exp),
     standard("ReduceMax", reduce::max),
     standard("ReduceMean", reduce::mean),
     standard("ReduceMin", reduce::min),
+    standard("ReduceProd", reduce::product),
     standard("ReduceSum", reduce::sum),
+    standard("ReduceSumSquare", reduce::sum_square),
     standard("Relu", unary::relu),
     standard("Reshape", shape::reshape),
+    standard("Scan", scan::scan),
     standard("Shape", shape::shape),
     standard("Sigmoid", unary::sigmoid),
     standard("Sign", unary::sign),
     standard("Slice", select::slice),
-    standard("Softmax", reduce::softmax),
+    standard("Softmax", along::softmax),
     standard("Split", select::split),
     standard("Sqrt", unary::sqrt),
     standard("Squeeze", shape::squeeze),
     standard("Sub", elementwise::sub),
     standard("Sum", elementwise::sum),
     standard("Tanh", unary::tanh),
+    standard("TopK", pick::top_k),
     standard("Transpose", select::transpose),
     standard("Unsqueeze", shape::unsqueeze),
     standard("Where", combine::select),

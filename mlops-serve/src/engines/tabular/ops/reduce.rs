@@ -1,11 +1,10 @@
-//! Operators along axes: sums and extremes, the place of an extreme, softmax.
+//! Operators along axes: sums, products, norms and extremes, and the place of an extreme.
 
 use super::{Build, Inputs, Kernel, Lowered, Scope, pieces::around};
 use mlops_core::{
     Result,
     tensor::{DType, Element, Tensor},
 };
-use std::ops::{Add, Div, Sub};
 
 /// What becomes of the elements along the axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +13,12 @@ enum Fold {
     Mean,
     Min,
     Max,
+    Product,
+    SumOfSquares,
+    SumOfSizes,
+    /// The root of the sum of squares.
+    Length,
+    LogOfSumOfExponentials,
 }
 
 #[derive(Debug)]
@@ -42,10 +47,30 @@ pub(super) fn max(build: &mut Build<'_>) -> Result<Lowered> {
     reduce(build, Fold::Max, 18)
 }
 
+pub(super) fn product(build: &mut Build<'_>) -> Result<Lowered> {
+    reduce(build, Fold::Product, 18)
+}
+
+pub(super) fn sum_square(build: &mut Build<'_>) -> Result<Lowered> {
+    reduce(build, Fold::SumOfSquares, 18)
+}
+
+pub(super) fn l1(build: &mut Build<'_>) -> Result<Lowered> {
+    reduce(build, Fold::SumOfSizes, 18)
+}
+
+pub(super) fn l2(build: &mut Build<'_>) -> Result<Lowered> {
+    reduce(build, Fold::Length, 18)
+}
+
+pub(super) fn log_sum_exp(build: &mut Build<'_>) -> Result<Lowered> {
+    reduce(build, Fold::LogOfSumOfExponentials, 18)
+}
+
 /// `inputs_since`: the version from which the axes are an input.
 fn reduce(build: &mut Build<'_>, fold: Fold, inputs_since: i64) -> Result<Lowered> {
     let allowed: &[DType] = match fold {
-        Fold::Mean => &[DType::F32, DType::F64],
+        Fold::Mean | Fold::Length | Fold::LogOfSumOfExponentials => &[DType::F32, DType::F64],
         _ => &[DType::F32, DType::F64, DType::I32, DType::I64],
     };
     let dtype = build.dtype_among(0, allowed)?;
@@ -78,13 +103,18 @@ impl Kernel for Reduce {
             reduced[scope.axis(axis, rank)?] = true;
         }
         let mut folded = tensor.clone();
+        let mut fold = self.fold;
         for axis in (0..rank).filter(|&axis| reduced[axis]) {
             folded = match folded.dtype() {
-                DType::F32 => self.along::<f32>(&folded, axis, scope)?,
-                DType::F64 => self.along::<f64>(&folded, axis, scope)?,
-                DType::I32 => self.along::<i32>(&folded, axis, scope)?,
-                _ => self.along::<i64>(&folded, axis, scope)?,
+                DType::F32 => along::<f32>(fold, &folded, axis, scope)?,
+                DType::F64 => along::<f64>(fold, &folded, axis, scope)?,
+                DType::I32 => along::<i32>(fold, &folded, axis, scope)?,
+                _ => along::<i64>(fold, &folded, axis, scope)?,
             };
+            if fold == Fold::SumOfSquares {
+                // Squared once, however many axes there are.
+                fold = Fold::Sum;
+            }
         }
         if !self.keep {
             let kept = folded.shape().iter().zip(&reduced).filter(|(_, reduced)| !**reduced);
@@ -95,43 +125,88 @@ impl Kernel for Reduce {
     }
 }
 
-impl Reduce {
-    fn along<T: Number>(&self, tensor: &Tensor, axis: usize, scope: &Scope<'_>) -> Result<Tensor> {
-        let (before, length, below) = around(tensor.shape(), axis);
-        if length == 0 && matches!(self.fold, Fold::Min | Fold::Max) {
-            return Err(scope.invalid("the extreme of no elements"));
+fn along<T: Number>(fold: Fold, tensor: &Tensor, axis: usize, scope: &Scope<'_>) -> Result<Tensor> {
+    let (before, length, below) = around(tensor.shape(), axis);
+    if length == 0 && matches!(fold, Fold::Min | Fold::Max) {
+        return Err(scope.invalid("the extreme of no elements"));
+    }
+    let mut shape = tensor.shape().to_vec();
+    shape[axis] = 1;
+    let mut out = Vec::with_capacity(scope.count(&shape, T::DTYPE)?);
+    let values = tensor.as_slice::<T>()?;
+    for block in 0..before {
+        scope.at_row(block)?;
+        for inner in 0..below {
+            let start = block * length * below + inner;
+            out.push(folded(fold, length, (0..length).map(|at| values[start + at * below])));
         }
-        let mut shape = tensor.shape().to_vec();
-        shape[axis] = 1;
-        let mut out = Vec::with_capacity(scope.count(&shape, T::DTYPE)?);
-        let values = tensor.as_slice::<T>()?;
-        for block in 0..before {
-            scope.at_row(block)?;
-            for inner in 0..below {
-                let start = block * length * below + inner;
-                let line = (0..length).map(|at| values[start + at * below]);
-                out.push(match self.fold {
-                    Fold::Sum => line.fold(T::default(), T::plus),
-                    Fold::Mean => line.fold(T::default(), T::plus).over(length),
-                    Fold::Min => line.reduce(|a, b| if b < a { b } else { a }).unwrap_or_default(),
-                    Fold::Max => line.reduce(|a, b| if b > a { b } else { a }).unwrap_or_default(),
-                });
-            }
+    }
+    Tensor::from_vec(shape, out)
+}
+
+/// What becomes of the elements of one line.
+fn folded<T: Number>(fold: Fold, length: usize, line: impl Iterator<Item = T> + Clone) -> T {
+    let greatest =
+        |line: &mut dyn Iterator<Item = T>| line.reduce(|a, b| if b > a { b } else { a });
+    match fold {
+        Fold::Sum => line.fold(T::default(), T::plus),
+        Fold::Mean => line.fold(T::default(), T::plus).over(length),
+        Fold::Min => line.reduce(|a, b| if b < a { b } else { a }).unwrap_or_default(),
+        Fold::Max => greatest(&mut line.into_iter()).unwrap_or_default(),
+        Fold::Product => line.fold(T::one(), T::times),
+        Fold::SumOfSquares => line.map(|x| x.times(x)).fold(T::default(), T::plus),
+        Fold::SumOfSizes => line.map(T::size).fold(T::default(), T::plus),
+        Fold::Length => line.map(|x| x.times(x)).fold(T::default(), T::plus).root(),
+        Fold::LogOfSumOfExponentials => {
+            // Without the greatest, exponents would be too large; an infinite one is left in.
+            let most = greatest(&mut line.clone()).filter(|most| most.is_finite());
+            let most = most.unwrap_or_default();
+            let sum = line.map(|x| x.exp_less(most)).fold(T::default(), T::plus);
+            sum.log().plus(most)
         }
-        Tensor::from_vec(shape, out)
     }
 }
 
 trait Number: Element {
+    fn one() -> Self;
     fn plus(self, other: Self) -> Self;
+    fn times(self, other: Self) -> Self;
     fn over(self, count: usize) -> Self;
+    /// Without its sign.
+    fn size(self) -> Self;
+    fn root(self) -> Self;
+    fn log(self) -> Self;
+    /// `exp(self - other)`.
+    fn exp_less(self, other: Self) -> Self;
+    fn is_finite(self) -> bool;
 }
 
 macro_rules! floats {
     ($($float:ty),*) => {$(
         impl Number for $float {
+            fn one() -> Self {
+                1.0
+            }
             fn plus(self, other: Self) -> Self {
                 self + other
+            }
+            fn times(self, other: Self) -> Self {
+                self * other
+            }
+            fn size(self) -> Self {
+                self.abs()
+            }
+            fn root(self) -> Self {
+                self.sqrt()
+            }
+            fn log(self) -> Self {
+                self.ln()
+            }
+            fn exp_less(self, other: Self) -> Self {
+                (self - other).exp()
+            }
+            fn is_finite(self) -> bool {
+                <$float>::is_finite(self)
             }
             #[expect(clippy::cast_precision_loss, reason = "the length of an axis")]
             fn over(self, count: usize) -> Self {
@@ -144,12 +219,33 @@ macro_rules! floats {
 macro_rules! wholes {
     ($($whole:ty),*) => {$(
         impl Number for $whole {
+            fn one() -> Self {
+                1
+            }
             fn plus(self, other: Self) -> Self {
                 self.wrapping_add(other)
             }
+            fn times(self, other: Self) -> Self {
+                self.wrapping_mul(other)
+            }
+            fn size(self) -> Self {
+                self.wrapping_abs()
+            }
+            // Means, roots and logarithms of whole numbers are refused when the kernel is built.
             fn over(self, _: usize) -> Self {
-                // Means of whole numbers are refused when the kernel is built.
                 self
+            }
+            fn root(self) -> Self {
+                self
+            }
+            fn log(self) -> Self {
+                self
+            }
+            fn exp_less(self, _: Self) -> Self {
+                self
+            }
+            fn is_finite(self) -> bool {
+                true
             }
         }
     )*};
@@ -237,59 +333,4 @@ impl ArgExtreme {
         }
         Ok(places)
     }
-}
-
-/// `exp(x) / sum(exp(x))` along one axis; before version 13 along that axis and all after it.
-#[derive(Debug)]
-struct Softmax {
-    axis: i64,
-    and_after: bool,
-}
-
-pub(super) fn softmax(build: &mut Build<'_>) -> Result<Lowered> {
-    build.arity(1, 1)?;
-    let dtype = build.dtype_among(0, &[DType::F32, DType::F64])?;
-    let and_after = build.version < 13;
-    let axis = build.int("axis")?.unwrap_or(if and_after { 1 } else { -1 });
-    Ok(Lowered::new(Softmax { axis, and_after }, [dtype]))
-}
-
-impl Kernel for Softmax {
-    fn run(&self, inputs: &Inputs<'_>, scope: &Scope<'_>) -> Result<Vec<Tensor>> {
-        let tensor = inputs.at(0)?;
-        let axis = scope.axis(self.axis, tensor.shape().len())?;
-        let mut cut = around(tensor.shape(), axis);
-        if self.and_after {
-            cut = (cut.0, cut.1 * cut.2, 1);
-        }
-        scope.count(tensor.shape(), tensor.dtype())?;
-        let softened = match tensor.dtype() {
-            DType::F32 => soften(tensor, cut, f32::exp),
-            _ => soften(tensor, cut, f64::exp),
-        };
-        Ok(vec![softened?])
-    }
-}
-
-fn soften<T>(tensor: &Tensor, cut: (usize, usize, usize), exp: fn(T) -> T) -> Result<Tensor>
-where
-    T: Element + Add<Output = T> + Sub<Output = T> + Div<Output = T>,
-{
-    let (before, length, below) = cut;
-    let mut values = tensor.as_slice::<T>()?.to_vec();
-    for block in 0..before {
-        for inner in 0..below {
-            let start = block * length * below + inner;
-            let line = || (0..length).map(|at| start + at * below);
-            let most = line().map(|at| values[at]).reduce(|a, b| if b > a { b } else { a });
-            let Some(most) = most else { continue };
-            let mut sum = T::default();
-            for at in line() {
-                values[at] = exp(values[at] - most);
-                sum = sum + values[at];
-            }
-            line().for_each(|at| values[at] = values[at] / sum);
-        }
-    }
-    Tensor::from_vec(tensor.shape(), values)
 }

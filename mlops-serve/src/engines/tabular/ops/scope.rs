@@ -1,6 +1,6 @@
 //! What a kernel is given for one call: its inputs, the flag that stops it, the memory left.
 
-use super::super::onnx::Label;
+use super::super::{onnx::Label, plan::Budget};
 use mlops_core::{
     Error, Result,
     tensor::{DType, Tensor},
@@ -28,12 +28,22 @@ pub(crate) struct Scope<'a> {
     label: &'a Label,
     stop: &'a Stop,
     /// Bytes that its outputs may take.
-    room: u64,
+    room: Budget,
 }
 
 impl<'a> Scope<'a> {
-    pub(crate) fn new(label: &'a Label, stop: &'a Stop, room: u64) -> Self {
+    pub(crate) fn new(label: &'a Label, stop: &'a Stop, room: Budget) -> Self {
         Self { label, stop, room }
+    }
+
+    /// The flag that stops the call.
+    pub(super) fn stop(&self) -> &'a Stop {
+        self.stop
+    }
+
+    /// What is left for a graph inside of this node.
+    pub(super) fn room(&self) -> Budget {
+        self.room
     }
 
     /// `Cancelled` or `TimedOut` if the call is to stop; looks only every few hundred rows.
@@ -43,7 +53,7 @@ impl<'a> Scope<'a> {
 
     /// The number of elements of an output about to be made; `TooLarge` if there is no room.
     pub(super) fn count(&self, shape: &[usize], dtype: DType) -> Result<usize> {
-        if nominal_bytes(shape, dtype).is_none_or(|bytes| bytes > self.room) {
+        if nominal_bytes(shape, dtype).is_none_or(|bytes| bytes > self.room.bytes()) {
             return Err(Error::too_large(format!(
                 "{}: an output of shape {shape:?} and type {dtype} needs more memory than a call may use",
                 self.label

@@ -11,7 +11,7 @@ use mlops_core::{
 };
 
 /// Whole numbers of either width.
-fn indices(tensor: &Tensor) -> Result<Vec<i64>> {
+pub(super) fn indices(tensor: &Tensor) -> Result<Vec<i64>> {
     Ok(match tensor.dtype() {
         DType::I32 => tensor.as_slice::<i32>()?.iter().map(|&index| index.into()).collect(),
         _ => tensor.as_slice::<i64>()?.to_vec(),

@@ -51,6 +51,7 @@ unaries! {
     log => f32::ln, f64::ln;
     sqrt => f32::sqrt, f64::sqrt;
     tanh => f32::tanh, f64::tanh;
+    reciprocal => f32::recip, f64::recip;
     sigmoid => post::logistic, |x| 1.0 / (1.0 + (-x).exp());
     // NaN stays NaN.
     relu => |x| if x < 0.0 { 0.0 } else { x }, |x| if x < 0.0 { 0.0 } else { x },

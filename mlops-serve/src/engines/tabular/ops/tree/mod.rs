@@ -1,10 +1,13 @@
-//! Tree ensembles: the operators `TreeEnsembleClassifier` and `TreeEnsembleRegressor`.
+//! Tree ensembles: the operators `TreeEnsembleClassifier` and `TreeEnsembleRegressor`, and `TreeEnsemble`,
+//! which follows them.
 
 mod classifier;
+mod ensemble;
 mod read;
 mod regressor;
 
 pub(super) use classifier::classifier;
+pub(super) use ensemble::ensemble;
 pub(super) use regressor::regressor;
 
 use super::{super::forest::Real, Scope, cast::as_f32};

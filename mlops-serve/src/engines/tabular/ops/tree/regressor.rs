@@ -24,7 +24,7 @@ const WEIGHTS: WeightNames = WeightNames {
 
 /// How the trees' words become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Aggregate {
+pub(super) enum Aggregate {
     Sum,
     Average,
     Min,
@@ -63,15 +63,27 @@ fn lower<S: RowType>(build: &mut Build<'_>) -> Result<Lowered> {
         Some(other) => return Err(build.invalid(format!("aggregate_function {other:?}"))),
     };
     let post = PostTransform::read(build)?;
-    if targets == 1 && !matches!(post, PostTransform::None | PostTransform::Probit) {
-        // The specification wants it, ONNX Runtime leaves it out: no answer would be right.
-        return Err(build.unsupported(format!("post_transform {post:?} of a single target")));
-    }
     let base = base_values::<S>(build)?;
     if !base.is_empty() && base.len() != targets {
         return Err(build.invalid(format!("{} base values for {targets} targets", base.len())));
     }
     let forest = ensemble::<S>(build, &WEIGHTS, targets)?.forest;
+    lowered(build, forest, targets, base, aggregate, post)
+}
+
+/// The kernel of a forest for so many targets, with a base value for each or none.
+pub(super) fn lowered<S: RowType>(
+    build: &Build<'_>,
+    forest: Forest<S>,
+    targets: usize,
+    base: Vec<S>,
+    aggregate: Aggregate,
+    post: PostTransform,
+) -> Result<Lowered> {
+    if targets == 1 && !matches!(post, PostTransform::None | PostTransform::Probit) {
+        // The specification wants it, ONNX Runtime leaves it out: no answer would be right.
+        return Err(build.unsupported(format!("post_transform {post:?} of a single target")));
+    }
     let trees = S::count(forest.trees());
     Ok(Lowered::new(Regressor { forest, targets, base, trees, aggregate, post }, [DType::F32]))
 }
