@@ -6,6 +6,8 @@ mod doctor;
 mod drift;
 #[path = "program/export.rs"]
 mod export;
+#[path = "program/inspect.rs"]
+mod inspect;
 #[path = "program/keeping.rs"]
 mod keeping;
 #[path = "program/models.rs"]

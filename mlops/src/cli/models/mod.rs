@@ -2,6 +2,7 @@
 
 mod alias;
 mod history;
+mod inspect;
 mod list;
 mod promote;
 mod show;
@@ -15,11 +16,12 @@ use crate::{
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
-/// Look at registered models, move aliases, fetch versions
+/// Look at registered models and model files, move aliases, fetch versions
 #[derive(Debug, Subcommand)]
 pub(super) enum Models {
     List(list::List),
     Show(show::Show),
+    Inspect(inspect::Inspect),
     Promote(promote::Promote),
     Rollback(alias::Rollback),
     RemoveAlias(alias::Remove),
@@ -30,14 +32,19 @@ pub(super) enum Models {
 
 impl Models {
     pub(super) fn json(&self) -> bool {
-        self.asked().json
+        self.asked().map_or_else(|inspect| inspect.json, |asked| asked.json)
     }
 
     pub(super) fn run(&self, console: &Console) -> Result<Answer> {
+        let asked = match self.asked() {
+            Ok(asked) => asked,
+            Err(inspect) => return inspect.run(console),
+        };
         super::block_on(async {
-            let home = self.asked().record.connect().await?;
+            let home = asked.record.connect().await?;
             let registry = home.registry().as_ref();
             match self {
+                Self::Inspect(inspect) => inspect.run(console),
                 Self::List(list) => list.run(registry, console).await,
                 Self::Show(show) => show.run(registry, console).await,
                 Self::Promote(promote) => promote.run(registry, console).await,
@@ -50,8 +57,10 @@ impl Models {
         })
     }
 
-    fn asked(&self) -> &Asked {
-        match self {
+    /// The record that is asked; a file is looked at without one.
+    fn asked(&self) -> Result<&Asked, &inspect::Inspect> {
+        Ok(match self {
+            Self::Inspect(inspect) => return Err(inspect),
             Self::List(list) => &list.asked,
             Self::Show(show) => &show.asked,
             Self::Promote(promote) => &promote.asked,
@@ -60,7 +69,7 @@ impl Models {
             Self::History(history) => &history.asked,
             Self::Download(download) => &download.asked,
             Self::DeleteVersion(delete) => &delete.asked,
-        }
+        })
     }
 }
 

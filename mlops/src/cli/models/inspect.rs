@@ -1,0 +1,116 @@
+//! `mlops models inspect`: what a file is, whether it can be served as it is, and what to do next.
+
+mod formats;
+
+use super::super::{Answer, Console, console::visible, source};
+use crate::{Error, Result, model::ModelPackage, signature::TensorSpec};
+use clap::Args;
+use formats::Format;
+use mlops_serve::{LoadOptions, Session, engines::tabular::TabularEngine};
+use serde_json::{Value, json};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Say what a model file is, what it takes and gives, and what to do next
+#[expect(clippy::doc_markdown, reason = "help is printed as it stands")]
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mlops models inspect risk.pkl")]
+pub(in super::super) struct Inspect {
+    /// A file of ONNX, LightGBM, XGBoost, CatBoost, safetensors, scikit-learn, PyTorch or Keras, or an MLmodel folder
+    file: PathBuf,
+    /// Write the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What was found out.
+struct Finding {
+    format: Format,
+    /// Loaded, or why it is not.
+    loaded: Result<Arc<dyn Session>>,
+}
+
+impl Inspect {
+    pub(super) fn run(&self, console: &Console) -> Result<Answer> {
+        let finding = Finding::of(&self.file)?;
+        if console.json() {
+            console.say_json(&finding.object(&self.file))?;
+        } else {
+            finding.say(&self.file, console)?;
+        }
+        Ok(Answer::Yes)
+    }
+}
+
+impl Finding {
+    fn of(path: &Path) -> Result<Self> {
+        let facts = std::fs::metadata(path).map_err(|source| Error::io(path.display(), source))?;
+        if facts.is_dir() {
+            let package = ModelPackage::open(path)?;
+            return Ok(Self { format: Format::Package, loaded: source::session(&package) });
+        }
+        let format = Format::of(path)?;
+        let loaded = if format.may_load() {
+            let session = TabularEngine::new().load_file(path, &LoadOptions::default());
+            session.map(|session| session as Arc<dyn Session>)
+        } else {
+            Err(Error::unsupported(format.why_not()))
+        };
+        Ok(Self { format, loaded })
+    }
+
+    fn object(&self, path: &Path) -> Value {
+        let spec = |spec: &TensorSpec| {
+            let shape: Vec<Value> =
+                spec.shape.iter().map(|axis| axis.map_or(json!(-1), |n| json!(n))).collect();
+            json!({ "name": spec.name, "type": spec.dtype.name(), "shape": shape, "columns": spec.columns })
+        };
+        let mut object = json!({
+            "file": path.display().to_string(),
+            "format": self.format.name(),
+            "loads": self.loaded.is_ok(),
+            "next": self.next(path),
+        });
+        match &self.loaded {
+            Ok(session) => {
+                let info = session.info();
+                object["engine"] = info.engine.into();
+                let specs = |specs: &[TensorSpec]| specs.iter().map(spec).collect::<Vec<_>>();
+                object["inputs"] = specs(&info.signature.inputs).into();
+                object["outputs"] = specs(&info.signature.outputs).into();
+            }
+            Err(error) => object["reason"] = error.message().into(),
+        }
+        object
+    }
+
+    fn say(&self, path: &Path, console: &Console) -> Result<()> {
+        console.say(format_args!("file    {}", visible(&path.display().to_string())))?;
+        console.say(format_args!("format  {}", self.format.name()))?;
+        match &self.loaded {
+            Ok(session) => {
+                let info = session.info();
+                console.say(format_args!("loads   yes, with the engine {}", info.engine))?;
+                for spec in &info.signature.inputs {
+                    console.say(format_args!("takes   {}", visible(&spec.to_string())))?;
+                }
+                for spec in &info.signature.outputs {
+                    console.say(format_args!("gives   {}", visible(&spec.to_string())))?;
+                }
+            }
+            Err(error) => {
+                console.say(format_args!("loads   no: {}", visible(error.message())))?;
+            }
+        }
+        console.say(format_args!("next    {}", self.next(path)))
+    }
+
+    fn next(&self, path: &Path) -> String {
+        match &self.loaded {
+            Ok(_) => format!("mlops serve --model {}", formats::quoted(path)),
+            Err(_) => self.format.next(path),
+        }
+    }
+}
