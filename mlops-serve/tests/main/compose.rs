@@ -10,6 +10,8 @@ mod chain;
 mod ensemble;
 #[path = "compose/fallback.rs"]
 mod fallback;
+#[path = "compose/nested.rs"]
+mod nested;
 #[path = "compose/replicas.rs"]
 mod replicas;
 #[path = "compose/shadow.rs"]

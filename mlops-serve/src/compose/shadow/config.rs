@@ -78,7 +78,7 @@ pub struct ShadowStats {
     pub copied: u64,
     /// Of those, the ones that its queue had no room for.
     pub dropped: u64,
-    /// Those that it answered.
+    /// Those that it answered; counted once they have been observed, and so in `failed`.
     pub answered: u64,
     /// Those that it failed, or panicked on.
     pub failed: u64,

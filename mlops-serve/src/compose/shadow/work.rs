@@ -68,13 +68,14 @@ impl Asking {
         let began = self.clock.instant();
         let result = arm::call(&*self.shadow, "the shadow", request.clone()).await;
         let shadow_took = self.clock.instant().saturating_duration_since(began);
-        add(if result.is_ok() { &self.counters.answered } else { &self.counters.failed });
         let shadow = result.as_ref();
         let (request, champion, champion_took) = (&request, &champion, took);
         let pair = ShadowPair { request, champion, champion_took, shadow, shadow_took };
         if catch_unwind(AssertUnwindSafe(|| self.observer.observe(pair))).is_err() {
             tracing::warn!("the observer of a shadow panicked");
         }
+        // Last, so that whoever has seen it counted knows that it was observed.
+        add(if result.is_ok() { &self.counters.answered } else { &self.counters.failed });
         give_way().await;
     }
 }
