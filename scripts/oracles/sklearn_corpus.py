@@ -42,6 +42,8 @@ REFUSED = {
     # The exporter declares f64 where the operator makes f32; ONNX Runtime refuses it, too.
     "tree_double": "is declared as float64 and is float32",
 }
+# Encoders for which a category that they have not seen is an error.
+KNOWN_ONLY = {"table_one_hot_drop", "table_ordinal_tree"}
 # What the exporter does in another way than scikit-learn.
 OTHERWISE = {
     "k_neighbors_distance": "all neighbours weigh the same",
@@ -108,7 +110,12 @@ def rows_of(trained, proto, rng):
     data = trained.data
     picked = rng.integers(len(data), size=ROWS)
     if hasattr(data, "columns"):
-        return data.iloc[picked].reset_index(drop=True)
+        rows = data.iloc[picked].reset_index(drop=True)
+        if trained.name not in KNOWN_ONLY:
+            rows.loc[::5, "site"] = "elsewhere"
+        if trained.name == "table_text_imputer":
+            rows.loc[1::5, "site"] = ""
+        return rows
     rows = data[picked]
     # Away from what is stored, of which a distance of zero makes what each library reads in its own way.
     moved = slice(0 if trained.name == "local_outlier_factor" else ROWS // 2, None)

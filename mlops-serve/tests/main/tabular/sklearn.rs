@@ -96,7 +96,7 @@ fn every_model_that_loads_answers_as_scikit_learn() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(plain >= 80 && pipelines >= 35, "{plain} models, {pipelines} pipelines");
+    assert!(plain >= 90 && pipelines >= 40, "{plain} models, {pipelines} pipelines");
 }
 
 #[test]

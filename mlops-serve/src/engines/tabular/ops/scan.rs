@@ -4,7 +4,7 @@
 
 use super::{
     super::{
-        onnx::PortType,
+        onnx::{Graph, Port, PortType},
         plan::{Budget, Plan},
     },
     Build, Inputs, Kernel, Lowered, Scope,
@@ -40,8 +40,9 @@ pub(super) fn scan(build: &mut Build<'_>) -> Result<Lowered> {
     let inputs = build.inputs.len();
     build.arity(1.max(inputs), usize::MAX)?;
     let scanned = build.int("num_scan_inputs")?.and_then(|count| usize::try_from(count).ok());
-    let scanned = scanned.filter(|count| (1..=inputs).contains(count));
-    let scanned = scanned.ok_or_else(|| build.invalid("num_scan_inputs is none of its inputs"))?;
+    let states = scanned.filter(|&scanned| scanned > 0);
+    let states = states.and_then(|scanned| inputs.checked_sub(scanned));
+    let states = states.ok_or_else(|| build.invalid("num_scan_inputs is none of its inputs"))?;
     for name in
         ["scan_input_axes", "scan_output_axes", "scan_input_directions", "scan_output_directions"]
     {
@@ -49,32 +50,42 @@ pub(super) fn scan(build: &mut Build<'_>) -> Result<Lowered> {
             return Err(build.unsupported(format!("{name} other than 0")));
         }
     }
+    let body = body(build, states)?;
+    let specs = specs(build, &body)?;
+    let names = specs.iter().map(|spec| Arc::clone(&spec.name)).collect();
+    let body = Plan::new(body.constants, body.nodes, &specs, &body.outputs)
+        .map_err(|error| error.context(format!("the body of {}", build.label)))?;
+    let outputs: Vec<DType> = body.outputs().iter().map(|output| output.dtype).collect();
+    if outputs.iter().zip(&specs).take(states).any(|(made, spec)| *made != spec.dtype) {
+        return Err(build.invalid("a state changes its type"));
+    }
+    Ok(Lowered::new(Scan { body, names, states }, outputs))
+}
+
+/// The graph inside, which takes each input of the node and makes each state at least.
+fn body(build: &mut Build<'_>, states: usize) -> Result<Graph> {
     let body = build.attributes.graph(build.label, "body")?;
     let body = body.ok_or_else(|| build.invalid("attribute \"body\" is missing"))?;
     if body.nodes.iter().any(|node| &*node.label.operator == "Scan") {
         return Err(build.unsupported("a scan inside of a scan"));
     }
-    if body.inputs.len() != inputs || body.outputs.len() < inputs - scanned {
-        let (given, made) = (body.inputs.len(), body.outputs.len());
+    let (given, made) = (body.inputs.len(), body.outputs.len());
+    if given != build.inputs.len() || made < states {
         return Err(build.invalid(format!("a body of {given} inputs and {made} outputs")));
     }
-    let mut specs = Vec::with_capacity(inputs);
-    for (at, port) in body.inputs.iter().enumerate() {
+    Ok(body)
+}
+
+/// What the body takes: of the types of the node's inputs.
+fn specs(build: &Build<'_>, body: &Graph) -> Result<Vec<TensorSpec>> {
+    let spec = |(at, port): (usize, &Port)| {
         let dtype = build.dtype(at)?;
         if matches!(port.r#type, PortType::Tensor(declared, _) if declared != dtype) {
             return Err(build.invalid(format!("its body does not take input {at} of {dtype}")));
         }
-        specs.push(TensorSpec::new(Arc::clone(&port.name), dtype, Vec::new()));
-    }
-    let names = specs.iter().map(|spec| Arc::clone(&spec.name)).collect();
-    let plan = Plan::new(body.constants, body.nodes, &specs, &body.outputs)
-        .map_err(|error| error.context(format!("the body of {}", build.label)))?;
-    let states = inputs - scanned;
-    let outputs: Vec<DType> = plan.outputs().iter().map(|output| output.dtype).collect();
-    if outputs.iter().zip(&specs).take(states).any(|(made, spec)| *made != spec.dtype) {
-        return Err(build.invalid("a state changes its type"));
-    }
-    Ok(Lowered::new(Scan { body: plan, names, states }, outputs))
+        Ok(TensorSpec::new(Arc::clone(&port.name), dtype, Vec::new()))
+    };
+    body.inputs.iter().enumerate().map(spec).collect()
 }
 
 impl Kernel for Scan {
@@ -91,12 +102,8 @@ impl Kernel for Scan {
         let calls = u64::try_from(self.body.len()).unwrap_or(u64::MAX);
         for step in 0..steps {
             left = left.saturating_sub(calls.saturating_mul(BYTES_OF_A_CALL));
-            let mut fed = Tensors::new();
-            let positions = scanned.iter().map(|tensor| position(tensor, step, scope));
-            let values = states.drain(..).map(Ok).chain(positions);
-            for (name, value) in self.names.iter().zip(values) {
-                fed.push(Arc::clone(name), value?)?;
-            }
+            let fed = self.fed(&states, scanned, step, scope)?;
+            states.clear();
             let room = Budget::Together(left.min(scope.room().bytes()));
             let (outputs, after) = self.body.run_within(&fed, None, scope.stop(), room)?;
             left = left.saturating_sub(room.bytes().saturating_sub(after.bytes()));
@@ -113,6 +120,25 @@ impl Kernel for Scan {
 
     fn weights_bytes(&self) -> usize {
         usize::try_from(self.body.weights_bytes()).unwrap_or(usize::MAX)
+    }
+}
+
+impl Scan {
+    /// What one step takes.
+    fn fed(
+        &self,
+        states: &[Tensor],
+        scanned: &[&Tensor],
+        step: usize,
+        scope: &Scope<'_>,
+    ) -> Result<Tensors> {
+        let mut fed = Tensors::new();
+        let positions = scanned.iter().map(|tensor| position(tensor, step, scope));
+        let values = states.iter().cloned().map(Ok).chain(positions);
+        for (name, value) in self.names.iter().zip(values) {
+            fed.push(Arc::clone(name), value?)?;
+        }
+        Ok(fed)
     }
 }
 

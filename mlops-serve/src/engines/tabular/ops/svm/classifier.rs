@@ -26,22 +26,31 @@ pub(in super::super) fn classifier(build: &mut Build<'_>) -> Result<Lowered> {
     if !(2..=usize::from(u16::MAX)).contains(&classes) {
         return Err(build.unsupported(format!("a classifier of {classes} classes")));
     }
+    let outputs = [labels.dtype(), DType::F32];
     let function = KernelFunction::read(build)?;
     let per_class = build.ints("vectors_per_class")?;
-    let (vectors, coefficients) = (build.floats("support_vectors")?, build.floats("coefficients")?);
-    let (rho, post) = (build.floats("rho")?, PostTransform::read(build)?);
-    let (prob_a, prob_b) = (build.floats("prob_a")?, build.floats("prob_b")?);
     let starts = starts(build, &per_class, classes)?;
-    let outputs = [labels.dtype(), DType::F32];
-    let supports = starts.last().copied().unwrap_or(0);
-    if supports == 0 {
-        check_length(build, "prob_a", prob_a.len(), Some(0))?;
-        return linear(build, labels, coefficients, &rho, post)
-            .map(|kernel| Lowered::new(kernel, outputs));
+    if starts.last().is_none_or(|&supports| supports == 0) {
+        return linear(build, labels).map(|kernel| Lowered::new(kernel, outputs));
     }
+    pairwise(build, function, labels, starts).map(|kernel| Lowered::new(kernel, outputs))
+}
+
+/// A machine of at least one vector; where those of each class start is known.
+fn pairwise(
+    build: &mut Build<'_>,
+    function: KernelFunction,
+    labels: Labels,
+    starts: Vec<usize>,
+) -> Result<Classifier> {
+    let (classes, supports) = (labels.len(), starts.last().copied().unwrap_or_default());
     let pairs = classes * (classes - 1) / 2;
+    let (vectors, coefficients) = (build.floats("support_vectors")?, build.floats("coefficients")?);
     check_length(build, "coefficients", coefficients.len(), supports.checked_mul(classes - 1))?;
+    let vectors = Vectors::new(build, "support_vectors", vectors, supports)?;
+    let (rho, post) = (build.floats("rho")?, PostTransform::read(build)?);
     check_length(build, "rho", rho.len(), Some(pairs))?;
+    let (prob_a, prob_b) = (build.floats("prob_a")?, build.floats("prob_b")?);
     check_length(build, "prob_b", prob_b.len(), Some(prob_a.len()))?;
     if !prob_a.is_empty() {
         check_length(build, "prob_a", prob_a.len(), Some(pairs))?;
@@ -50,11 +59,8 @@ pub(in super::super) fn classifier(build: &mut Build<'_>) -> Result<Lowered> {
         // The specification wants it, ONNX Runtime leaves it out: no answer would be right.
         return Err(build.unsupported(format!("post_transform {post:?} of a single score")));
     }
-    let vectors = Vectors::new(build, "support_vectors", vectors, supports)?;
     let sigmoids = prob_a.into_iter().zip(prob_b).collect();
-    let kernel =
-        Classifier { function, vectors, starts, coefficients, rho, sigmoids, labels, post };
-    Ok(Lowered::new(kernel, outputs))
+    Ok(Classifier { function, vectors, starts, coefficients, rho, sigmoids, labels, post })
 }
 
 /// Where the vectors of each class start, and, last, how many there are; empty for none.
@@ -210,13 +216,13 @@ struct Linear {
     probabilities: bool,
 }
 
-fn linear(
-    build: &Build<'_>,
-    labels: Labels,
-    coefficients: Vec<f32>,
-    rho: &[f32],
-    post: PostTransform,
-) -> Result<Linear> {
+fn linear(build: &mut Build<'_>, labels: Labels) -> Result<Linear> {
+    for name in ["prob_a", "prob_b", "support_vectors"] {
+        let given = build.floats(name)?.len();
+        check_length(build, name, given, Some(0))?;
+    }
+    let (coefficients, rho) = (build.floats("coefficients")?, build.floats("rho")?);
+    let post = PostTransform::read(build)?;
     let Some(&rho) = rho.first() else { return Err(build.invalid("rho is empty")) };
     let probabilities = coefficients.iter().all(|&factor| factor >= 0.0);
     let vectors = Vectors::new(build, "coefficients", coefficients, labels.len())?;
