@@ -62,6 +62,17 @@ pub fn scoring_json(bytes: &[u8]) {
     }
 }
 
+/// The same in CSV.
+pub fn scoring_csv(bytes: &[u8]) {
+    for signature in signatures() {
+        let Ok(request) = invocations::decode_csv(bytes, &signature, &limits()) else { continue };
+        if signature.check_inputs(&request.inputs).is_ok() {
+            let written = invocations::encode_outputs(&request.inputs, invocations::Form::Table);
+            assert!(written.is_ok(), "inputs that were read are written: {written:?}");
+        }
+    }
+}
+
 /// One input of each kind of element, with open axes; and one of which the last axis is closed.
 fn signatures() -> impl Iterator<Item = ModelSignature> {
     use DType as D;

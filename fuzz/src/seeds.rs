@@ -29,6 +29,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "oip_json" => requests().into_iter().filter(|r| r.1.is_none()).map(|r| r.0).collect(),
         "oip_binary" => requests().into_iter().filter_map(binary).collect(),
         "scoring_json" => scoring(),
+        "scoring_csv" => vec![
+            b"a,b,c\n1,2.5,-3e2\n,\"4\",inf\n".to_vec(),
+            b"\xef\xbb\xbfx,more\r\n\"a, \"\"b\",true\r\n".to_vec(),
+        ],
         "inference_log" => log(),
         "artifact_path" => paths(),
         "filter" => filters(),

@@ -7,8 +7,6 @@ pub mod engines;
 pub mod http;
 pub mod local;
 pub mod rollout;
-#[cfg(any(feature = "data", feature = "http"))]
-pub mod rows;
 
 pub use batching::{Batcher, BatchingConfig};
 pub use engines::{Engine, InferOptions, LoadOptions, Session, SessionInfo, Stop};

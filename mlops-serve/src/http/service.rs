@@ -114,7 +114,7 @@ impl Service {
     ///
     /// # Behavior
     /// - `application/json` holds one of `dataframe_split`, `dataframe_records`, `instances` and
-    ///   `inputs`, and perhaps `params`; `text/csv` (feature `data`) a table with a head
+    ///   `inputs`, and perhaps `params`; `text/csv` a table with a head
     /// - columns that the model does not take are left out; missing ones are named
     /// - an error is `{"error_code": "…", "message": "…"}`, with neither inputs nor stack traces
     #[must_use]

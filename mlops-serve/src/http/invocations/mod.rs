@@ -1,15 +1,20 @@
 //! One model behind the paths and forms of MLflow's scoring server, which are `SageMaker`'s too:
 //! `POST /invocations`, `GET /ping`. What bytes mean is said by plain functions that know no server.
 
-mod frame;
+mod csv;
+mod json;
 mod predictions;
+mod table;
+mod walk;
 
-pub use frame::{Form, decode_request};
+pub use csv::decode_csv;
+pub use json::decode_request;
 pub use predictions::encode_outputs;
 
 use super::{
     body,
     infer::{PREDICTION, answer, off_the_timers},
+    oip::Limits,
     refusal::{Refusal, json},
     routes::Health,
     service::Service,
@@ -22,12 +27,34 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-
 use mlops_core::{
-    Result,
+    Error, Result,
     predictor::{PredictRequest, PredictorInfo},
+    signature::{ModelSignature, TensorSpec},
 };
 use std::sync::Arc;
+
+/// How the answer is to be written: as the question was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A table was asked about: several outputs are its columns, a row an object.
+    Table,
+    /// Tensors were: several outputs are arrays under their names.
+    Tensors,
+}
+
+/// Refuses a table that has far more columns than the model takes.
+fn one_more_column(columns: usize, signature: &ModelSignature, limits: &Limits) -> Result<()> {
+    let width = |spec: &TensorSpec| {
+        spec.features().len().max(spec.shape.get(1).copied().flatten().unwrap_or(1))
+    };
+    let taken: usize = signature.inputs.iter().map(width).sum();
+    let max = taken.saturating_add(limits.max_inputs);
+    if columns < max {
+        return Ok(());
+    }
+    Err(Error::too_large(format!("the table has more than {max} columns")))
+}
 
 /// The routes, for the model that the service names for them.
 pub(super) fn router(service: Arc<Service>, model: Arc<str>) -> Router {
@@ -102,8 +129,9 @@ impl Scoring {
         );
         let read = move || match coding {
             Coding::Json => decode_request(&bytes, &info.signature, &limits),
-            #[cfg(feature = "data")]
-            Coding::Csv => table(&bytes, &info).map(|request| (request, Form::Table)),
+            Coding::Csv => {
+                decode_csv(&bytes, &info.signature, &limits).map(|request| (request, Form::Table))
+            }
         };
         off_the_timers(is_long, read).await
     }
@@ -113,7 +141,6 @@ impl Scoring {
 #[derive(Clone, Copy, Debug)]
 enum Coding {
     Json,
-    #[cfg(feature = "data")]
     Csv,
 }
 
@@ -134,30 +161,8 @@ impl Coding {
         }
         match media.as_str() {
             "application/json" => Ok(Self::Json),
-            #[cfg(feature = "data")]
             "text/csv" => Ok(Self::Csv),
-            #[cfg(not(feature = "data"))]
-            "text/csv" => refuse("CSV is read by a build with the feature \"data\""),
             _ => refuse("the content type is application/json or text/csv"),
         }
     }
-}
-
-/// A table whose first line names the columns.
-#[cfg(feature = "data")]
-fn table(bytes: &[u8], info: &PredictorInfo) -> Result<PredictRequest> {
-    use mlops_core::{
-        data::{CsvOptions, Dataset},
-        tensor::Tensors,
-    };
-    let mut specs = info.signature.inputs.clone();
-    if let [only] = specs.as_slice()
-        && crate::rows::packs_unnamed(only)
-    {
-        let untyped = Dataset::from_csv("the table", bytes, &CsvOptions::new())?;
-        let columns: Vec<String> = untyped.columns().map(str::to_owned).collect();
-        specs = crate::rows::with_columns(&info.signature, &columns)?;
-    }
-    let dataset = Dataset::from_csv("the table", bytes, &crate::rows::csv_options(&specs))?;
-    Ok(PredictRequest::new(Tensors::from_batch(&dataset.batch()?, &specs)?))
 }

@@ -1,6 +1,6 @@
 //! The JSON of an answer: `{"predictions": …}`.
 
-use super::{super::oip, frame::Form};
+use super::{super::oip, Form};
 use mlops_core::{
     Result,
     tensor::{Tensor, Tensors},

@@ -254,7 +254,7 @@ impl<'a> Walker<'a> {
 }
 
 /// The length of the string at the start, with both quotes.
-fn closing_quote(text: &[u8]) -> Option<usize> {
+pub(in super::super) fn closing_quote(text: &[u8]) -> Option<usize> {
     let mut escaped = false;
     let closes = |&byte: &u8| {
         let closing = byte == b'"' && !escaped;

@@ -228,7 +228,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 }
 
 /// An object's members in order, each value raw; a member given twice is refused.
-pub(in super::super) fn members<'a>(
+pub(super) fn members<'a>(
     json: &'a RawValue,
     what: &str,
     max: usize,

@@ -34,7 +34,7 @@ pub use metadata::{model_metadata, server_metadata};
 pub use request::{Decoded, decode_request};
 pub use response::{Encoded, OutputForms, encode_response};
 
-pub(super) use envelope::members;
+pub(super) use data::closing_quote;
 pub(super) use parameters::parse as parse_parameters;
 pub(super) use request::read_elements;
 pub(super) use response::{push_elements, push_json};

@@ -182,15 +182,17 @@ fn tensor(
     }
 }
 
-/// A tensor of the declared type from a JSON array, flat or nested like the shape.
+/// A tensor of the declared type from a JSON array, flat or nested like the shape; `non_finite` is
+/// what the parameter of this name would say.
 pub(in super::super) fn read_elements(
     json: &str,
     spec: &TensorSpec,
     shape: &[usize],
+    non_finite: Option<String>,
     limits: &Limits,
 ) -> Result<Tensor> {
     let count = element_count(shape, spec.dtype, limits)?;
-    let plan = Plan { spec, dtype: spec.dtype, shape, count, non_finite: None };
+    let plan = Plan { spec, dtype: spec.dtype, shape, count, non_finite };
     data::read(json, &plan, limits)
 }
 

@@ -5,7 +5,11 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use mlops_core::tensor::DType;
+use mlops_core::{
+    signature::{ModelSignature, TensorSpec},
+    tensor::{DType, Tensor, Tensors},
+    testing::FnPredictor,
+};
 use mlops_serve::http::{HttpConfig, Service};
 use serde_json::{Value, json};
 
@@ -122,6 +126,82 @@ async fn mistakes_are_named_and_echo_nothing() {
     assert_eq!(csv.status, StatusCode::BAD_REQUEST);
     assert!(csv.text().contains("line 2") && !csv.text().contains("secret"), "{}", csv.text());
     host.still_answers().await;
+}
+
+#[tokio::test]
+async fn csv_says_what_json_says() {
+    let floats =
+        Host::of(Service::new().with_model(same(DType::F32, 2, false)).with_invocations("same"));
+    // By way of 64 bits these digits would round to another number of 32.
+    let csv = "\u{feff}a,\"b, c\"\r\n1.00000017881393432617187499,\"-2.5e0\"\r\n\r\n,+.5\r\n";
+    let answer = score(&floats, "text/csv", csv).await;
+    assert_eq!(answer.text(), "{\"predictions\":[[1.0000001,-2.5],[null,0.5]]}");
+    let answer = score(&floats, "text/csv", "a,b\nInfinity,nan\n-inf,inf").await;
+    assert_eq!(
+        (answer.status, answer.text()),
+        (StatusCode::OK, "{\"predictions\":[[null,null],[null,null]]}")
+    );
+
+    let texts =
+        Host::of(Service::new().with_model(same(DType::Utf8, 1, true)).with_invocations("same"));
+    let answer = score(&texts, "text/csv", "more,x\n1,\"say \"\"hi\"\",\n\"\n2,\n3,007\n").await;
+    assert_eq!(answer.json()["predictions"], json!(["say \"hi\",\n", null, "007"]));
+
+    for (csv, says) in [
+        ("", "no line that names its columns"),
+        ("a,b\n1,2\n\n3\n", "line 4 has 1 cells for 2 columns"),
+        ("a\r\n1\r\nsecret\r\n", "line 3: column \"a\" is no number"),
+        ("a,a\n1,2\n", "column \"a\" stands there twice"),
+        ("a\n1e99\n", "out of the range"),
+    ] {
+        let answer = score(&floats, "text/csv", csv).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{csv:?}");
+        assert!(answer.text().contains(&says.replace('"', "\\\"")), "{}", answer.text());
+        assert!(!answer.text().contains("secret"));
+    }
+    let latin = score(&floats, "text/csv", b"a\n1\n\xe9\n".to_vec()).await;
+    assert!(latin.text().contains("line 3 is not UTF-8"), "{}", latin.text());
+}
+
+#[tokio::test]
+async fn what_is_held_is_bounded_by_what_is_sent() {
+    let names: Vec<String> = (0..500).map(|at| format!("c{at}")).collect();
+    let wide = TensorSpec::new("x", DType::F32, [None, Some(500)]);
+    let wide = wide.with_columns(names.iter().map(String::as_str));
+    let count = TensorSpec::column("nulls", DType::U64);
+    let signature = ModelSignature::new(vec![wide], vec![count]).unwrap();
+    let model = FnPredictor::new("wide", signature, |inputs| {
+        let rows = inputs.require("x")?.as_slice::<f32>()?.chunks(500);
+        let nulls = rows.map(|row| row.iter().filter(|value| value.is_nan()).count() as u64);
+        let nulls: Vec<u64> = nulls.collect();
+        Ok(Tensors::one("nulls", Tensor::from_vec([nulls.len()], nulls)?))
+    });
+    let host = Host::of(Service::new().with_model(model).with_invocations("wide"));
+    let too_large = async |kind: &str, body: String, says: &str| {
+        let answer = score(&host, kind, body).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", answer.text());
+        assert!(answer.text().contains(says), "{}", answer.text());
+    };
+    // A row of three bytes would become one of two thousand.
+    let empty = format!("{{\"dataframe_records\": [{}{{}}]}}", "{},".repeat(100_000));
+    too_large("application/json", empty, "leave out more cells").await;
+    let head = format!("{}\n", "a,".repeat(100_000));
+    too_large("text/csv", head, "more than 1524 columns").await;
+    let columns = format!("{}\"b\"", "\"a\",".repeat(100_000));
+    let split = format!("{{\"dataframe_split\": {{\"columns\": [{columns}], \"data\": []}}}}");
+    too_large("application/json", split, "more than 1524 columns").await;
+    let row = format!("{}1", "1,".repeat(100_000));
+    let unnamed = format!("{{\"dataframe_split\": {{\"data\": [[{row}]]}}}}");
+    too_large("application/json", unnamed, "more than 1524 columns").await;
+    let members: Vec<String> = (0..100_000).map(|at| format!("\"m{at}\": []")).collect();
+    let inputs = format!("{{\"inputs\": {{{}}}}}", members.join(","));
+    too_large("application/json", inputs, "more than 1524 columns").await;
+
+    // A few cells left out are null.
+    let full: serde_json::Map<String, Value> =
+        names.iter().map(|name| (name.clone(), json!(1))).collect();
+    let answer = predictions(&host, json!({ "dataframe_records": [full, { "c7": 1 }] })).await;
+    assert_eq!(answer, json!([0, 499]));
 }
 
 #[tokio::test]
