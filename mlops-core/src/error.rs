@@ -139,6 +139,15 @@ impl Error {
         self
     }
 
+    /// The same for another caller: kind, message and context; the source, which cannot be copied,
+    /// stays with the first.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let Inner { kind, message, context, .. } = &*self.0;
+        let (kind, message, context) = (*kind, message.clone(), context.clone());
+        Self(Box::new(Inner { kind, message, context, source: None }))
+    }
+
     /// What a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

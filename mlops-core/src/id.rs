@@ -2,7 +2,11 @@
 
 use crate::{Error, Result, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Where identities come from. Passed in, so that a test or a replay can fix them.
 pub trait IdSource: fmt::Debug + Send + Sync {
@@ -21,6 +25,61 @@ impl IdSource for RandomIds {
         let mut tail = [0_u8; 10];
         tail.copy_from_slice(&random[..10]);
         uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid().as_u128()
+    }
+}
+
+/// As [`RandomIds`], several times faster: asks the operating system for the random bits of 64
+/// identities at once. Shared, it is one pool; a process that forks without `exec` needs another.
+#[derive(Default)]
+pub struct PooledIds(Mutex<Pool>);
+
+/// Random bytes, of which the last ones are left.
+struct Pool {
+    bytes: [u8; 64 * TAIL],
+    left: usize,
+}
+
+/// Bytes of an identity beside its time.
+const TAIL: usize = 10;
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { bytes: [0; 64 * TAIL], left: 0 }
+    }
+}
+
+impl PooledIds {
+    /// An empty pool.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn tail(&self) -> [u8; TAIL] {
+        // A thread that panicked here has at worst used bytes up.
+        let mut pool = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Pool { bytes, left } = &mut *pool;
+        if *left < TAIL {
+            getrandom::fill(bytes).expect("the operating system gives random bits");
+            *left = bytes.len();
+        }
+        *left -= TAIL;
+        let mut tail = [0; TAIL];
+        tail.copy_from_slice(&bytes[*left..*left + TAIL]);
+        tail
+    }
+}
+
+impl IdSource for PooledIds {
+    fn next(&self, now: Timestamp) -> u128 {
+        let millis = u64::try_from(now.unix_millis()).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &self.tail()).into_uuid().as_u128()
+    }
+}
+
+impl fmt::Debug for PooledIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the bytes: they are identities to come.
+        f.write_str("PooledIds")
     }
 }
 
@@ -228,6 +287,27 @@ mod tests {
                 prop_assert_eq!(name.to_string(), text);
             }
         }
+    }
+
+    #[test]
+    fn pooled_identities_are_of_version_7_and_all_different() {
+        let ids = Arc::new(PooledIds::new());
+        let now = Timestamp::from_unix_millis(1_700_000_000_000);
+        let threads = (0..4).map(|_| {
+            let ids = Arc::clone(&ids);
+            std::thread::spawn(move || (0..1000).map(|_| ids.next(now)).collect::<Vec<_>>())
+        });
+        let threads: Vec<_> = threads.collect();
+        let mut all: Vec<u128> =
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        for &id in &all {
+            let id = uuid::Uuid::from_u128(id);
+            assert_eq!((id.get_version_num(), id.get_variant()), (7, uuid::Variant::RFC4122));
+            assert_eq!(id.as_u128() >> 80, 1_700_000_000_000);
+        }
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 4000);
     }
 
     #[test]

@@ -43,7 +43,8 @@ pub use drift::DriftDetector;
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use event::EventLog;
 pub use id::{
-    Alias, EventId, ExperimentId, IdSource, ModelName, PredictionId, RandomIds, RunId, VersionId,
+    Alias, EventId, ExperimentId, IdSource, ModelName, PooledIds, PredictionId, RandomIds, RunId,
+    VersionId,
 };
 pub use pipeline::Pipeline;
 pub use predictor::{Explainer, Observer, Predictor};

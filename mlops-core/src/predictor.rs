@@ -99,6 +99,11 @@ impl PredictorInfo {
 
     /// What every predictor checks before it computes: inputs, outputs, rows and the deadline.
     pub fn check(&self, request: &PredictRequest, now: Instant) -> Result<()> {
+        self.check_by(request, || now)
+    }
+
+    /// As [`check`](Self::check); the time is asked for only if the request has a deadline.
+    pub fn check_by(&self, request: &PredictRequest, now: impl FnOnce() -> Instant) -> Result<()> {
         self.signature.check_inputs(&request.inputs)?;
         self.signature.check_outputs(request.outputs.as_deref().unwrap_or_default())?;
         if let Some(max) = self.max_rows
@@ -110,7 +115,7 @@ impl PredictorInfo {
             )));
         }
         match request.deadline {
-            Some(deadline) if deadline <= now => Err(Error::new(
+            Some(deadline) if deadline <= now() => Err(Error::new(
                 crate::ErrorKind::TimedOut,
                 format!("the deadline of a request to model {:?} has passed", self.name),
             )),

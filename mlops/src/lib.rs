@@ -6,10 +6,10 @@ pub use mlops_core::data;
 pub use mlops_core::evaluation;
 pub use mlops_core::{
     Alias, Clock, Digest, DriftDetector, Error, ErrorKind, EventId, EventLog, ExperimentId,
-    Explainer, IdSource, ModelName, Observer, Pipeline, PredictionId, Predictor, Principal,
-    RandomIds, Registry, Result, ResultExt, RunId, SystemClock, Timestamp, Tracker, Transform,
-    VersionId, arrow, artifact, auth, clock, config, drift, event, inference_log, model, page,
-    pipeline, predictor, registry, signature, stats, tensor, time, tracker,
+    Explainer, IdSource, ModelName, Observer, Pipeline, PooledIds, PredictionId, Predictor,
+    Principal, RandomIds, Registry, Result, ResultExt, RunId, SystemClock, Timestamp, Tracker,
+    Transform, VersionId, arrow, artifact, auth, clock, config, drift, event, inference_log, model,
+    page, pipeline, predictor, registry, signature, stats, tensor, time, tracker,
 };
 
 #[cfg(feature = "cli")]

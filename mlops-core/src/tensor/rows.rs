@@ -56,9 +56,14 @@ impl Tensor {
                 let bytes = buffer.slice_with_length(start * size, count * size);
                 Self::fixed(self.dtype, shape, bytes)
             }
-            Values::Variable { .. } => {
-                let items: Vec<_> = self.byte_strings()?.skip(start).take(count).collect();
-                Self::variable(self.dtype, shape, items.into_iter())
+            Values::Variable { offsets, bytes } => {
+                // By position: walking there would make slicing row by row quadratic.
+                let ends = &offsets[start..=start + count];
+                let items = ends.windows(2).map(|pair| {
+                    let at = |offset: i32| usize::try_from(offset).unwrap_or(0);
+                    &bytes.as_slice()[at(pair[0])..at(pair[1])]
+                });
+                Self::variable(self.dtype, shape, items)
             }
         };
         part?.with_nulls(self.nulls.as_ref().map(|nulls| nulls.slice(start, count)))

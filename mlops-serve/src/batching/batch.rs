@@ -6,7 +6,7 @@ use futures_util::{
     future::{BoxFuture, Shared as SharedFuture},
 };
 use mlops_core::{
-    Error, Predictor, Result,
+    Error, ErrorKind, Predictor, Result,
     predictor::{PredictRequest, PredictResponse},
     tensor::Tensors,
 };
@@ -94,7 +94,7 @@ impl Batch {
                 }
                 Err(Failure::Error(error) | Failure::Panic(error)) => {
                     for seat in seats {
-                        answers[seat] = Some(Err(copy(&error)));
+                        answers[seat] = Some(Err(error.copy()));
                     }
                 }
             }
@@ -105,12 +105,16 @@ impl Batch {
     async fn attempt(&self, seats: &[usize]) -> Result<Vec<PredictResponse>, Failure> {
         let members: Vec<&Waiting> = seats.iter().map(|&seat| &self.members[seat]).collect();
         let request = merge(&members).map_err(Failure::Error)?;
-        let computing = AssertUnwindSafe(self.shared.inner.predict(request)).catch_unwind();
-        let answered = computing.await.map_err(|_| {
+        // The host's code: what computes, and where identities come from.
+        let computing = async {
+            let answer = self.shared.inner.predict(request).await?;
+            self.share_out(&members, answer)
+        };
+        let answered = AssertUnwindSafe(computing).catch_unwind().await.map_err(|_| {
             self.shared.counters.panics.add(1);
             Failure::Panic(Error::internal("what computes a batch panicked"))
         })?;
-        answered.and_then(|answer| self.share_out(&members, answer)).map_err(Failure::Error)
+        answered.map_err(Failure::Error)
     }
 
     /// To each member its rows, under a name of its own.
@@ -159,12 +163,8 @@ fn merge(members: &[&Waiting]) -> Result<PredictRequest> {
     Ok(merged)
 }
 
-/// Whether one request may have caused it: what may succeed later by itself is nobody's fault.
+/// Whether one request may have caused it; that of the others would then be answered.
 fn is_somebodys(error: &Error) -> bool {
-    !error.kind().row().may_retry
-}
-
-/// The same for another caller.
-fn copy(error: &Error) -> Error {
-    Error::new(error.kind(), error.message().to_owned())
+    use ErrorKind::{Internal, InvalidInput, TooLarge, Unsupported};
+    matches!(error.kind(), InvalidInput | TooLarge | Unsupported | Internal)
 }

@@ -17,12 +17,13 @@ pub use stats::{BatchingStats, ROWS_BOUNDS};
 use async_trait::async_trait;
 use batch::Seat;
 use mlops_core::{
-    Clock, Error, ErrorKind, IdSource, PredictionId, Predictor, RandomIds, Result, SystemClock,
+    Clock, Error, ErrorKind, IdSource, PooledIds, PredictionId, Predictor, Result, SystemClock,
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
 };
 use queue::{Dispatch, Queue, Waits};
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -41,13 +42,15 @@ use waiting::Waiting;
 ///   parameters asked for are the same; a model with a tensor of fixed first axis runs each alone
 /// - what is more urgent goes first, then what came first; a batch has at most
 ///   [`max_batch_rows`](BatchingConfig::max_batch_rows), unless one request alone has more
-/// - a request is checked before it waits; one that would exceed a bound is `Overloaded`, at once
+/// - a request is checked before it waits; one that would exceed a bound is `Overloaded`, at once;
+///   one that is over a bound by itself waits only where no other does
 /// - a caller that leaves takes its request along if it still waits; a batch is given up when all
 ///   its callers have left
 /// - a deadline that passes in the queue is `TimedOut`, and nothing is computed for it; a batch has
 ///   the latest deadline of its members
-/// - a batch that fails for a reason that may lie in its rows runs again in halves, until who is to
-///   blame is alone: one bad request fails alone
+/// - a batch that fails for a reason that may lie in its rows (`InvalidInput`, `TooLarge`,
+///   `Unsupported`, `Internal`) runs again in halves, until who is to blame is alone: one bad request
+///   fails alone
 /// - a panic of what is wrapped loses one batch, each member of which is `Internal`
 /// - futures need no runtime; a permit is held until the future of a request, or those of all
 ///   members of a batch, are finished or dropped
@@ -65,7 +68,7 @@ struct Shared {
 impl Batcher {
     /// Gathers for this predictor.
     pub fn new(inner: impl Predictor + 'static, config: BatchingConfig) -> Self {
-        Self::with_clock_and_ids(inner, config, Arc::new(SystemClock), Arc::new(RandomIds))
+        Self::with_clock_and_ids(inner, config, Arc::new(SystemClock), Arc::new(PooledIds::new()))
     }
 
     /// As [`new`](Self::new), with time and identities from here.
@@ -128,7 +131,8 @@ struct Permit(Arc<Shared>);
 impl Drop for Permit {
     fn drop(&mut self) {
         self.0.queue().finish();
-        self.0.dispatch();
+        // Perhaps while a panic unwinds: a second one would end the process.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.0.dispatch()));
     }
 }
 
@@ -149,7 +153,7 @@ impl Shared {
         let now = self.clock.instant();
         info.check(&request, now)?;
         let (waiting, caller, seat) = Waiting::new(request, &info)?;
-        if !self.push(waiting, now) {
+        if !self.push(waiting, now, &info) {
             self.counters.refused.add(1);
             let message = format!("too many requests wait for model {:?} already", info.name);
             return Err(Error::new(ErrorKind::Overloaded, message));
@@ -163,13 +167,13 @@ impl Shared {
     }
 
     /// Lets a request wait; false if it would be too much.
-    fn push(&self, waiting: Waiting, now: Instant) -> bool {
+    fn push(&self, waiting: Waiting, now: Instant, info: &PredictorInfo) -> bool {
         let mut dropped = Vec::new();
         // Counted while the queue is held: nobody counts it out before.
         let mut queue = self.queue();
         let pushed = queue.push(waiting, now, &mut dropped).inspect(|()| self.counters.came());
         drop(queue);
-        self.let_go(dropped);
+        self.let_go(dropped, info);
         pushed.is_ok()
     }
 
@@ -180,19 +184,21 @@ impl Shared {
             return;
         }
         drop(queue);
-        let info = self.inner.info();
+        // The host's code, which may panic, is asked before any permit is taken.
+        let (info, now) = (self.inner.info(), self.clock.instant());
         let most = info.max_rows.unwrap_or(usize::MAX);
-        let now = self.clock.instant();
         let Dispatch { batches, dropped } = self.queue().dispatch(info.width, most, now);
-        self.let_go(dropped);
-        for members in batches {
+        let batches: Vec<_> =
+            batches.into_iter().map(|members| (Permit(Arc::clone(self)), members)).collect();
+        self.let_go(dropped, &info);
+        for (permit, members) in batches {
             self.counters.formed(members.len(), members.iter().map(Waits::rows).sum());
-            Seat::give_out(Arc::clone(self), Permit(Arc::clone(self)), members);
+            Seat::give_out(Arc::clone(self), permit, members);
         }
     }
 
     /// Tells those whose deadline has passed; the others have left.
-    fn let_go(&self, dropped: Vec<Waiting>) {
+    fn let_go(&self, dropped: Vec<Waiting>, info: &PredictorInfo) {
         self.counters.went(dropped.len());
         for mut waiting in dropped {
             if waiting.is_abandoned() {
@@ -204,7 +210,7 @@ impl Shared {
                 ErrorKind::TimedOut,
                 format!(
                     "the deadline of a request to model {:?} passed while it waited",
-                    self.inner.info().name
+                    info.name
                 ),
             );
             // The caller may leave at this very moment.

@@ -118,7 +118,11 @@ impl<T: Waits> Queue<T> {
         batch
     }
 
+    /// One that is over a bound by itself can wait only alone; it would run, if a permit were free.
     fn has_room_for(&self, item: &T) -> bool {
+        if self.waiting.is_empty() {
+            return true;
+        }
         self.waiting.len() < self.config.max_waiting_requests.max(1)
             && self.rows.saturating_add(item.rows()) <= self.config.max_waiting_rows
             && self.bytes.saturating_add(item.bytes()) <= self.config.max_waiting_bytes

@@ -3,7 +3,7 @@
 use crate::rollout::endpoint::check_compatible;
 use futures_util::FutureExt;
 use mlops_core::{
-    Clock, Error, IdSource, Predictor, RandomIds, Result, ResultExt, SystemClock,
+    Clock, Error, IdSource, PooledIds, Predictor, Result, ResultExt, SystemClock,
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
     signature::ModelSignature,
     tensor::Tensors,
@@ -70,12 +70,12 @@ pub(super) struct Wanted {
 
 impl Identity {
     pub(super) fn new(info: PredictorInfo) -> Self {
-        Self { info: Arc::new(info), clock: Arc::new(SystemClock), ids: Arc::new(RandomIds) }
+        Self { info: Arc::new(info), clock: Arc::new(SystemClock), ids: Arc::new(PooledIds::new()) }
     }
 
     /// Checks a request, and keeps what an answer has to be.
     pub(super) fn check(&self, request: &PredictRequest) -> Result<Wanted> {
-        self.info.check(request, self.clock.instant())?;
+        self.info.check_by(request, || self.clock.instant())?;
         Ok(Wanted { names: request.outputs.clone(), rows: request.inputs.rows()? })
     }
 
@@ -179,8 +179,9 @@ pub(super) fn check_arms(arms: &[Arm]) -> Result<()> {
             return Err(Error::invalid(format!("arm {name:?} has weight {weight}")));
         }
     }
-    if arms.iter().all(|arm| arm.weight == 0.0) {
-        return Err(Error::invalid("the weights of all arms are 0"));
+    let sum: f64 = arms.iter().map(|arm| arm.weight).sum();
+    if sum == 0.0 || !sum.is_finite() {
+        return Err(Error::invalid(format!("the weights of all arms are {sum} together")));
     }
     Ok(())
 }

@@ -15,11 +15,17 @@ pub(super) struct Inline {
     rows: AtomicUsize,
     limit: Duration,
     over: AtomicU32,
+    calls: AtomicU32,
 }
 
 impl Inline {
     pub(super) fn new(rows: usize, limit: Duration) -> Self {
-        Self { rows: AtomicUsize::new(rows), limit, over: AtomicU32::new(0) }
+        Self {
+            rows: AtomicUsize::new(rows),
+            limit,
+            over: AtomicU32::new(0),
+            calls: AtomicU32::new(0),
+        }
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -29,6 +35,13 @@ impl Inline {
     pub(super) fn takes(&self, rows: usize) -> bool {
         let most = self.rows();
         most > 0 && rows <= most
+    }
+
+    /// Whether this call is one to learn from. Reading the time twice costs as much as a short model
+    /// takes: one call of four is enough, until one was too long.
+    pub(super) fn is_timed(&self) -> bool {
+        self.over.load(Ordering::Relaxed) > 0
+            || self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(4)
     }
 
     /// Learns from a call. Made-up rows may be cheaper than real ones.

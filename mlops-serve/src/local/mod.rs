@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use inline::Inline;
 use lane::{Call, Lane, stop_at};
 use mlops_core::{
-    Clock, Error, IdSource, PredictionId, Predictor, RandomIds, Result, ResultExt, SystemClock,
+    Clock, Error, IdSource, PooledIds, PredictionId, Predictor, Result, ResultExt, SystemClock,
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
     tensor::Tensors,
 };
@@ -95,7 +95,7 @@ impl LocalPredictor {
             lane,
             arm: None,
             clock: Arc::new(SystemClock),
-            ids: Arc::new(RandomIds),
+            ids: Arc::new(PooledIds::new()),
         })
     }
 
@@ -128,7 +128,7 @@ impl LocalPredictor {
     /// Answers on the calling thread, however long it takes: for hosts without a runtime, and for
     /// batch scoring. It takes no place in the queue.
     pub fn predict_now(&self, request: &PredictRequest) -> Result<PredictResponse> {
-        self.info.check(request, self.clock.instant())?;
+        self.info.check_by(request, || self.clock.instant())?;
         let stop = stop_at(self.deadline(request));
         let outputs = self.compute.run(&request.inputs, request.outputs.as_deref(), &stop)?;
         Ok(self.answer(request, outputs))
@@ -140,10 +140,12 @@ impl LocalPredictor {
     }
 
     fn run_inline(&self, request: &PredictRequest, rows: usize) -> Result<Tensors> {
-        let began = Instant::now();
+        let began = self.inline.is_timed().then(Instant::now);
         let stop = stop_at(self.deadline(request));
         let outputs = self.compute.run(&request.inputs, request.outputs.as_deref(), &stop);
-        self.inline.ran(rows, began.elapsed());
+        if let Some(began) = began {
+            self.inline.ran(rows, began.elapsed());
+        }
         outputs
     }
 
@@ -187,7 +189,7 @@ impl Predictor for LocalPredictor {
     }
 
     async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
-        self.info.check(&request, self.clock.instant())?;
+        self.info.check_by(&request, || self.clock.instant())?;
         let rows = request.inputs.rows()?;
         let outputs = if self.inline.takes(rows) {
             self.run_inline(&request, rows)?

@@ -195,6 +195,81 @@ fn a_panic_loses_one_batch() {
     assert_eq!(batcher.stats().panics, 1);
 }
 
+/// Its `info` panics while it is told to; its `predict` when it is called, before there is a future.
+#[derive(Debug)]
+struct Rude(Arc<Gated>, AtomicU32);
+
+impl Predictor for Rude {
+    fn info(&self) -> Arc<PredictorInfo> {
+        assert!(self.1.load(Ordering::SeqCst) != 1, "as planned");
+        self.0.info()
+    }
+
+    fn ready<'a, 'b>(&'a self) -> BoxFuture<'b, Result<()>>
+    where
+        'a: 'b,
+    {
+        self.0.ready()
+    }
+
+    fn predict<'a, 'b>(&'a self, request: PredictRequest) -> BoxFuture<'b, Result<PredictResponse>>
+    where
+        'a: 'b,
+    {
+        assert!(self.1.load(Ordering::SeqCst) != 2, "as planned");
+        self.0.predict(request)
+    }
+}
+
+#[test]
+fn whatever_of_the_hosts_panics_no_permit_is_lost_and_nobody_waits_for_ever() {
+    let inner = Arc::new(Rude(Gated::new(1, 0), AtomicU32::new(0)));
+    let batcher = Batcher::new(Arc::clone(&inner), BatchingConfig::default());
+    let rude = |how: u32| inner.1.store(how, Ordering::SeqCst);
+    let first = ask(&batcher, &[1.0]);
+    let waits = ask(&batcher, &[2.0]);
+    inner.0.permits.add_permits(100);
+    rude(1);
+    block_on(first).unwrap();
+    rude(0);
+    // The permit is back; whoever comes next lets the one that waits run.
+    assert_eq!(
+        y(&block_on(batcher.predict(PredictRequest::new(offset_inputs(&[4.0])))).unwrap()),
+        [5.0]
+    );
+    assert_eq!(y(&block_on(waits).unwrap()), [3.0]);
+
+    inner.0.permits.forget_permits(100);
+    let first = ask(&batcher, &[1.0]);
+    let lost = [ask(&batcher, &[1.0]), ask(&batcher, &[2.0])];
+    inner.0.permits.add_permits(100);
+    rude(2);
+    block_on(first).unwrap();
+    for answer in lost {
+        assert_eq!(block_on(answer).unwrap_err().kind(), ErrorKind::Internal);
+    }
+    rude(0);
+    assert_eq!(
+        y(&block_on(batcher.predict(PredictRequest::new(offset_inputs(&[4.0])))).unwrap()),
+        [5.0]
+    );
+    assert_eq!((batcher.stats().panics, batcher.stats().waiting), (1, 0));
+}
+
+#[test]
+fn what_is_too_large_for_the_queue_waits_alone() {
+    let inner = Gated::new(1, 0);
+    let config = BatchingConfig::default().with_max_waiting_rows(4);
+    let batcher = Batcher::new(Arc::clone(&inner), config);
+    let first = ask(&batcher, &[1.0]);
+    let large = ask(&batcher, &[1.0; 50]);
+    let second = block_on(batcher.predict(PredictRequest::new(offset_inputs(&[1.0]))));
+    assert_eq!(second.unwrap_err().kind(), ErrorKind::Overloaded);
+    inner.permits.add_permits(2);
+    block_on(first).unwrap();
+    assert_eq!(y(&block_on(large).unwrap()).len(), 50);
+}
+
 #[test]
 fn whoever_leaves_takes_the_request_along() {
     let inner = Gated::new(1, 0);

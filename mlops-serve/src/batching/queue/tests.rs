@@ -51,7 +51,8 @@ enum Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let come = (0..2_u8, 0..9_usize, 0..3_u8, prop::option::of(0..5_u64));
+    let rows = prop_oneof![9 => 0..9_usize, 1 => Just(30_usize)];
+    let come = (0..2_u8, rows, 0..3_u8, prop::option::of(0..5_u64));
     let come =
         come.prop_map(|(kind, rows, priority, within)| Op::Come { kind, rows, priority, within });
     prop_oneof![
@@ -98,6 +99,7 @@ impl World {
         let refused = self.queue.push(item.clone(), self.now, &mut dropped).is_err();
         self.forget(&dropped);
         if refused {
+            assert!(!self.waiting.is_empty(), "what is too large for all bounds waits alone");
             let rows = rows + self.waiting.iter().map(|item| item.rows).sum::<usize>();
             assert!(self.waiting.len() == 8 || rows > 24 || rows * 10 > 230, "there was room");
         } else {

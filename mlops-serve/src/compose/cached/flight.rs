@@ -4,43 +4,26 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared, WeakShared},
 };
-use mlops_core::{Error, ErrorKind, digest::Digest, predictor::PredictResponse};
+use mlops_core::{Error, digest::Digest, predictor::PredictResponse};
 use std::{
-    borrow::Cow,
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
-pub(super) type Answer = Result<Arc<PredictResponse>, Arc<Failure>>;
+pub(super) type Answer = Result<Arc<PredictResponse>, Arc<Error>>;
 
 /// Whoever polls it drives it; it ends when nobody waits any more.
 pub(super) type Answering = Shared<BoxFuture<'static, Answer>>;
 
-/// An error that several callers get: the first the error itself, the others copies.
-pub(super) struct Failure {
-    kind: ErrorKind,
-    message: Cow<'static, str>,
-    error: Mutex<Option<Error>>,
-}
-
-impl Failure {
-    pub(super) fn new(error: Error) -> Arc<Self> {
-        let (kind, message) = (error.kind(), error.to_string().into());
-        Arc::new(Self { kind, message, error: Mutex::new(Some(error)) })
-    }
-
-    pub(super) fn kind(&self) -> ErrorKind {
-        self.kind
-    }
-
-    pub(super) fn take(&self) -> Option<Error> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    pub(super) fn copy(&self) -> Error {
-        Error::new(self.kind, self.message.clone())
-    }
+/// A question that waits for its answer.
+pub(super) enum Found<T> {
+    /// One that asks the same is in the air, and gives up no later.
+    Joined(Answering),
+    /// It is the first to ask.
+    Begun(Answering),
+    /// It need not be asked.
+    Known(T),
 }
 
 /// Those that are in the air, by what they ask. One that nobody waits for is not held here.
@@ -64,29 +47,27 @@ impl Flights {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One that asks the same and gives up no later.
-    pub(super) fn join(&self, key: &Digest, deadline: Option<Instant>) -> Option<Answering> {
-        let known = self.known();
-        let flight = known.flights.get(key)?;
-        let in_time = match (flight.deadline, deadline) {
-            (_, None) => true,
-            (Some(theirs), Some(own)) => theirs <= own,
-            (None, Some(_)) => false,
-        };
-        in_time.then(|| flight.answering.upgrade()).flatten()
-    }
-
-    /// Lets others join until it ends, or until nobody waits for it.
-    pub(super) fn begin(
+    /// Joins one that asks the same, or lets others join this one until it ends or nobody waits for
+    /// it; unless the answer is known. One lock: of those that come together, one alone begins.
+    pub(super) fn find<T, A: Future<Output = Answer> + Send + 'static>(
         &self,
         key: Digest,
         deadline: Option<Instant>,
-        asking: impl Future<Output = Answer> + Send + 'static,
-    ) -> Answering {
+        known_already: impl FnOnce() -> Option<T>,
+        asking: impl FnOnce() -> A,
+    ) -> Found<T> {
         let mut known = self.known();
+        if let Some(answering) = known.flights.get(&key).and_then(|flight| flight.join(deadline)) {
+            return Found::Joined(answering);
+        }
+        // One that has just ended has left its answer before it left this map.
+        if let Some(answer) = known_already() {
+            return Found::Known(answer);
+        }
         known.last += 1;
         let number = known.last;
         let landing = Landing { flights: self.clone(), key, number };
+        let asking = asking();
         let answering = async move {
             // Captured, so that it is dropped with the future even if that was never polled.
             let _landing = landing;
@@ -96,7 +77,18 @@ impl Flights {
         if let Some(weak) = answering.downgrade() {
             known.flights.insert(key, Flight { number, deadline, answering: weak });
         }
-        answering
+        Found::Begun(answering)
+    }
+}
+
+impl Flight {
+    fn join(&self, deadline: Option<Instant>) -> Option<Answering> {
+        let in_time = match (self.deadline, deadline) {
+            (_, None) => true,
+            (Some(theirs), Some(own)) => theirs <= own,
+            (None, Some(_)) => false,
+        };
+        in_time.then(|| self.answering.upgrade()).flatten()
     }
 }
 

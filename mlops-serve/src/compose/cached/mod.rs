@@ -9,9 +9,9 @@ pub use config::{CachedConfig, CachedStats};
 
 use super::arm;
 use async_trait::async_trait;
-use flight::{Failure, Flights};
+use flight::{Answer, Flights, Found};
 use mlops_core::{
-    Clock, Error, ErrorKind, IdSource, PredictionId, Predictor, RandomIds, Result, SystemClock,
+    Clock, Error, ErrorKind, IdSource, PooledIds, PredictionId, Predictor, Result, SystemClock,
     digest::Digest,
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
 };
@@ -21,6 +21,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 use store::Store;
 
@@ -73,7 +74,11 @@ impl Cached {
             misses: AtomicU64::new(0),
             joined: AtomicU64::new(0),
         };
-        Self { cache: Arc::new(cache), clock: Arc::new(SystemClock), ids: Arc::new(RandomIds) }
+        Self {
+            cache: Arc::new(cache),
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(PooledIds::new()),
+        }
     }
 
     /// Takes time and identities from here.
@@ -122,26 +127,37 @@ impl Cached {
         key: Digest,
         info: Arc<PredictorInfo>,
         request: PredictRequest,
+        now: Instant,
     ) -> Result<PredictResponse> {
         let cache = &self.cache;
-        let Some(flight) = cache.flights.join(&key, request.deadline) else {
-            add(&cache.misses);
-            let flight = cache.lead(key, info, request, Arc::clone(&self.clock));
-            return match flight.await {
-                Ok(answer) => Ok(PredictResponse::clone(&answer)),
-                Err(failure) => Err(failure.original()),
-            };
-        };
-        add(&cache.joined);
-        match flight.await {
-            Ok(answer) => Ok(self.again(&answer, &request)),
-            // That was about the time of another request.
-            Err(failure)
-                if matches!(failure.kind(), ErrorKind::TimedOut | ErrorKind::Cancelled) =>
-            {
-                self.ask(request).await
+        let kept = || cache.store().get(&key, &info, now);
+        let lead = || cache.lead(key, Arc::clone(&info), request.clone(), Arc::clone(&self.clock));
+        match cache.flights.find(key, request.deadline, kept, lead) {
+            Found::Known(answer) => {
+                add(&cache.hits);
+                Ok(self.again(&answer, &request))
             }
-            Err(failure) => Err(failure.copy()),
+            Found::Begun(flight) => {
+                add(&cache.misses);
+                let failed = |error: Arc<Error>| {
+                    // For the one that asked: the error itself, unless somebody else waits for it too.
+                    Arc::try_unwrap(error).unwrap_or_else(|shared| shared.copy())
+                };
+                flight.await.map(|answer| PredictResponse::clone(&answer)).map_err(failed)
+            }
+            Found::Joined(flight) => {
+                add(&cache.joined);
+                match flight.await {
+                    Ok(answer) => Ok(self.again(&answer, &request)),
+                    // That was about the time of another request.
+                    Err(error)
+                        if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Cancelled) =>
+                    {
+                        self.ask(request).await
+                    }
+                    Err(error) => Err(error.copy()),
+                }
+            }
         }
     }
 }
@@ -152,25 +168,25 @@ impl Cache {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the predictor; whoever asks the same meanwhile joins.
+    /// Asks the predictor, and keeps what it answers.
     fn lead(
         self: &Arc<Self>,
         key: Digest,
         info: Arc<PredictorInfo>,
         request: PredictRequest,
         clock: Arc<dyn Clock>,
-    ) -> flight::Answering {
+    ) -> impl Future<Output = Answer> + Send + use<> {
         let cache = Arc::clone(self);
-        self.flights.begin(key, request.deadline, async move {
+        async move {
             let answer = arm::call(&*cache.inner, &info.name, request).await;
-            let answer = answer.map_err(Failure::new)?;
+            let answer = answer.map_err(Arc::new)?;
             let now = clock.instant();
             // Copied before the lock is taken.
             if let Some(entry) = store::Entry::new(&answer, now, cache.config.ttl) {
                 cache.store().keep(key, entry, &cache.config);
             }
             Ok(Arc::new(answer))
-        })
+        }
     }
 }
 
@@ -205,14 +221,6 @@ impl Predictor for Cached {
             add(&self.cache.hits);
             return Ok(self.again(&answer, &request));
         }
-        self.fly(key, info, request).await
-    }
-}
-
-/// An error that several callers get.
-impl Failure {
-    /// For the one that asked: the error itself, or a copy if it is gone already.
-    fn original(&self) -> Error {
-        self.take().unwrap_or_else(|| self.copy())
+        self.fly(key, info, request, now).await
     }
 }

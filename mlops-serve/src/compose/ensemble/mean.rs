@@ -20,6 +20,12 @@ pub(super) fn outputs(specs: &[TensorSpec]) -> Result<Vec<TensorSpec>> {
                 format!("output {name:?} of type {dtype} has no mean: name outputs of floats");
             return Err(Error::invalid(text));
         }
+        if spec.nullable {
+            let name = &spec.name;
+            return Err(Error::invalid(format!(
+                "output {name:?} may be null, and a null has no mean"
+            )));
+        }
     }
     Ok(specs.to_vec())
 }

@@ -14,14 +14,16 @@ pub struct ShadowConfig {
     pub fraction: f64,
     /// The most copies that wait for it; at least 1.
     pub queue: usize,
+    /// Memory that inputs and answers of waiting copies may hold, in bytes; one copy may always wait.
+    pub queue_bytes: usize,
     /// How many it is asked at the same time; at least 1.
     pub at_once: usize,
 }
 
 impl Default for ShadowConfig {
-    /// Every request, 64 waiting, one at a time.
+    /// Every request, 64 waiting in 64 MiB, one at a time.
     fn default() -> Self {
-        Self { fraction: 1.0, queue: 64, at_once: 1 }
+        Self { fraction: 1.0, queue: 64, queue_bytes: 64 << 20, at_once: 1 }
     }
 }
 
@@ -37,6 +39,13 @@ impl ShadowConfig {
     #[must_use]
     pub fn with_queue(mut self, queue: usize) -> Self {
         self.queue = queue.max(1);
+        self
+    }
+
+    /// Sets the memory that waiting copies may hold, in bytes.
+    #[must_use]
+    pub fn with_queue_bytes(mut self, bytes: usize) -> Self {
+        self.queue_bytes = bytes;
         self
     }
 

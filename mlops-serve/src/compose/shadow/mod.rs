@@ -15,7 +15,7 @@ use mlops_core::{
 };
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -28,6 +28,8 @@ struct Counters {
     dropped: AtomicU64,
     answered: AtomicU64,
     failed: AtomicU64,
+    /// Memory of what waits.
+    waiting_bytes: AtomicUsize,
 }
 
 /// What waits for the shadow.
@@ -35,6 +37,31 @@ struct Copied {
     request: PredictRequest,
     champion: PredictResponse,
     took: Duration,
+    room: Room,
+}
+
+/// A share of the memory set aside for what waits; given back when dropped.
+struct Room {
+    counters: Arc<Counters>,
+    bytes: usize,
+}
+
+impl Room {
+    /// `None` if there is no such room beside what waits already.
+    fn take(counters: &Arc<Counters>, bytes: usize, most: usize) -> Option<Self> {
+        let more = |held: usize| {
+            let wanted = held.saturating_add(bytes);
+            (held == 0 || wanted <= most).then_some(wanted)
+        };
+        let taken = counters.waiting_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.ok().map(|_| Self { counters: Arc::clone(counters), bytes })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.counters.waiting_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// The champion answers; the shadow is asked the same, where nobody waits for it.
@@ -42,7 +69,7 @@ struct Copied {
 /// # Behavior
 /// - answers, errors, `info` and `ready` are the champion's; the shadow never delays or fails one
 /// - it gets a copy of a share of the requests that the champion answered, without their deadline
-/// - a copy that finds the queue full is dropped and counted
+/// - a copy that finds the queue full, by number or by memory, is dropped and counted
 /// - a shadow, or an observer, that fails or panics harms nothing; one that never answers fills its
 ///   queue and no more
 /// - dropping it ends the shadow's work, and gives up what waits
@@ -122,9 +149,12 @@ impl Shadow {
         is_below(scattered(number), self.config.fraction)
     }
 
-    fn send(&self, copied: Copied) {
+    fn send(&self, request: PredictRequest, champion: &PredictResponse, took: Duration) {
         add(&self.counters.copied);
-        if self.queue.try_send(copied).is_err() {
+        let bytes = request.inputs.size_bytes().saturating_add(champion.outputs.size_bytes());
+        let room = Room::take(&self.counters, bytes, self.config.queue_bytes);
+        let copied = room.map(|room| Copied { request, champion: champion.clone(), took, room });
+        if copied.is_none_or(|copied| self.queue.try_send(copied).is_err()) {
             add(&self.counters.dropped);
         }
     }
@@ -167,7 +197,7 @@ impl Predictor for Shadow {
             let took = self.clock.instant().saturating_duration_since(began);
             // Nobody waits for the shadow.
             (request.deadline, request.priority) = (None, 0);
-            self.send(Copied { request, champion: champion.clone(), took });
+            self.send(request, &champion, took);
         }
         Ok(champion)
     }

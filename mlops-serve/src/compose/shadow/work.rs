@@ -64,7 +64,9 @@ impl Asking {
     }
 
     async fn ask(&self, copied: Copied) {
-        let Copied { request, champion, took } = copied;
+        let Copied { request, champion, took, room } = copied;
+        // What is asked waits no longer.
+        drop(room);
         let began = self.clock.instant();
         let result = arm::call(&*self.shadow, "the shadow", request.clone()).await;
         let shadow_took = self.clock.instant().saturating_duration_since(began);

@@ -5,7 +5,7 @@ use crate::{
     engines::{Engine, LoadOptions},
     local::LocalConfig,
 };
-use mlops_core::{Clock, IdSource, RandomIds, SystemClock};
+use mlops_core::{Clock, IdSource, PooledIds, SystemClock};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// How an [`Endpoint`](super::Endpoint) follows a registry.
@@ -64,7 +64,7 @@ impl EndpointConfig {
             first_wait: Duration::from_millis(100),
             longest_wait: Duration::from_secs(30),
             clock: Arc::new(SystemClock),
-            ids: Arc::new(RandomIds),
+            ids: Arc::new(PooledIds::new()),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::batching::{Batcher, BatchingConfig};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use mlops_core::{
-    Clock, Error, Observer, Predictor, RandomIds, Registry, Result, SystemClock,
+    Clock, Error, Observer, PooledIds, Predictor, Registry, Result, SystemClock,
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
 };
 use stats::{Counters, InnerCounters};
@@ -77,7 +77,7 @@ impl Endpoint {
         config: BatchingConfig,
     ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (inner, ids) = (InnerCounters::default(), Arc::new(RandomIds));
+        let (inner, ids) = (InnerCounters::default(), Arc::new(PooledIds::new()));
         let counters = Arc::clone(&inner.batching);
         let (predictor, own) = (Arc::new(predictor), Arc::clone(&clock));
         let batcher = Batcher::open_counting(predictor, config, own, ids, counters);

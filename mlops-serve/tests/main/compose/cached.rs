@@ -51,6 +51,32 @@ fn the_same_question_is_asked_once_and_each_answer_is_its_own() {
 }
 
 #[test]
+fn many_threads_that_ask_the_same_at_once_are_one_question() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    let inner = made(move |inputs| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        add(inputs.require("x")?, 1.0)
+    });
+    let cached = cached(inner);
+    let together = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for turn in 0..500_u16 {
+                    together.wait();
+                    let answer = crate::doubles::block_on(cached.predict(of(f32::from(turn))));
+                    assert_eq!(y(&answer.unwrap()), f32::from(turn) + 1.0);
+                }
+            });
+        }
+    });
+    assert_eq!(calls.load(Ordering::SeqCst), 500);
+    let (hits, misses, joined) = counts(&cached);
+    assert_eq!((hits + joined, misses), (1500, 500));
+}
+
+#[test]
 fn every_bit_makes_another_question() {
     let cached = cached(offset(1.0));
     let nan = |payload: u32| of(f32::from_bits(0x7fc0_0000 | payload));

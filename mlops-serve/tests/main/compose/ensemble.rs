@@ -225,6 +225,14 @@ fn mistakes_are_named_when_it_is_built() {
     assert_eq!(why(mean(pair(), Some(3))), "ensemble \"e\": a quorum of 3 of 2 members");
     let none = vec![Arm::new("a", offset(1.0)), Arm::new("b", offset(1.0)).with_weight(0.0)];
     assert_eq!(why(mean(none, None)), "ensemble \"e\": arm \"b\" of weight 0 has no say");
+    let maybe = |name: &str| {
+        let spec = |name| TensorSpec::column(name, DType::F32);
+        let outputs = vec![spec("y").with_nullable(true)];
+        let signature = ModelSignature::new(vec![spec("x")], outputs).unwrap();
+        Arm::new(name, Arc::new(FnPredictor::new("n", signature, |x| Ok(x.clone()))))
+    };
+    let text = "ensemble \"e\": output \"y\" may be null, and a null has no mean";
+    assert_eq!(why(mean(vec![maybe("a"), maybe("b")], None)), text);
     let config = EnsembleConfig::default;
     let two = Ensemble::vote("e", "1", pair(), &config());
     assert_eq!(why(two), "ensemble \"e\": a vote is on one output, not 2: name it");

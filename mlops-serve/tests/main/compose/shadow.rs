@@ -76,6 +76,23 @@ fn a_full_queue_is_counted_and_delays_nobody() {
 }
 
 #[test]
+fn what_waits_is_bounded_in_memory_too() {
+    let config = ShadowConfig::default().with_queue_bytes(100);
+    let (shadow, mut work, _pairs) = beside(offset(5.0), config);
+    let large =
+        || mlops_core::predictor::PredictRequest::new(crate::doubles::offset_inputs(&[1.0; 100]));
+    ask(&shadow, large()).unwrap();
+    assert_eq!(shadow.stats().dropped, 0, "one may always wait");
+    ask(&shadow, large()).unwrap();
+    assert_eq!(shadow.stats().dropped, 1);
+    while shadow.stats().answered < 1 {
+        assert!(poll(&mut work).is_pending());
+    }
+    ask(&shadow, large()).unwrap();
+    assert_eq!((shadow.stats().copied, shadow.stats().dropped), (3, 1));
+}
+
+#[test]
 fn a_shadow_or_an_observer_that_fails_harms_nothing() {
     let (down, _) = failing(ErrorKind::Unavailable);
     for (bad, error) in [(down, ErrorKind::Unavailable), (panicking(), ErrorKind::Internal)] {

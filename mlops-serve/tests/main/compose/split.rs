@@ -94,6 +94,8 @@ fn mistakes_are_named_when_it_is_built() {
     for weight in [-1.0, f64::NAN, f64::INFINITY, 0.0] {
         assert!(why(vec![Arm::new("a", offset(1.0)).with_weight(weight)]).contains("weight"));
     }
+    let vast = ["a", "b"].map(|name| Arm::new(name, offset(1.0)).with_weight(f64::MAX));
+    assert!(why(vast.to_vec()).contains("inf together"));
     assert_eq!(kind(split(&[1.0]).with_salt("a\0b")), ErrorKind::InvalidInput);
 }
 

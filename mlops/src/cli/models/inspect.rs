@@ -104,7 +104,7 @@ impl Finding {
                 console.say(format_args!("loads   no: {}", visible(error.message())))?;
             }
         }
-        console.say(format_args!("next    {}", self.next(path)))
+        console.say(format_args!("next    {}", visible(&self.next(path))))
     }
 
     fn next(&self, path: &Path) -> String {

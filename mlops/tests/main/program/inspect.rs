@@ -35,6 +35,7 @@ fn a_model_that_does_not_load_says_why_and_what_to_do() {
         ("m.pt", "", "PyTorch", "weights_only=True"),
         ("m.keras", "", "Keras 3", "format=\"onnx\""),
         ("m.safetensors", "", "safetensors", "candle"),
+        ("pytorch_model.bin", "PK\u{3}\u{4}", "PyTorch", "weights_only=True"),
         ("m", "CBM1....", "CatBoost, binary", "catboost"),
         ("m.model", "binf....", "XGBoost, old binary", "xgboost"),
         ("m.onnx", "no protocol buffer", "ONNX", "mlops models inspect m.onnx"),

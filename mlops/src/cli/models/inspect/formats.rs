@@ -65,7 +65,10 @@ impl Format {
         }
         let ending = path.extension().unwrap_or_default();
         let named = ENDINGS.iter().find(|(known, _)| ending.eq_ignore_ascii_case(known));
+        // PyTorch saves archives and pickles under endings of XGBoost's too, as in pytorch_model.bin.
+        let is_python = head.starts_with(b"PK\x03\x04") || matches!(head, [0x80, 2..=5, ..]);
         match (named, Self::of_bytes(&head[..read])) {
+            (Some((_, Self::XgboostBinary)), None) if is_python => Ok(Self::Torch),
             (_, Some(format)) => Ok(format),
             (Some((_, format)), None) => Ok(*format),
             (None, None) => {
