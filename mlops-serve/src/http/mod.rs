@@ -30,12 +30,15 @@
 //!   has returned
 //! - a body over [`HttpConfig::max_body_bytes`] is 413, one that would fill the memory set aside for
 //!   all is 429, one that does not come in time is 408, an answer that does not come in time is 504
+//! - with an [authenticator](Service::with_authenticator) every route but health needs credentials: 401
+//!   without; with a [rate](Service::with_rate_limit) a caller that asks too often gets 429
 //! - bodies with a content-encoding are 415; a path's other methods are 405 with `Allow`
 //! - unknown paths below `/v2` are answered here; the host keeps its own fallback for the rest
 //!
 //! Deliberately absent: Triton's shared memory, classification, sequences, statistics and repository
 //! control; each is refused by name or 404.
 
+mod access;
 mod body;
 mod config;
 mod counters;
@@ -47,6 +50,7 @@ mod refusal;
 mod routes;
 mod service;
 
+pub use access::{ApiKeys, RateLimit};
 pub use config::HttpConfig;
 pub use counters::{HttpCounters, HttpCounts};
 pub use service::{HealthSource, ModelStatus, Service};

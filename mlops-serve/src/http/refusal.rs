@@ -12,6 +12,8 @@ pub(super) struct Refusal {
     status: StatusCode,
     message: String,
     may_retry: bool,
+    /// Seconds.
+    retry_after: u64,
     /// As MLflow says it.
     code: &'static str,
 }
@@ -19,7 +21,19 @@ pub(super) struct Refusal {
 impl Refusal {
     /// A refusal that HTTP alone knows: a method, a coding, a body that does not come.
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), may_retry: false, code: "BAD_REQUEST" }
+        Self {
+            status,
+            message: message.into(),
+            may_retry: false,
+            retry_after: 1,
+            code: "BAD_REQUEST",
+        }
+    }
+
+    /// Says when it may be tried again, if that is known, in seconds.
+    pub(super) fn with_retry_after(mut self, seconds: Option<u64>) -> Self {
+        self.retry_after = seconds.unwrap_or(self.retry_after);
+        self
     }
 
     /// As MLflow's scoring server writes errors.
@@ -36,8 +50,13 @@ impl Refusal {
         let body = serde_json::to_vec(body).expect("text is valid JSON");
         let mut response = json(self.status, body);
         let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+        if self.status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if self.may_retry && busy.contains(&self.status) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
         }
         response
     }
@@ -52,7 +71,7 @@ impl From<Error> for Refusal {
             tracing::warn!(status = row.http, error = ?error, "a request failed");
         }
         let (message, may_retry) = (error.message().to_owned(), row.may_retry);
-        Self { status, message, may_retry, code: row.mlflow }
+        Self { status, message, may_retry, retry_after: 1, code: row.mlflow }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Paths and methods, and the routes that only describe.
 
 use super::{
+    access::guarded,
     counters::counted,
     infer, oip, outcomes,
     refusal::{Refusal, json},
@@ -46,6 +47,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
     router
         .method_not_allowed_fallback(wrong_method)
         .route("/v2/{*rest}", axum::routing::any(no_such_path))
+        .route_layer(from_fn_with_state(Arc::clone(&service), guarded))
         .route_layer(from_fn_with_state(Arc::clone(&service), counted))
         .with_state(service)
 }

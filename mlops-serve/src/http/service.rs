@@ -1,8 +1,12 @@
 //! What the router is made of: models by name, where outcomes go, and what is said of health.
 
-use super::{HttpConfig, HttpCounters, body::Budget, invocations, routes};
+use super::{
+    HttpConfig, HttpCounters, RateLimit, access::Limiter, body::Budget, invocations, routes,
+};
 use axum::Router;
-use mlops_core::{Clock, Error, Predictor, Result, SystemClock, inference_log::OutcomeLog};
+use mlops_core::{
+    Clock, Error, Predictor, Result, SystemClock, auth::Authenticator, inference_log::OutcomeLog,
+};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// What a model's health answers say beside ready or not.
@@ -62,6 +66,8 @@ pub struct Service {
     invocations: Option<Arc<str>>,
     outcomes: Option<Arc<dyn OutcomeLog>>,
     outcomes_of: BTreeMap<Arc<str>, Arc<dyn OutcomeLog>>,
+    pub(super) authenticator: Option<Arc<dyn Authenticator>>,
+    pub(super) limiter: Option<Arc<Limiter>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) config: HttpConfig,
     pub(super) budget: Arc<Budget>,
@@ -84,6 +90,8 @@ impl Service {
             invocations: None,
             outcomes: None,
             outcomes_of: BTreeMap::new(),
+            authenticator: None,
+            limiter: None,
             clock: Arc::new(SystemClock),
             budget: Arc::new(Budget::new(config.max_bytes_in_flight)),
             config,
@@ -152,7 +160,24 @@ impl Service {
         self
     }
 
-    /// Takes the time for deadlines from here.
+    /// Asks everybody for credentials but who asks for health: the header `Authorization`, or
+    /// `X-API-Key`, which is a bearer's token. [`ApiKeys`](super::ApiKeys) is one.
+    ///
+    /// It is asked on the task of each request, and so must not take long.
+    #[must_use]
+    pub fn with_authenticator(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
+        self.authenticator = Some(authenticator);
+        self
+    }
+
+    /// Refuses who asks too often: 429, with `Retry-After`. What asks for health is not counted.
+    #[must_use]
+    pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
+        self.limiter = Some(Arc::new(Limiter::new(limit)));
+        self
+    }
+
+    /// Takes the time for deadlines and rates from here.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;

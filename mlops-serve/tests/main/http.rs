@@ -1,5 +1,7 @@
 //! The router: by tower's `oneshot`, and on a socket that a client of another make speaks to.
 
+#[path = "http/access.rs"]
+mod access;
 #[path = "http/answers.rs"]
 mod answers;
 #[path = "http/bad_inputs.rs"]

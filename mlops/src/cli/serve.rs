@@ -14,7 +14,7 @@ use logged::Logged;
 use mlops_core::inference_log::{InferenceLog, InferenceLogConfig};
 use mlops_serve::{
     BatchingConfig, Endpoint, EndpointConfig, LocalConfig,
-    http::{HttpConfig, ModelStatus, Service},
+    http::{ApiKeys, HttpConfig, ModelStatus, RateLimit, Service},
 };
 use serde_json::json;
 use std::{
@@ -59,6 +59,12 @@ pub(super) struct Serve {
     /// Gather requests that wait while all threads compute, up to so many rows a call; each runs by itself if absent
     #[arg(long, value_name = "ROWS")]
     max_batch_rows: Option<usize>,
+    /// Answer only callers with a key of this file, but for health and metrics; a line each: NAME KEY, or NAME sha256:HEX
+    #[arg(long, value_name = "FILE")]
+    api_keys: Option<PathBuf>,
+    /// Requests a second that each caller may send, all together if there are no keys; more are refused
+    #[arg(long, value_name = "N")]
+    rate_limit: Option<f64>,
     #[command(flatten)]
     bounds: server::Bounds,
     /// Announce what is served as JSON
@@ -80,11 +86,12 @@ impl Serve {
     }
 
     async fn serve(&self, console: &Console) -> Result<Answer> {
+        let access = self.access()?;
         // Before the models are loaded: a port that is taken is known at once.
         let server = Server::bind(&self.host, self.port, self.bounds).await?;
         let scratch = super::scratch()?;
         let models = self.open_all(scratch.path(), console).await?;
-        let app = self.app(&models);
+        let app = self.app(access, &models);
         let end = server::asked_to_end()?;
         announce(&server, &models, console)?;
         let all_answered = server.run(app, end).await?;
@@ -173,9 +180,26 @@ impl Serve {
         Ok(Some((Arc::new(log), folder)))
     }
 
-    fn app(&self, served: &[Served]) -> axum::Router {
+    /// A service without models, that lets in who may ask.
+    fn access(&self) -> Result<Service> {
         let config = HttpConfig::default().with_max_body_bytes(self.max_body_bytes);
         let mut service = Service::new().with_config(config);
+        if let Some(path) = &self.api_keys {
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|source| Error::io(path.display(), source))?;
+            let keys = ApiKeys::parse(&text).context(|| path.display().to_string())?;
+            if keys.is_empty() {
+                return Err(Error::invalid(format!("{}: there is no key", path.display())));
+            }
+            service = service.with_authenticator(Arc::new(keys));
+        }
+        if let Some(rate) = self.rate_limit {
+            service = service.with_rate_limit(RateLimit::new(rate).context(|| "--rate-limit")?);
+        }
+        Ok(service)
+    }
+
+    fn app(&self, mut service: Service, served: &[Served]) -> axum::Router {
         for Served { endpoint, log, predictor } in served {
             let name = Arc::clone(endpoint.name());
             let handle = endpoint.clone();

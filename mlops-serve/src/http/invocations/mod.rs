@@ -58,13 +58,13 @@ fn one_more_column(columns: usize, signature: &ModelSignature, limits: &Limits) 
 
 /// The routes, for the model that the service names for them.
 pub(super) fn router(service: Arc<Service>, model: Arc<str>) -> Router {
-    let counting = Arc::clone(&service);
     Router::new()
         .route("/ping", get(ping))
         .route("/health", get(ping))
         .route("/version", get(version))
         .route("/invocations", post(invocations))
-        .route_layer(from_fn_with_state(counting, super::counters::counted))
+        .route_layer(from_fn_with_state(Arc::clone(&service), super::access::guarded))
+        .route_layer(from_fn_with_state(Arc::clone(&service), super::counters::counted))
         .with_state(Scoring { service, model })
 }
 

@@ -62,6 +62,32 @@ fn several_models_each_under_its_name() {
     }
 }
 
+#[test]
+fn with_keys_and_a_rate_only_who_may_is_answered() {
+    let place = Place::new();
+    place.write("keys", "shop shop-secret-000001\n");
+    place.write("bad", "shop short\n");
+    let model = format!("risk={}", onnx("logistic").display());
+    let refused = ["serve", "--model", &model, "--api-keys", "bad"];
+    place.run(&refused).failed(65, "bad: line 1: the key of \"shop\" is not 16");
+    place
+        .run(&["serve", "--model", &model, "--rate-limit", "0"])
+        .failed(65, "--rate-limit: a rate of 0");
+    let server = place.serve(&["--model", &model, "--api-keys", "keys", "--rate-limit", "0.01"]);
+    assert_eq!(server.get("/v2/health/ready").0, 200);
+    assert_eq!(server.get("/metrics").0, 200);
+    let (status, text) = server.get("/v2/models/risk");
+    assert_eq!((status, text.as_str()), (401, "{\"error\":\"an API key is missing\"}"));
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut statuses = (0..2).map(|_| {
+        let request = agent.get(format!("{}/v2/models/risk", server.url));
+        request.header("x-api-key", "shop-secret-000001").call().unwrap().status().as_u16()
+    });
+    assert_eq!((statuses.next(), statuses.next()), (Some(200), Some(429)));
+    assert_eq!(server.end().code(), Some(0));
+}
+
 /// A request that is being sent while the server is asked to end is answered, not cut off.
 #[test]
 fn a_request_in_flight_is_answered_before_the_server_ends() {

@@ -1,0 +1,86 @@
+//! Who may ask, and how often.
+
+mod keys;
+mod rate;
+
+pub use keys::ApiKeys;
+pub(super) use rate::Limiter;
+pub use rate::RateLimit;
+
+use super::{refusal::Refusal, service::Service};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use mlops_core::{Error, ErrorKind, Result};
+use std::sync::Arc;
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// What probes ask, who have no key: whether the server is there, and ready.
+const OPEN: [&str; 4] = ["/v2/health/live", "/v2/health/ready", "/ping", "/health"];
+
+/// Lets through who is known and does not ask too often; before anything of a body is read.
+pub(super) async fn guarded(
+    State(service): State<Arc<Service>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path();
+    if OPEN.contains(&path) {
+        return next.run(request).await;
+    }
+    let is_scoring = path == "/invocations";
+    let Err(Denied { error, wait }) = service.admit(request.headers()) else {
+        return next.run(request).await;
+    };
+    let refusal = Refusal::from(error).with_retry_after(wait);
+    if is_scoring { refusal.into_scoring_response() } else { refusal.into_response() }
+}
+
+/// Why somebody is not let through, and how many seconds later would do.
+#[derive(Debug)]
+pub(crate) struct Denied {
+    pub(crate) error: Error,
+    wait: Option<u64>,
+}
+
+impl From<Error> for Denied {
+    fn from(error: Error) -> Self {
+        Self { error, wait: None }
+    }
+}
+
+impl Service {
+    /// `Unauthenticated` for who is not known, `Overloaded` for who asks too often.
+    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        let caller = match &self.authenticator {
+            None => None,
+            Some(authenticator) => {
+                let credentials = credentials(headers)?;
+                Some(authenticator.authenticate(credentials.as_deref())?)
+            }
+        };
+        let Some(limiter) = &self.limiter else { return Ok(()) };
+        let name = caller.as_ref().map_or("", |caller| &caller.name);
+        limiter.take(name, self.clock.instant())
+    }
+}
+
+/// What stands in `Authorization`, or, as a bearer's token, in `X-API-Key`.
+fn credentials(headers: &HeaderMap) -> Result<Option<String>> {
+    let text = |name: HeaderName| match headers.get(&name).map(|value| value.to_str()) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text.to_owned())),
+        Some(Err(_)) => {
+            let message = format!("header {name} is no text");
+            Err(Error::new(ErrorKind::Unauthenticated, message))
+        }
+    };
+    Ok(match text(header::AUTHORIZATION)? {
+        Some(own) => Some(own),
+        None => text(API_KEY)?.map(|key| format!("Bearer {key}")),
+    })
+}
