@@ -91,7 +91,7 @@ impl Serve {
         let server = Server::bind(&self.host, self.port, self.bounds).await?;
         let scratch = super::scratch()?;
         let models = self.open_all(scratch.path(), console).await?;
-        let app = self.app(access, &models);
+        let app = Self::app(access, &models);
         let end = server::asked_to_end()?;
         announce(&server, &models, console)?;
         let all_answered = server.run(app, end).await?;
@@ -199,7 +199,7 @@ impl Serve {
         Ok(service)
     }
 
-    fn app(&self, mut service: Service, served: &[Served]) -> axum::Router {
+    fn app(mut service: Service, served: &[Served]) -> axum::Router {
         for Served { endpoint, log, predictor } in served {
             let name = Arc::clone(endpoint.name());
             let handle = endpoint.clone();
