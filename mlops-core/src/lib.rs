@@ -35,6 +35,7 @@ pub mod testing;
 pub mod time;
 pub mod tracker;
 pub mod transform;
+pub mod typed;
 
 pub use auth::Principal;
 pub use clock::{Clock, SystemClock};

@@ -9,8 +9,11 @@ pub use mlops_core::{
     Explainer, IdSource, ModelName, Observer, Pipeline, PooledIds, PredictionId, Predictor,
     Principal, RandomIds, Registry, Result, ResultExt, RunId, SystemClock, Timestamp, Tracker,
     Transform, VersionId, arrow, artifact, auth, clock, config, drift, event, inference_log, model,
-    page, pipeline, predictor, registry, signature, stats, tensor, time, tracker,
+    page, pipeline, predictor, registry, signature, stats, tensor, time, tracker, typed,
 };
+/// Rows of your own types: see [`typed`].
+#[cfg(feature = "derive")]
+pub use mlops_derive::{Input, Output};
 
 #[cfg(feature = "cli")]
 #[doc(hidden)]

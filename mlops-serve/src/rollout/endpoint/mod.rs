@@ -21,6 +21,7 @@ use futures_util::FutureExt;
 use mlops_core::{
     Clock, Error, Observer, PooledIds, Predictor, Registry, Result, SystemClock,
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
+    typed::{Input, Output, Typed},
 };
 use stats::{Counters, InnerCounters};
 use status::{Live, Standing};
@@ -134,6 +135,12 @@ impl Endpoint {
         Arc::make_mut(&mut observers).push(observer);
         drop(observers);
         self
+    }
+
+    /// This endpoint with rows of the host's own types; see [`Typed::new`] for what is refused. A model
+    /// that takes this one's place is [compatible](check_compatible), and so takes and gives them too.
+    pub fn typed<I: Input, O: Output>(&self) -> Result<Typed<I, O>> {
+        Typed::new(Arc::new(self.clone()))
     }
 
     /// The name that clients call; the model behind it may be called otherwise.
