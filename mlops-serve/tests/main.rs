@@ -20,6 +20,9 @@ mod following;
 mod http;
 #[path = "main/local.rs"]
 mod local;
+#[cfg(all(feature = "onnx", feature = "tabular"))]
+#[path = "main/onnx.rs"]
+mod onnx;
 #[path = "main/package.rs"]
 mod package;
 #[cfg(feature = "tabular")]

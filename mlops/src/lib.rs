@@ -20,7 +20,10 @@ pub use mlops_derive::{Input, Output};
 pub mod cli;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mlflow"))]
 pub mod home;
-#[cfg(all(feature = "inference-log", any(feature = "tabular", feature = "candle")))]
+#[cfg(all(
+    feature = "inference-log",
+    any(feature = "tabular", feature = "onnx", feature = "candle")
+))]
 pub mod replay;
 #[cfg(feature = "cli")]
 mod server;
@@ -31,7 +34,7 @@ pub use home::{Home, connect};
 pub use mlops_drift as watch;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mlflow"))]
 pub use mlops_registry as store;
-#[cfg(any(feature = "tabular", feature = "http", feature = "candle"))]
+#[cfg(any(feature = "tabular", feature = "onnx", feature = "http", feature = "candle"))]
 pub use mlops_serve as serve;
 
 #[cfg(all(feature = "conformance", feature = "pipeline"))]

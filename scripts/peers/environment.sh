@@ -27,6 +27,21 @@ python_with() {
     fi
 }
 
+# Says in ORT_DYLIB_PATH where ONNX Runtime's library is, unless it says so already: that of PyPI's wheel, of which
+# nothing else is installed. A test that misses it says `skipped:` by name.
+onnx_runtime() {
+    [ -z "${ORT_DYLIB_PATH:-}" ] || return 0
+    local wanted folder
+    wanted=$(sed -n '/^onnxruntime==/p' scripts/peers/requirements.txt)
+    folder="${CARGO_TARGET_DIR:-$PWD/target}/onnxruntime/${wanted#*==}"
+    if ! compgen -G "$folder/onnxruntime/capi/libonnxruntime.*" >/dev/null; then
+        python3 -m pip install --quiet --disable-pip-version-check --no-deps --root-user-action ignore --target "$folder" "$wanted" >&2 ||
+            { echo "skipped: no library of ONNX Runtime, for it could not be installed" && return 0; }
+    fi
+    ORT_DYLIB_PATH=$(compgen -G "$folder/onnxruntime/capi/libonnxruntime.*" | head -n 1)
+    export ORT_DYLIB_PATH
+}
+
 # Builds with cargo and these arguments and prints where the one program lies.
 built_program() {
     cargo build --message-format=json-render-diagnostics "$@" |

@@ -2,8 +2,14 @@
 
 #[cfg(feature = "candle")]
 pub mod candle;
+#[cfg(any(feature = "tabular", feature = "onnx"))]
+mod columns;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 #[cfg(feature = "tabular")]
 pub mod tabular;
+#[cfg(any(feature = "tabular", feature = "onnx"))]
+mod trial;
 
 use mlops_core::{
     Clock, Error, ErrorKind, Result, model::ModelPackage, signature::ModelSignature,
@@ -35,17 +41,21 @@ pub trait Engine: Debug + Send + Sync {
     fn load(&self, package: &ModelPackage, options: &LoadOptions) -> Result<Arc<dyn Session>>;
 }
 
-/// Every engine that this build has.
+/// Every engine that this build has, in the order in which they are asked: an ONNX file goes to
+/// `tabular` if it can compute all of it, else to `onnx`.
 pub fn compiled_in() -> Vec<Arc<dyn Engine>> {
     vec![
         #[cfg(feature = "tabular")]
         Arc::new(tabular::TabularEngine::new()),
+        #[cfg(feature = "onnx")]
+        Arc::new(onnx::OnnxEngine::new()),
         #[cfg(feature = "candle")]
         Arc::new(candle::CandleEngine::new()),
     ]
 }
 
-/// One loaded model. Computes, never waits; any number of threads may call it at once.
+/// One loaded model. Computes; any number of threads may call it at once, and wait at most for each
+/// other: for nothing if its [`SessionInfo::width`] is `None`.
 pub trait Session: Debug + Send + Sync {
     /// What it takes and gives.
     fn info(&self) -> &SessionInfo;
@@ -54,7 +64,7 @@ pub trait Session: Debug + Send + Sync {
     ///
     /// # Behavior
     /// - gives the outputs of the signature in its order, or those asked for in the order asked
-    /// - a row gives the same bits alone or among others
+    /// - a row gives the same bits alone or among others (but for `onnx`, whose kernels differ by size)
     /// - a missing, unknown, wrongly typed or wrongly shaped input, and an unknown output, are
     ///   `InvalidInput` and named
     /// - `Cancelled` soon after `options.stop` was told to stop, `TimedOut` soon after its deadline
@@ -71,12 +81,21 @@ pub struct SessionInfo {
     pub engine: &'static str,
     /// Memory that its weights take, in bytes.
     pub weights_bytes: u64,
+    /// How many calls compute at once, where further ones wait; any number if `None`.
+    pub width: Option<usize>,
 }
 
 impl SessionInfo {
     /// A session of this engine.
     pub fn new(signature: ModelSignature, engine: &'static str, weights_bytes: u64) -> Self {
-        Self { signature, engine, weights_bytes }
+        Self { signature, engine, weights_bytes, width: None }
+    }
+
+    /// Sets how many calls compute at once, where further ones wait.
+    #[must_use]
+    pub fn with_width(mut self, width: Option<usize>) -> Self {
+        self.width = width;
+        self
     }
 }
 
@@ -104,6 +123,16 @@ impl LoadOptions {
     pub fn with_max_model_bytes(mut self, bytes: u64) -> Self {
         self.max_model_bytes = bytes;
         self
+    }
+
+    /// Whether a model file may have so many bytes.
+    #[cfg(any(feature = "tabular", feature = "onnx"))]
+    fn check_size(&self, bytes: u64) -> Result<()> {
+        let most = self.max_model_bytes;
+        if bytes > most {
+            return Err(Error::too_large(format!("the model has {bytes} bytes, over {most}")));
+        }
+        Ok(())
     }
 
     /// Sets the most memory that the tensors of one call may take at a time, in bytes.

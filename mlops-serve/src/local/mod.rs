@@ -30,7 +30,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -40,6 +40,9 @@ use std::{
 /// # Behavior
 /// - a request of no more rows than [`inline_rows`](Self::inline_rows) is computed on the thread
 ///   that polls its future; any other on threads of the predictor's own, never on the host's
+/// - no call waits for another where it is polled: of a session of some
+///   [width](crate::SessionInfo::width), those beyond it are computed on the predictor's own threads,
+///   of which there are no more than that
 /// - futures need no runtime: any executor may poll them
 /// - a queue that is full is `Overloaded`, at once
 /// - a future that is dropped stops its computation, or takes its place in the queue back
@@ -81,13 +84,16 @@ impl LocalPredictor {
         panics: Arc<AtomicU64>,
     ) -> Result<Self> {
         let label: Arc<str> = format!("model {name:?} version {version}").into();
+        let width = session.info().width;
+        let threads = width.map_or(config.threads, |width| config.threads.min(width)).max(1);
         let info = PredictorInfo::new(name, version, session.info().signature.clone())
-            .with_width(config.threads)
+            .with_width(threads)
             .with_max_rows(config.max_rows);
-        let compute = Arc::new(Compute { session, label: Arc::clone(&label), panics });
+        let busy = width.map(|width| Busy { width, calls: AtomicUsize::new(0) });
+        let compute = Arc::new(Compute { session, label: Arc::clone(&label), panics, busy });
         let within = || format!("warming {label} up");
         let rows = warm_up::inline_rows(&compute, config).context(within)?;
-        let lane = Lane::open(&compute, config.threads, config.queue)?;
+        let lane = Lane::open(&compute, threads, config.queue)?;
         Ok(Self {
             info: Arc::new(info),
             compute,
@@ -139,14 +145,17 @@ impl LocalPredictor {
         request.deadline.map(|deadline| (deadline, Arc::clone(&self.clock)))
     }
 
-    fn run_inline(&self, request: &PredictRequest, rows: usize) -> Result<Tensors> {
+    /// `None` if it would have to wait for another call.
+    fn run_inline(&self, request: &PredictRequest, rows: usize) -> Option<Result<Tensors>> {
+        let turn = self.compute.turn_at_once()?;
         let began = self.inline.is_timed().then(Instant::now);
         let stop = stop_at(self.deadline(request));
-        let outputs = self.compute.run(&request.inputs, request.outputs.as_deref(), &stop);
+        let outputs = self.compute.fenced(&request.inputs, request.outputs.as_deref(), &stop);
         if let Some(began) = began {
             self.inline.ran(rows, began.elapsed());
         }
-        outputs
+        drop(turn);
+        Some(outputs)
     }
 
     async fn run_on_lane(&self, request: &PredictRequest) -> Result<Tensors> {
@@ -191,10 +200,10 @@ impl Predictor for LocalPredictor {
     async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
         self.info.check_by(&request, || self.clock.instant())?;
         let rows = request.inputs.rows()?;
-        let outputs = if self.inline.takes(rows) {
-            self.run_inline(&request, rows)?
-        } else {
-            self.run_on_lane(&request).await?
+        let inline = self.inline.takes(rows).then(|| self.run_inline(&request, rows)).flatten();
+        let outputs = match inline {
+            Some(outputs) => outputs?,
+            None => self.run_on_lane(&request).await?,
         };
         Ok(self.answer(&request, outputs))
     }
@@ -207,10 +216,57 @@ struct Compute {
     /// The model in messages.
     label: Arc<str>,
     panics: Arc<AtomicU64>,
+    /// Counted where a further call has to wait.
+    busy: Option<Busy>,
+}
+
+/// How many calls compute, or wait to, and how many do so at once.
+#[derive(Debug)]
+struct Busy {
+    width: usize,
+    calls: AtomicUsize,
+}
+
+/// One call; it counts until it is dropped.
+struct Turn<'a>(Option<&'a Busy>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(busy) = self.0 {
+            busy.calls.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Compute {
+    /// A call that may wait for others.
+    fn turn(&self) -> Turn<'_> {
+        if let Some(busy) = &self.busy {
+            busy.calls.fetch_add(1, Ordering::Relaxed);
+        }
+        Turn(self.busy.as_ref())
+    }
+
+    /// A call that waits for none: `None` if it would have to.
+    fn turn_at_once(&self) -> Option<Turn<'_>> {
+        if let Some(busy) = &self.busy {
+            let less = |calls: usize| (calls < busy.width).then_some(calls + 1);
+            busy.calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok()?;
+        }
+        Some(Turn(self.busy.as_ref()))
+    }
+
     fn run(&self, inputs: &Tensors, outputs: Option<&[Arc<str>]>, stop: &Stop) -> Result<Tensors> {
+        let _turn = self.turn();
+        self.fenced(inputs, outputs, stop)
+    }
+
+    fn fenced(
+        &self,
+        inputs: &Tensors,
+        outputs: Option<&[Arc<str>]>,
+        stop: &Stop,
+    ) -> Result<Tensors> {
         let mut options = InferOptions::new(stop);
         if let Some(outputs) = outputs {
             options = options.with_outputs(outputs);

@@ -5,16 +5,18 @@ use crate::{
     rollout::endpoint::check_compatible,
 };
 use mlops_core::{
-    Error, Result, ResultExt,
+    Error, ErrorKind, Result, ResultExt,
     model::{ModelPackage, names},
 };
 use std::sync::Arc;
 
-/// Loads a package with the first of these engines that knows it. If it holds a fitted transform,
-/// the session takes the raw columns and applies it.
+/// Loads a package with the first of these engines that knows it and can compute all of it. If it holds
+/// a fitted transform, the session takes the raw columns and applies it.
 ///
 /// # Behavior
 /// - a package that no engine knows is `Unsupported`; the message names its flavours
+/// - one that an engine knows and does not support goes to the next that knows it; if none is left, the
+///   message says what each of them lacks
 /// - a package with a transform is `Unsupported` in a build without the feature `data`: it is never
 ///   served without
 /// - where the descriptor and the model disagree on the signature, the model's is told to callers
@@ -23,7 +25,7 @@ pub fn load_package(
     engines: &[Arc<dyn Engine>],
     options: &LoadOptions,
 ) -> Result<Arc<dyn Session>> {
-    let session = engine(package, engines)?.load(package, options)?;
+    let session = first_that_loads(package, engines, options)?;
     let session = match package.file(names::TRANSFORM) {
         Some(_) => transformed(package, session).context(|| names::TRANSFORM)?,
         None => session,
@@ -37,17 +39,55 @@ pub fn load_package(
     Ok(session)
 }
 
-fn engine<'a>(
+fn first_that_loads(
     package: &ModelPackage,
-    engines: &'a [Arc<dyn Engine>],
-) -> Result<&'a Arc<dyn Engine>> {
-    engines.iter().find(|engine| engine.recognises(package)).ok_or_else(|| {
-        let flavors: Vec<_> = package.descriptor().flavors.keys().collect();
-        let names: Vec<_> = engines.iter().map(|engine| engine.name()).collect();
-        Error::unsupported(format!(
-            "no engine loads a model of the flavors {flavors:?}; there are {names:?}"
-        ))
-    })
+    engines: &[Arc<dyn Engine>],
+    options: &LoadOptions,
+) -> Result<Arc<dyn Session>> {
+    let mut refusals: Vec<(&str, Error)> = Vec::new();
+    for engine in engines.iter().filter(|engine| engine.recognises(package)) {
+        match engine.load(package, options) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                refusals.push((engine.name(), error));
+            }
+            // What went before did not support it: that is said, too, if this fails otherwise.
+            Err(error) if !refusals.is_empty() => {
+                refusals.push((engine.name(), error));
+                break;
+            }
+            loaded => return loaded,
+        }
+    }
+    Err(refused(package, engines, refusals))
+}
+
+/// What the engines that were asked said.
+fn refused(
+    package: &ModelPackage,
+    engines: &[Arc<dyn Engine>],
+    mut refusals: Vec<(&str, Error)>,
+) -> Error {
+    let has = |name: &str| engines.iter().any(|engine| engine.name() == name);
+    let hint = if package.descriptor().flavor("onnx").is_some() && !has("onnx") {
+        "; the engine \"onnx\" (feature `onnx`), which loads any ONNX model, is not there"
+    } else {
+        ""
+    };
+    match refusals.pop() {
+        Some((_, only)) if refusals.is_empty() && hint.is_empty() => only,
+        Some((name, last)) => {
+            let said = refusals.iter().map(|(name, error)| format!("engine {name:?}: {error}; "));
+            let said: String = said.collect();
+            Error::new(last.kind(), format!("{said}engine {name:?}: {last}{hint}"))
+        }
+        None => {
+            let flavors: Vec<_> = package.descriptor().flavors.keys().collect();
+            let names: Vec<_> = engines.iter().map(|engine| engine.name()).collect();
+            Error::unsupported(format!(
+                "no engine loads a model of the flavors {flavors:?}; there are {names:?}{hint}"
+            ))
+        }
+    }
 }
 
 #[cfg(feature = "data")]

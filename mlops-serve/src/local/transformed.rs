@@ -27,7 +27,7 @@ impl TransformedSession {
     ) -> Result<Self> {
         let own = inner.info();
         let signature = ModelSignature::new(inputs, own.signature.outputs.clone())?;
-        let info = SessionInfo::new(signature, own.engine, own.weights_bytes);
+        let info = SessionInfo::new(signature, own.engine, own.weights_bytes).with_width(own.width);
         let session = Self { info, transform, inner };
         // No rows at all still show names and types.
         let none = super::warm_up::made_up(&session.info.signature, 0)?;

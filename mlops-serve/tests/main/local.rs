@@ -7,9 +7,10 @@ use mlops_core::{
     Error, ErrorKind, Predictor, Result,
     conformance::predictor::Subject,
     predictor::{PredictRequest, PredictResponse},
+    tensor::Tensors,
     testing::{ManualClock, SequentialIds},
 };
-use mlops_serve::{LocalConfig, LocalPredictor};
+use mlops_serve::{InferOptions, LocalConfig, LocalPredictor, Session, SessionInfo};
 use std::{
     sync::{
         Arc, Condvar, Mutex,
@@ -103,6 +104,55 @@ fn a_long_model_never_runs_on_the_hosts_threads() {
     }
     let threads = session.threads();
     assert!(threads.len() >= 6 && threads.iter().all(|thread| *thread != host));
+}
+
+/// A session that computes one call at a time.
+#[derive(Debug)]
+struct Narrow(Arc<OffsetSession>, SessionInfo);
+
+impl Session for Narrow {
+    fn info(&self) -> &SessionInfo {
+        &self.1
+    }
+
+    fn run(&self, inputs: &Tensors, options: &InferOptions<'_>) -> Result<Tensors> {
+        self.0.run(inputs, options)
+    }
+}
+
+#[test]
+fn a_call_that_has_to_wait_for_another_does_so_on_a_thread_of_the_predictors_own() {
+    let (gate, armed) = (Arc::new(Gate::default()), Arc::new(AtomicBool::new(false)));
+    let (own_gate, own_armed) = (Arc::clone(&gate), Arc::clone(&armed));
+    let session = OffsetSession::new(1.0, move |_| {
+        if own_armed.load(Ordering::SeqCst) {
+            own_gate.pass();
+        }
+        Ok(())
+    });
+    let info = session.info().clone().with_width(Some(1));
+    let narrow = Arc::new(Narrow(Arc::clone(&session), info));
+    let config = inline_config().with_threads(8);
+    let predictor = LocalPredictor::open("offset", "1", narrow, &config).unwrap();
+    assert_eq!(predictor.info().width, 1);
+    assert!(predictor.inline_rows() >= 3);
+    armed.store(true, Ordering::SeqCst);
+    let host = std::thread::current().id();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| block_on(predictor.predict(request())).unwrap());
+        gate.wait_for(1);
+        // Were it computed here, the gate would stay closed.
+        let mut second = predictor.predict(request());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(second.as_mut().poll(&mut context).is_pending());
+        gate.open();
+        assert_eq!(y(&block_on(second).unwrap()), 2.0);
+        first.join().unwrap();
+    });
+    assert!(session.threads().iter().all(|thread| *thread != host));
+    // With nobody to wait for, it is computed here again.
+    block_on(predictor.predict(request())).unwrap();
+    assert_eq!(session.threads().last(), Some(&host));
 }
 
 #[test]

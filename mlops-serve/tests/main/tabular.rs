@@ -1,9 +1,9 @@
 //! The `tabular` engine, against what ONNX Runtime answered (`scripts/oracles/tabular*.py`).
 
 #[path = "tabular/agreement.rs"]
-mod agreement;
+pub(crate) mod agreement;
 #[path = "tabular/bombs.rs"]
-mod bombs;
+pub(crate) mod bombs;
 #[path = "tabular/boosted.rs"]
 mod boosted;
 #[path = "tabular/hostile.rs"]
@@ -15,7 +15,7 @@ mod loading;
 #[path = "tabular/predictor.rs"]
 mod predictor;
 #[path = "tabular/proto.rs"]
-mod proto;
+pub(crate) mod proto;
 #[path = "tabular/running.rs"]
 mod running;
 #[path = "tabular/sklearn.rs"]
@@ -30,7 +30,7 @@ use serde_json::Value;
 use std::{fs, path::PathBuf, sync::Arc};
 
 /// A file of `tests/data/tabular`.
-fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/tabular").join(name)
 }
 
@@ -38,33 +38,33 @@ fn bytes(name: &str) -> Vec<u8> {
     fs::read(fixture(name)).unwrap()
 }
 
-fn json(name: &str) -> Value {
+pub(crate) fn json(name: &str) -> Value {
     serde_json::from_slice(&bytes(name)).unwrap()
 }
 
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().unwrap()
 }
 
-fn unhex(value: &Value) -> Vec<u8> {
+pub(crate) fn unhex(value: &Value) -> Vec<u8> {
     let pairs = text(value).as_bytes().chunks_exact(2);
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 /// A model of the manifest.
 #[derive(Debug)]
-struct Golden {
-    name: String,
-    entry: Value,
+pub(crate) struct Golden {
+    pub(crate) name: String,
+    pub(crate) entry: Value,
 }
 
 impl Golden {
     /// Those that ONNX Runtime answered.
-    fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let manifest = json("manifest.json");
         list(&manifest["models"])
             .iter()
@@ -72,11 +72,11 @@ impl Golden {
             .collect()
     }
 
-    fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         Self::all().into_iter().find(|golden| golden.name == name).unwrap()
     }
 
-    fn onnx(&self) -> Vec<u8> {
+    pub(crate) fn onnx(&self) -> Vec<u8> {
         bytes(text(&self.entry["onnx"]))
     }
 
@@ -89,7 +89,7 @@ impl Golden {
     }
 
     /// The rows that ONNX Runtime was given.
-    fn inputs(&self) -> Tensors {
+    pub(crate) fn inputs(&self) -> Tensors {
         let (rows, file) = (self.rows(), text(&self.entry["inputs_file"]));
         if self.entry["inputs"][1].is_object() {
             return self.columns(&json(file)["columns"], rows);
@@ -127,7 +127,7 @@ impl Golden {
     }
 
     /// What ONNX Runtime answered.
-    fn expected(&self) -> Tensors {
+    pub(crate) fn expected(&self) -> Tensors {
         let file = bytes(text(&self.entry["expected_file"]));
         let mut tensors = Tensors::new();
         for output in list(&self.entry["outputs"]) {
@@ -144,7 +144,7 @@ impl Golden {
 }
 
 /// Some rows of every tensor.
-fn cut(tensors: &Tensors, from: usize, to: usize) -> Tensors {
+pub(crate) fn cut(tensors: &Tensors, from: usize, to: usize) -> Tensors {
     let mut part = Tensors::new();
     for (name, tensor) in tensors.iter() {
         let mut shape = tensor.shape().to_vec();
@@ -163,7 +163,7 @@ fn cut(tensors: &Tensors, from: usize, to: usize) -> Tensors {
     part
 }
 
-fn run(session: &dyn Session, inputs: &Tensors) -> mlops_core::Result<Tensors> {
+pub(crate) fn run(session: &dyn Session, inputs: &Tensors) -> mlops_core::Result<Tensors> {
     session.run(inputs, &InferOptions::new(&Stop::new()))
 }
 
@@ -173,7 +173,7 @@ fn why<T: std::fmt::Debug>(result: mlops_core::Result<T>) -> String {
 
 /// Names, types, shapes and values are the same; NaN equals NaN, and floats may differ by 1e-6 of
 /// the expected value, of one if that is less.
-fn assert_agree(given: &Tensors, expected: &Tensors, of: &str) {
+pub(crate) fn assert_agree(given: &Tensors, expected: &Tensors, of: &str) {
     let names =
         |tensors: &Tensors| tensors.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
     assert_eq!(names(given), names(expected), "{of}");

@@ -1,7 +1,9 @@
 //! `mlops doctor`: is everything here that the program needs?
 
 use super::{
-    Answer, Console, home,
+    Answer, Console,
+    engines::Engines,
+    home,
     source::{DEFAULT_REGISTRY, Source},
 };
 use crate::{
@@ -34,6 +36,8 @@ pub(super) struct Doctor {
     /// Models to load and warm
     #[arg(long, value_name = "SOURCE")]
     model: Vec<Source>,
+    #[command(flatten)]
+    engines: Engines,
     /// Write the checks as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -60,6 +64,7 @@ impl Doctor {
             ("versions".to_owned(), Finding::Good(versions())),
             ("machine".to_owned(), Finding::Good(machine())),
             ("engines".to_owned(), engines()),
+            ("onnx runtime".to_owned(), onnx_runtime()),
             ("record".to_owned(), self.record()),
             ("cache".to_owned(), self.cache()),
             ("inference log".to_owned(), self.log()),
@@ -124,8 +129,7 @@ impl Doctor {
         let scratch = super::scratch()?;
         let registry = self.registry_uri.as_deref();
         let opened = super::block_on(source.open(registry, scratch.path()))?;
-        let model =
-            opened.predictor(&source.own_name(), &LocalConfig::default().with_threads(1))?;
+        let model = opened.predictor(&source.own_name(), &self.engines, &LocalConfig::default())?;
         let digest = opened.package.digest();
         let rows = model.inline_rows();
         Ok(format!("{digest} loads and runs; up to {rows} rows are computed inline"))
@@ -148,6 +152,21 @@ fn engines() -> Finding {
         return Finding::Bad("this build loads no models".to_owned());
     }
     Finding::Good(names.join(", "))
+}
+
+/// The library that the engine `onnx` needs. A machine without is well as long as no model asks for it.
+#[cfg(feature = "onnx")]
+fn onnx_runtime() -> Finding {
+    use mlops_serve::engines::onnx::OnnxEngine;
+    match OnnxEngine::library() {
+        Ok(library) => Finding::Good(format!("{}: {}", library.path.display(), library.build)),
+        Err(error) => Finding::Skipped(error.to_string()),
+    }
+}
+
+#[cfg(not(feature = "onnx"))]
+fn onnx_runtime() -> Finding {
+    Finding::Skipped("this build has no engine onnx (feature `onnx`)".to_owned())
 }
 
 /// Verifies each package below a folder of endpoints' folders; how many there are.

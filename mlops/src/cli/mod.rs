@@ -12,6 +12,7 @@ mod columns;
 mod console;
 mod doctor;
 mod drift;
+mod engines;
 mod export;
 mod gc;
 mod home;

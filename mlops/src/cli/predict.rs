@@ -1,7 +1,9 @@
 //! `mlops predict`: a file of rows in, the model's outputs out, in the same order.
 
 use super::{
-    Answer, Console, rows,
+    Answer, Console,
+    engines::Engines,
+    rows,
     source::{DEFAULT_REGISTRY, Source},
     table::{self, Format},
 };
@@ -44,6 +46,8 @@ pub(super) struct Predict {
     /// The record that models:/ names are looked up in
     #[arg(long, value_name = "URI", default_value = DEFAULT_REGISTRY)]
     registry_uri: String,
+    #[command(flatten)]
+    engines: Engines,
     /// Write an object a line, unless a format is named
     #[arg(long)]
     pub(super) json: bool,
@@ -57,7 +61,7 @@ impl Predict {
         let opened = super::block_on(opened)?;
         let config =
             LocalConfig::default().with_max_rows(None).with_threads(1).with_warm_up_rows(0);
-        let model = opened.predictor(&self.model.own_name(), &config)?;
+        let model = opened.predictor(&self.model.own_name(), &self.engines, &config)?;
         let signature = &model.info().signature.clone();
         let specs = rows::specs(signature, &self.columns)?;
         let batches = rows::read(&self.input, &specs).map_err(|error| self.hint(error, &specs))?;

@@ -1,7 +1,9 @@
 //! `mlops serve`: models behind the Open Inference Protocol.
 
 use super::{
-    Answer, Console, home,
+    Answer, Console,
+    engines::Engines,
+    home,
     source::{DEFAULT_REGISTRY, NamedSource, Source},
 };
 use crate::{
@@ -65,6 +67,8 @@ pub(super) struct Serve {
     /// Requests a second that each caller may send, all together if there are no keys; more are refused
     #[arg(long, value_name = "N")]
     rate_limit: Option<f64>,
+    #[command(flatten)]
+    engines: Engines,
     #[command(flatten)]
     bounds: server::Bounds,
     /// Announce what is served as JSON
@@ -142,11 +146,13 @@ impl Serve {
             let mut config =
                 EndpointConfig::new(&self.cache_dir).with_name(Arc::clone(name)).with_local(local);
             config.batching = self.batching();
+            config.engines = self.engines.list()?;
             let endpoint = Endpoint::connect(&uri.to_string(), Arc::clone(&store), config).await?;
             (endpoint, logged::Keeper::of_registry(store))
         } else {
             let opened = source.open(None, scratch).await?;
-            let model = tokio::task::block_in_place(|| opened.predictor(name, &local))?;
+            let model =
+                tokio::task::block_in_place(|| opened.predictor(name, &self.engines, &local))?;
             let name = Arc::clone(name);
             let endpoint = match self.batching() {
                 None => Endpoint::from_predictor(name, model),

@@ -1,11 +1,12 @@
 //! Where a model comes from: a file, a folder, or a version of the record.
 
-use super::home;
-use crate::{Error, Registry, Result, ResultExt, model::ModelPackage, registry::ModelUri};
+use super::{engines::Engines, home};
+use crate::{
+    Error, ErrorKind, Registry, Result, ResultExt, model::ModelPackage, registry::ModelUri,
+};
 use mlops_core::model::PackageBuilder;
 use mlops_serve::{
-    LoadOptions, LocalConfig, LocalPredictor, Session,
-    engines::{compiled_in, tabular::TabularEngine},
+    LoadOptions, LocalConfig, LocalPredictor, Session, engines::tabular::TabularEngine,
     load_package,
 };
 use serde_json::json;
@@ -112,40 +113,61 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Loads it with the engines of this build.
-    pub(super) fn session(&self) -> Result<Arc<dyn Session>> {
-        session(&self.package)
-    }
-
     /// Loads it, warms it, and gives it threads.
     pub(super) fn predictor(
         &self,
         name: &Arc<str>,
+        engines: &Engines,
         config: &LocalConfig,
     ) -> Result<LocalPredictor> {
-        LocalPredictor::open(Arc::clone(name), Arc::clone(&self.version), self.session()?, config)
+        let session = session(&self.package, engines)?;
+        LocalPredictor::open(Arc::clone(name), Arc::clone(&self.version), session, config)
     }
 }
 
-/// Loads a package with the engines of this build.
-pub(super) fn session(package: &ModelPackage) -> Result<Arc<dyn Session>> {
+/// Loads a package with the first of these engines that can.
+pub(super) fn session(package: &ModelPackage, engines: &Engines) -> Result<Arc<dyn Session>> {
     let within = || format!("loading the model in {}", package.folder().display());
-    load_package(package, &compiled_in(), &LoadOptions::default()).context(within)
+    load_package(package, &engines.list()?, &LoadOptions::default()).context(within)
 }
 
 /// A bare file as a package, so that it has a digest as every other model has. The same bytes make
 /// the same package.
-fn pack(path: &Path, into: &Path) -> Result<ModelPackage> {
-    // Its size is looked at before it is read.
-    let session = TabularEngine::new().load_file(path, &LoadOptions::default())?;
-    let bytes = std::fs::read(path).map_err(|source| Error::io(path.display(), source))?;
+pub(super) fn pack(path: &Path, into: &Path) -> Result<ModelPackage> {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let name = format!("model.{ending}");
-    PackageBuilder::new()
-        .with_flavor(session.flavor(), json!({ "data": name }))?
-        .with_signature(&session.info().signature)
-        .with_file(&name, bytes)?
-        .write(into)
+    // Its size is looked at before it is read.
+    let builder = match TabularEngine::new().load_file(path, &LoadOptions::default()) {
+        Ok(session) => PackageBuilder::new()
+            .with_flavor(session.flavor(), json!({ "data": name }))?
+            .with_signature(&session.info().signature),
+        // Another engine may; what it takes and gives is known when it is loaded.
+        Err(error) if error.kind() == ErrorKind::Unsupported && ending == "onnx" => {
+            let builder = PackageBuilder::new().with_flavor("onnx", json!({ "data": name }))?;
+            with_weights(builder, path)?
+        }
+        Err(error) => return Err(error),
+    };
+    let bytes = std::fs::read(path).map_err(|source| Error::io(path.display(), source))?;
+    builder.with_file(&name, bytes)?.write(into)
+}
+
+/// With the files that an ONNX model keeps weights in.
+#[cfg(feature = "onnx")]
+fn with_weights(mut builder: PackageBuilder, model: &Path) -> Result<PackageBuilder> {
+    let folder = model.parent().unwrap_or(Path::new(""));
+    for file in mlops_serve::engines::onnx::OnnxEngine::files_beside(model)? {
+        let path = file.under(folder);
+        let bytes = std::fs::read(&path).map_err(|source| Error::io(path.display(), source))?;
+        builder = builder.with_file(file.as_str(), bytes)?;
+    }
+    Ok(builder)
+}
+
+#[cfg(not(feature = "onnx"))]
+#[expect(clippy::unnecessary_wraps, reason = "with `onnx` it reads files")]
+fn with_weights(builder: PackageBuilder, _: &Path) -> Result<PackageBuilder> {
+    Ok(builder)
 }
 
 #[cfg(test)]

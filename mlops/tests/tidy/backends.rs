@@ -16,7 +16,7 @@ const SUITES: &[(&str, &str)] = &[
 ];
 
 /// Hardware features need their vendor's libraries: not in `full`.
-const HARDWARE: &[&str] = &["cuda", "metal"];
+const HARDWARE: &[&str] = &["cuda", "metal", "tensorrt"];
 
 /// A type that implements one of the traits.
 struct Backend {

@@ -13,7 +13,7 @@ mod ops;
 mod plan;
 mod shapes;
 
-use super::{Engine, InferOptions, LoadOptions, Session, SessionInfo};
+use super::{Engine, InferOptions, LoadOptions, Session, SessionInfo, columns::name_columns};
 use boosted::{Boosted, Loaded};
 use mlops_core::{Error, Result, ResultExt, model::ModelPackage, tensor::Tensors};
 use onnx::Graph;
@@ -54,7 +54,7 @@ impl TabularEngine {
         let within = || format!("loading {}", path.display());
         let facts = fs::metadata(path).map_err(|source| Error::io(path.display(), source))?;
         // Looked at before the bytes are in memory.
-        check_size(facts.len(), options).context(within)?;
+        options.check_size(facts.len()).context(within)?;
         let bytes = fs::read(path).map_err(|source| Error::io(path.display(), source))?;
         TabularSession::load(&bytes, options).context(within).map(Arc::new)
     }
@@ -83,7 +83,7 @@ impl Engine for TabularEngine {
         let Some(described) = package.signature() else { return Ok(session) };
         let session = Arc::try_unwrap(session);
         let mut session = session.map_err(|_| Error::internal("a new session is shared"))?;
-        shapes::name_columns(&mut session.info.signature, described);
+        name_columns(&mut session.info.signature, described);
         Ok(Arc::new(session))
     }
 }
@@ -95,14 +95,6 @@ fn model_file(package: &ModelPackage) -> Option<std::path::PathBuf> {
         let file = package.file(data.and_then(|name| name.as_str()).unwrap_or(usual))?;
         Some(file).filter(|file| file.extension().is_none_or(|ending| ending != "pkl"))
     })
-}
-
-fn check_size(bytes: u64, options: &LoadOptions) -> Result<()> {
-    let most = options.max_model_bytes;
-    if bytes > most {
-        return Err(Error::too_large(format!("the model has {bytes} bytes, over {most}")));
-    }
-    Ok(())
 }
 
 /// A loaded model. Any number of threads may run it at once; it starts none.
@@ -143,7 +135,7 @@ impl TabularSession {
     /// bounds. A model of boosted trees has one input, `features`, and one output, `prediction`: what its
     /// library predicts.
     pub fn load(bytes: &[u8], options: &LoadOptions) -> Result<Self> {
-        check_size(bytes.len() as u64, options)?;
+        options.check_size(bytes.len() as u64)?;
         match boosted::read(bytes) {
             Some(loaded) => Self::boosted(loaded?, options),
             None => Self::graph(bytes, options),

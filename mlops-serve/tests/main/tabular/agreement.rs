@@ -116,7 +116,7 @@ fn every_operator_in_the_table_was_compared() {
     assert!(missing.is_empty(), "{:?}", missing.values());
 }
 
-pub(super) fn tensors(entries: &Value) -> Tensors {
+pub(crate) fn tensors(entries: &Value) -> Tensors {
     let mut tensors = Tensors::new();
     for entry in list(entries) {
         let length = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap();

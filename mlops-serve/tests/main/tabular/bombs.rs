@@ -5,7 +5,7 @@ use super::proto::{
 };
 
 /// Each with what it is.
-pub(super) fn bombs() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     [of_length(), of_number(), of_scans()].concat()
 }
 

@@ -1,12 +1,12 @@
 //! Writes ONNX files by hand: those that no exporter makes.
 
 /// A number: field, then value.
-pub(super) fn number(tag: u64, value: i64) -> Vec<u8> {
+pub(crate) fn number(tag: u64, value: i64) -> Vec<u8> {
     [varint(tag << 3), varint(value.cast_unsigned())].concat()
 }
 
 /// Bytes, a text or a message: field, length, then content.
-pub(super) fn field(tag: u64, content: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn field(tag: u64, content: impl AsRef<[u8]>) -> Vec<u8> {
     let content = content.as_ref();
     [varint(tag << 3 | 2), varint(content.len() as u64), content.to_vec()].concat()
 }
@@ -25,11 +25,11 @@ fn varint(mut value: u64) -> Vec<u8> {
 }
 
 /// A model of these nodes, inputs and outputs, in the usual versions.
-pub(super) fn model(graph: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn model(graph: &[Vec<u8>]) -> Vec<u8> {
     model_of_versions(graph, &[("", 15), ("ai.onnx.ml", 3)])
 }
 
-pub(super) fn model_of_versions(graph: &[Vec<u8>], versions: &[(&str, i64)]) -> Vec<u8> {
+pub(crate) fn model_of_versions(graph: &[Vec<u8>], versions: &[(&str, i64)]) -> Vec<u8> {
     let sets = versions
         .iter()
         .map(|(domain, version)| field(8, [field(1, domain), number(2, *version)].concat()));
@@ -37,7 +37,7 @@ pub(super) fn model_of_versions(graph: &[Vec<u8>], versions: &[(&str, i64)]) -> 
 }
 
 /// A node of the standard operators; `attributes` are fields of their messages.
-pub(super) fn node(
+pub(crate) fn node(
     operator: &str,
     inputs: &[&str],
     outputs: &[&str],
@@ -46,7 +46,7 @@ pub(super) fn node(
     node_of("", operator, inputs, outputs, attributes)
 }
 
-pub(super) fn node_of(
+pub(crate) fn node_of(
     domain: &str,
     operator: &str,
     inputs: &[&str],
@@ -69,45 +69,45 @@ pub(super) fn node_of(
 }
 
 /// A whole number as an attribute.
-pub(super) fn int(name: &str, value: i64) -> Vec<u8> {
+pub(crate) fn int(name: &str, value: i64) -> Vec<u8> {
     [field(1, name), number(3, value), number(20, 2)].concat()
 }
 
 /// Whole numbers as an attribute.
-pub(super) fn ints(name: &str, values: &[i64]) -> Vec<u8> {
+pub(crate) fn ints(name: &str, values: &[i64]) -> Vec<u8> {
     let values = values.iter().flat_map(|&value| number(8, value));
     field(1, name).into_iter().chain(values).chain(number(20, 7)).collect()
 }
 
 /// Numbers as an attribute.
-pub(super) fn floats(name: &str, values: &[f32]) -> Vec<u8> {
+pub(crate) fn floats(name: &str, values: &[f32]) -> Vec<u8> {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     [field(1, name), field(7, bytes), number(20, 6)].concat()
 }
 
 /// A tensor as an attribute.
-pub(super) fn tensor(name: &str, element_type: i64, shape: &[i64], data: &[u8]) -> Vec<u8> {
+pub(crate) fn tensor(name: &str, element_type: i64, shape: &[i64], data: &[u8]) -> Vec<u8> {
     [field(1, name), field(5, tensor_of(name, element_type, shape, data)), number(20, 4)].concat()
 }
 
 /// A graph as an attribute.
-pub(super) fn graph(name: &str, parts: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn graph(name: &str, parts: &[Vec<u8>]) -> Vec<u8> {
     [field(1, name), field(6, parts.concat()), number(20, 5)].concat()
 }
 
 /// Texts as an attribute.
-pub(super) fn texts(name: &str, values: &[&str]) -> Vec<u8> {
+pub(crate) fn texts(name: &str, values: &[&str]) -> Vec<u8> {
     let values = values.iter().flat_map(|value| field(9, value));
     field(1, name).into_iter().chain(values).chain(number(20, 8)).collect()
 }
 
 /// An input of the graph; -1 is an axis that varies.
-pub(super) fn input(name: &str, element_type: i64, shape: &[i64]) -> Vec<u8> {
+pub(crate) fn input(name: &str, element_type: i64, shape: &[i64]) -> Vec<u8> {
     field(11, port(name, element_type, shape))
 }
 
 /// An output of the graph; -1 is an axis that varies.
-pub(super) fn declared_output(name: &str, element_type: i64, shape: &[i64]) -> Vec<u8> {
+pub(crate) fn declared_output(name: &str, element_type: i64, shape: &[i64]) -> Vec<u8> {
     field(12, port(name, element_type, shape))
 }
 
@@ -121,12 +121,12 @@ fn port(name: &str, element_type: i64, shape: &[i64]) -> Vec<u8> {
 }
 
 /// An output of the graph whose type is not said.
-pub(super) fn output(name: &str) -> Vec<u8> {
+pub(crate) fn output(name: &str) -> Vec<u8> {
     field(12, field(1, name))
 }
 
 /// A stored tensor.
-pub(super) fn initializer(name: &str, element_type: i64, shape: &[i64], data: &[u8]) -> Vec<u8> {
+pub(crate) fn initializer(name: &str, element_type: i64, shape: &[i64], data: &[u8]) -> Vec<u8> {
     field(5, tensor_of(name, element_type, shape, data))
 }
 

@@ -2,11 +2,11 @@
 
 mod formats;
 
-use super::super::{Answer, Console, console::visible, source};
+use super::super::{Answer, Console, console::visible, engines::Engines, source};
 use crate::{Error, Result, model::ModelPackage, signature::TensorSpec};
 use clap::Args;
 use formats::Format;
-use mlops_serve::{LoadOptions, Session, engines::tabular::TabularEngine};
+use mlops_serve::Session;
 use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
@@ -49,12 +49,16 @@ impl Finding {
         let facts = std::fs::metadata(path).map_err(|source| Error::io(path.display(), source))?;
         if facts.is_dir() {
             let package = ModelPackage::open(path)?;
-            return Ok(Self { format: Format::Package, loaded: source::session(&package) });
+            return Ok(Self {
+                format: Format::Package,
+                loaded: source::session(&package, &Engines::default()),
+            });
         }
         let format = Format::of(path)?;
         let loaded = if format.may_load() {
-            let session = TabularEngine::new().load_file(path, &LoadOptions::default());
-            session.map(|session| session as Arc<dyn Session>)
+            let scratch = super::super::scratch()?;
+            let package = source::pack(path, &scratch.path().join("package"));
+            package.and_then(|package| source::session(&package, &Engines::default()))
         } else {
             Err(Error::unsupported(format.why_not()))
         };

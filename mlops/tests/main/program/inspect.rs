@@ -54,3 +54,32 @@ fn a_model_that_does_not_load_says_why_and_what_to_do() {
     place.run(&["models", "inspect", "notes.md"]).failed(69, "no model format");
     place.run(&["models", "inspect", "gone.onnx"]).failed(66, "gone.onnx");
 }
+
+/// A convolution, which is not for `tabular`: ONNX Runtime computes it, where it is.
+#[cfg(feature = "onnx")]
+#[test]
+fn the_engine_that_would_load_an_onnx_file_is_named() {
+    let place = Place::new();
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../mlops-serve/tests/data/onnx");
+    let file = format!("{corpus}/torch_cnn.onnx");
+    let (out, doctor) =
+        (place.run(&["models", "inspect", &file]).ok(), place.run(&["doctor"]).ok());
+    if doctor.contains("skipped  onnx runtime: the library of ONNX Runtime") {
+        println!("skipped: inspect: no library of ONNX Runtime is found");
+        for says in
+            ["loads   no: engine \"tabular\":", "engine \"onnx\":", "`pip install onnxruntime`"]
+        {
+            assert!(out.contains(says), "{out}");
+        }
+    } else {
+        assert!(out.contains("loads   yes, with the engine onnx\n"), "{out}");
+        assert!(out.contains("takes   x: float32[-1, 1, 16, 16]\n"), "{out}");
+    }
+    let only = |engine: &str| {
+        place
+            .run(&["doctor", "--model", &file, "--engine", engine])
+            .failed(1, "failed   model torch_cnn");
+    };
+    only("tabular");
+    only("levitation");
+}

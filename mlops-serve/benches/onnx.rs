@@ -1,0 +1,136 @@
+//! What the `onnx` engine costs beside ONNX Runtime called directly, through the same crate and library, on
+//! a network of two layers of 256 × 256.
+//!
+//! `ORT_DYLIB_PATH=libonnxruntime.so cargo bench -p mlops-serve --bench onnx` prints the medians of calls
+//! that take turns, then measures the engine alone.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench may panic, and prints ratios"
+)]
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use mlops_core::tensor::{Tensor, Tensors};
+use mlops_serve::{
+    InferOptions, LoadOptions, Session, Stop,
+    engines::onnx::{OnnxEngine, OnnxSession},
+};
+use ort::{
+    environment::Environment,
+    session::{Session as Direct, builder::GraphOptimizationLevel},
+    value::TensorRef,
+};
+use proto::{declared_output, initializer, input, model, node};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+#[path = "../tests/main/tabular/proto.rs"]
+#[allow(dead_code, reason = "it writes more than this needs")]
+mod proto;
+
+const WIDTH: usize = 256;
+const ROWS: [usize; 6] = [1, 8, 32, 128, 512, 2048];
+const TURNS: usize = 400;
+
+/// Numbers that look random and are the same everywhere, about as large as those of a trained layer.
+fn numbers(count: usize) -> Vec<f32> {
+    let spread = |at: usize| f32::from(u16::try_from((at * 7919 + 13) % 1009).unwrap()) / 1009.0;
+    (0..count).map(|at| (spread(at) - 0.5) / 8.0).collect()
+}
+
+fn network() -> Vec<u8> {
+    let bytes = |count| numbers(count).into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+    model(&[
+        input("x", 1, &[-1, 256]),
+        initializer("w", 1, &[256, 256], &bytes(WIDTH * WIDTH)),
+        initializer("b", 1, &[256], &bytes(WIDTH)),
+        node("Gemm", &["x", "w", "b"], &["h"], &[]),
+        node("Relu", &["h"], &["r"], &[]),
+        node("MatMul", &["r", "w"], &["y"], &[]),
+        declared_output("y", 1, &[-1, 256]),
+    ])
+}
+
+fn environment() -> Option<Environment> {
+    let path = std::env::var_os("ORT_DYLIB_PATH")?;
+    ort::init_from(path).unwrap().with_telemetry(false).build().ok()
+}
+
+fn direct(environment: &Environment) -> Direct {
+    let builder = Direct::builder(environment).unwrap();
+    let builder = builder.with_intra_threads(1).unwrap().with_inter_threads(1).unwrap();
+    let builder = builder.with_optimization_level(GraphOptimizationLevel::All);
+    builder.unwrap().commit_from_memory(&network()).unwrap()
+}
+
+/// A call, and a copy of what it gives: whoever calls wants to keep it.
+fn call_directly(session: &mut Direct, rows: usize, x: &[f32]) -> Vec<f32> {
+    let x = TensorRef::from_array_view(([rows, WIDTH], x)).unwrap();
+    let outputs = session.run(ort::inputs![x]).unwrap();
+    outputs[0].try_extract_tensor::<f32>().unwrap().1.to_vec()
+}
+
+fn call(session: &OnnxSession, inputs: &Tensors) -> Tensors {
+    session.run(inputs, &InferOptions::new(&Stop::new())).unwrap()
+}
+
+fn timed<T>(call: impl FnOnce() -> T) -> Duration {
+    let began = Instant::now();
+    black_box(call());
+    began.elapsed()
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64() * 1e6
+}
+
+/// Turn by turn, so that both see the same machine.
+fn ratios(environment: &Environment, session: &OnnxSession) {
+    let mut direct = direct(environment);
+    println!(
+        "{:>6} {:>12} {:>12} {:>8} {:>10}",
+        "rows", "direct µs", "engine µs", "ratio", "more µs"
+    );
+    for rows in ROWS {
+        let x = numbers(rows * WIDTH);
+        let inputs = Tensors::one("x", Tensor::from_vec([rows, WIDTH], x.clone()).unwrap());
+        let given = call(session, &inputs);
+        let given = given.require("y").unwrap().as_slice::<f32>().unwrap().to_vec();
+        assert!(given == call_directly(&mut direct, rows, &x), "the answers differ");
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            theirs.push(timed(|| call_directly(&mut direct, rows, &x)));
+            ours.push(timed(|| call(session, &inputs)));
+        }
+        let (ours, theirs) = (median(ours), median(theirs));
+        let (ratio, more) = (ours / theirs, ours - theirs);
+        println!("{rows:>6} {theirs:>12.2} {ours:>12.2} {ratio:>8.3} {more:>10.2}");
+    }
+}
+
+fn engine(criterion: &mut Criterion) {
+    let Some(environment) = environment() else {
+        println!("skipped: ORT_DYLIB_PATH names no library of ONNX Runtime");
+        return;
+    };
+    let engine = OnnxEngine::new().with_environment(&environment);
+    let session = engine.load_bytes(&network(), &LoadOptions::default()).unwrap();
+    ratios(&environment, &session);
+    let mut group = criterion.benchmark_group("onnx/mlp 256x256");
+    for rows in ROWS {
+        let x = Tensor::from_vec([rows, WIDTH], numbers(rows * WIDTH)).unwrap();
+        let inputs = Tensors::one("x", x);
+        group.throughput(Throughput::Elements(rows as u64));
+        group.bench_function(BenchmarkId::from_parameter(rows), |bencher| {
+            bencher.iter(|| call(&session, black_box(&inputs)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, engine);
+criterion_main!(benches);

@@ -1,0 +1,40 @@
+//! Files from strangers. ONNX Runtime is a C++ program, and nobody promises that it bears any bytes; what
+//! it refuses is an error here and harms nothing else.
+
+use super::{engine, load};
+use crate::tabular::{Golden, json, list, run, unhex};
+use mlops_serve::{Session, engines::onnx::OnnxEngine};
+
+/// Files that exporters made, and one of each operator.
+fn files() -> Vec<Vec<u8>> {
+    let cases = json("operators.json");
+    let operators = list(&cases["cases"]).iter().map(|case| unhex(&case["onnx"]));
+    let exported = super::corpus::exported();
+    let exported = exported.iter().map(|model| std::fs::read(&model.file).unwrap());
+    operators.chain(exported).chain([Golden::named("forest").onnx()]).collect()
+}
+
+/// Whatever loads also runs, or says why not.
+fn survives(engine: &OnnxEngine, file: &[u8]) -> bool {
+    let Ok(session) = load(engine, file) else { return false };
+    assert_eq!(session.info().engine, "onnx");
+    let _ = run(&session, &mlops_core::tensor::Tensors::new());
+    true
+}
+
+/// Every file cut off, and with single bytes changed: the same changes every time.
+#[test]
+fn files_that_were_cut_or_changed_are_refused_or_load() {
+    let Some(engine) = engine("files_that_were_cut_or_changed_are_refused_or_load") else { return };
+    let mut refused = 0;
+    for (number, file) in files().iter().enumerate() {
+        for part in 1..4 {
+            refused += usize::from(!survives(&engine, &file[..file.len() * part / 4]));
+        }
+        let mut changed = file.clone();
+        let at = (number * 7919) % changed.len();
+        changed[at] ^= 0x55;
+        refused += usize::from(!survives(&engine, &changed));
+    }
+    assert!(refused > 500, "{refused}");
+}

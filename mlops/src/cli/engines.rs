@@ -1,0 +1,52 @@
+//! Which engines may load a model, and what those that have a choice may use.
+
+use crate::{Error, Result};
+use clap::Args;
+use mlops_serve::{Engine, engines::compiled_in};
+use std::sync::Arc;
+
+/// The flags of every command that loads models.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Engines {
+    /// The only engine that may load; by default the first that can, of ONNX files tabular before onnx
+    #[arg(long = "engine", value_name = "NAME")]
+    only: Option<String>,
+    /// Calls that ONNX Runtime computes at once; each has the weights in memory once more
+    #[cfg(feature = "onnx")]
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    onnx_sessions: usize,
+    /// Threads that ONNX Runtime computes one call on
+    #[cfg(feature = "onnx")]
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    onnx_threads: usize,
+}
+
+impl Engines {
+    /// In the order in which they are asked; `InvalidInput` names one that this build has not.
+    pub(super) fn list(&self) -> Result<Vec<Arc<dyn Engine>>> {
+        let all: Vec<Arc<dyn Engine>> =
+            compiled_in().into_iter().map(|engine| self.configured(engine)).collect();
+        let Some(only) = &self.only else { return Ok(all) };
+        let names: Vec<&str> = all.iter().map(|engine| engine.name()).collect();
+        let unknown = format!("no engine {only:?} in this build; there are {names:?}");
+        let engine = all.into_iter().find(|engine| engine.name() == only);
+        engine.map(|engine| vec![engine]).ok_or_else(|| Error::invalid(unknown))
+    }
+
+    #[cfg(feature = "onnx")]
+    fn configured(&self, engine: Arc<dyn Engine>) -> Arc<dyn Engine> {
+        use mlops_serve::engines::onnx::{OnnxConfig, OnnxEngine};
+        let onnx = OnnxEngine::new().with_config(
+            OnnxConfig::default()
+                .with_sessions(self.onnx_sessions)
+                .with_intra_op_threads(self.onnx_threads),
+        );
+        if engine.name() == onnx.name() { Arc::new(onnx) } else { engine }
+    }
+
+    #[cfg(not(feature = "onnx"))]
+    #[expect(clippy::unused_self, reason = "with `onnx` there is something to configure")]
+    fn configured(&self, engine: Arc<dyn Engine>) -> Arc<dyn Engine> {
+        engine
+    }
+}
