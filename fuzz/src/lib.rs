@@ -8,7 +8,7 @@ mod seeds;
 
 pub use inference_log::inference_log;
 pub use package::{boosted, mlmodel, onnx, safetensors};
-pub use requests::{oip_binary, oip_json, scoring_csv, scoring_json};
+pub use requests::{grpc_infer, oip_binary, oip_json, scoring_csv, scoring_json};
 pub use seeds::seeds;
 
 use mlops_core::{
@@ -29,6 +29,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mlmodel", mlmodel),
     ("oip_json", oip_json),
     ("oip_binary", oip_binary),
+    ("grpc_infer", grpc_infer),
     ("scoring_csv", scoring_csv),
     ("scoring_json", scoring_json),
     ("inference_log", inference_log),

@@ -1,15 +1,18 @@
 //! Requests in the Open Inference Protocol, and those of MLflow's scoring server.
 
 use mlops_core::{
-    PredictionId,
+    ErrorKind, PredictionId,
     arrow::buffer::Buffer,
     predictor::{PredictResponse, PredictorInfo},
     signature::{ModelSignature, TensorSpec},
     tensor::DType,
 };
-use mlops_serve::http::{
-    invocations,
-    oip::{Limits, OutputForms, decode_request, encode_response},
+use mlops_serve::{
+    grpc::{self, InferMessage},
+    http::{
+        invocations,
+        oip::{Limits, OutputForms, decode_request, encode_response},
+    },
 };
 
 /// A body that is JSON all through.
@@ -40,6 +43,31 @@ fn decode(body: &[u8], json_bytes: Option<usize>) {
             let encoded = encode_response(&response, &OutputForms::new(binary));
             assert!(encoded.is_ok(), "inputs that were read are written: {encoded:?}");
         }
+    }
+}
+
+/// A message of gRPC: what is read is what the signature asks for, and can be written; what is not is
+/// the caller's mistake.
+pub fn grpc_infer(bytes: &[u8]) {
+    let (limits, message) = (limits(), Buffer::from(bytes));
+    for signature in signatures() {
+        let read = InferMessage::read(&message, &limits);
+        let decoded = match read.and_then(|message| message.decode(&signature, &limits)) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                let kinds = [ErrorKind::InvalidInput, ErrorKind::TooLarge, ErrorKind::Unsupported];
+                assert!(kinds.contains(&error.kind()), "{error:?}");
+                continue;
+            }
+        };
+        if signature.check_inputs(&decoded.request.inputs).is_err() {
+            continue;
+        }
+        let info = PredictorInfo::new("echo", "1", signature.clone());
+        let (id, inputs) = (PredictionId::from_u128(1), decoded.request.inputs.clone());
+        let response = PredictResponse::new(id, &info, &decoded.request, inputs);
+        let encoded = grpc::encode_response(&response);
+        assert!(encoded.is_ok(), "inputs that were read are written: {encoded:?}");
     }
 }
 

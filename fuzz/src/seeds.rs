@@ -26,8 +26,9 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             .map(|ending| files("mlops-serve/tests/data/boosted", ending))
             .concat(),
         "mlmodel" => vec![MLMODEL.into()],
-        "oip_json" => requests().into_iter().filter(|r| r.1.is_none()).map(|r| r.0).collect(),
-        "oip_binary" => requests().into_iter().filter_map(binary).collect(),
+        "grpc_infer" => requests("grpc_requests").into_iter().map(|r| r.0).collect(),
+        "oip_json" => requests("requests").into_iter().filter(|r| r.1.is_none()).map(|r| r.0).collect(),
+        "oip_binary" => requests("requests").into_iter().filter_map(binary).collect(),
         "scoring_json" => scoring(),
         "scoring_csv" => vec![
             b"a,b,c\n1,2.5,-3e2\n,\"4\",inf\n".to_vec(),
@@ -95,8 +96,8 @@ fn json(below: &str) -> serde_json::Value {
 }
 
 /// What `tritonclient` sends: bodies, each with the length of its JSON if more follows.
-fn requests() -> Vec<(Vec<u8>, Option<u16>)> {
-    let stored = json("mlops-serve/tests/data/oip/requests.json");
+fn requests(file: &str) -> Vec<(Vec<u8>, Option<u16>)> {
+    let stored = json(&format!("mlops-serve/tests/data/oip/{file}.json"));
     let cases = stored["cases"].as_array().into_iter().flatten();
     let read = |case: &serde_json::Value| {
         let hex = case["body"].as_str()?;

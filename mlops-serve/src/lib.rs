@@ -3,6 +3,8 @@
 pub mod batching;
 pub mod compose;
 pub mod engines;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod local;

@@ -15,6 +15,9 @@ mod doubles;
 mod endpoint;
 #[path = "main/following.rs"]
 mod following;
+#[cfg(feature = "grpc")]
+#[path = "main/grpc.rs"]
+mod grpc;
 #[cfg(feature = "http")]
 #[path = "main/http.rs"]
 mod http;

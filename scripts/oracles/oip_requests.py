@@ -104,4 +104,5 @@ def main():
     write_json(path, {"made_with": made, "shape": SHAPE, "cases": list(cases())})
 
 
-main()
+if __name__ == "__main__":
+    main()

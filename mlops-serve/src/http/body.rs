@@ -18,10 +18,10 @@ use std::{
 
 /// Bytes of bodies that the router may still hold.
 #[derive(Debug)]
-pub(super) struct Budget(AtomicUsize);
+pub(crate) struct Budget(AtomicUsize);
 
 impl Budget {
-    pub(super) fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         Self(AtomicUsize::new(bytes))
     }
 
@@ -31,29 +31,47 @@ impl Budget {
     }
 }
 
-/// A body in memory; dropped, it gives its share of the budget back.
+/// What one request has of the budget; dropped, it gives it back.
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Share {
     taken: usize,
     budget: Arc<Budget>,
 }
 
-impl Held {
-    fn push(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
-        if !self.budget.take(chunk.len()) {
+impl Share {
+    pub(crate) fn of(budget: &Arc<Budget>) -> Self {
+        Self { taken: 0, budget: Arc::clone(budget) }
+    }
+
+    /// Takes more; `Overloaded` if others have it.
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Error> {
+        if !self.budget.take(bytes) {
             let message = "the bodies of other requests fill the memory set aside for them";
-            return Err(Error::new(ErrorKind::Overloaded, message).into());
+            return Err(Error::new(ErrorKind::Overloaded, message));
         }
-        self.taken += chunk.len();
-        self.bytes.extend_from_slice(chunk);
+        self.taken += bytes;
         Ok(())
     }
 }
 
-impl Drop for Held {
+impl Drop for Share {
     fn drop(&mut self) {
         self.budget.0.fetch_add(self.taken, Ordering::Relaxed);
+    }
+}
+
+/// A body in memory, with its share of the budget.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) bytes: Vec<u8>,
+    share: Share,
+}
+
+impl Held {
+    fn push(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
+        self.share.grow(chunk.len())?;
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
     }
 }
 
@@ -73,8 +91,7 @@ pub(super) async fn read(
             return Err(too_large(config));
         }
         let room = declared.unwrap_or(0).min(1 << 20);
-        let budget = Arc::clone(budget);
-        let mut held = Held { bytes: Vec::with_capacity(room), taken: 0, budget };
+        let mut held = Held { bytes: Vec::with_capacity(room), share: Share::of(budget) };
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| {
                 Refusal::new(StatusCode::BAD_REQUEST, "the body ended before its time")
@@ -93,7 +110,7 @@ pub(super) async fn read(
 }
 
 /// The future's value, or `None` after this long.
-pub(super) async fn in_time<T>(
+pub(crate) async fn in_time<T>(
     limit: Option<Duration>,
     work: impl Future<Output = T>,
 ) -> Option<T> {

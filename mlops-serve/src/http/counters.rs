@@ -33,7 +33,7 @@ pub struct HttpCounters {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpCounts {
-    /// Requests that this router has answered, however; those in progress are not among them.
+    /// Requests that this service has answered, over HTTP or gRPC, however; those in progress are not among them.
     pub requests: u64,
     /// Answered with a 4xx: the caller's mistake, or a bound that holds for everybody.
     pub refused: u64,
@@ -58,11 +58,11 @@ impl HttpCounters {
         }
     }
 
-    pub(super) fn panicked(&self) {
+    pub(crate) fn panicked(&self) {
         add(&self.panics);
     }
 
-    fn answered(&self, status: StatusCode) {
+    pub(crate) fn answered(&self, status: StatusCode) {
         add(&self.requests);
         if status.is_client_error() {
             add(&self.refused);

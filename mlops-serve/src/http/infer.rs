@@ -45,14 +45,7 @@ pub(super) async fn infer(
     let forms = decoded.forms.clone();
     let asked = (decoded.request, decoded.timeout);
     let response = answer(&service, &name, &*model, asked, started).await?;
-    if let Some(wanted) = version
-        && *wanted != *response.version
-    {
-        // The model was swapped between the question and the answer.
-        return Err(
-            Error::not_found(format!("model {name:?} no longer has version {wanted:?}")).into()
-        );
-    }
+    check_version(&name, version.as_deref(), &response)?;
     let prediction = response.prediction.to_string();
     let encoded = encode(&service, response, forms).await?;
     drop::<Held>(held);
@@ -90,7 +83,7 @@ async fn encode(
 }
 
 /// Long work on a thread that may block, short work here.
-pub(super) async fn off_the_timers<T: Send + 'static>(
+pub(crate) async fn off_the_timers<T: Send + 'static>(
     is_long: bool,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -103,7 +96,7 @@ pub(super) async fn off_the_timers<T: Send + 'static>(
 }
 
 /// Asks the model, within the caller's time and ours. A model that panics harms its own request only.
-pub(super) async fn answer(
+pub(crate) async fn answer(
     service: &Service,
     name: &str,
     model: &dyn Predictor,
@@ -114,9 +107,10 @@ pub(super) async fn answer(
     // A time so far off that no clock has it is no deadline.
     let deadline = limit.and_then(|limit| started.checked_add(limit));
     request.deadline = deadline;
+    let tally = service.tally(name, model, started, &request);
     let left = deadline.map(|at| at.saturating_duration_since(service.clock.instant()));
     let asked = AssertUnwindSafe(model.predict(request)).catch_unwind();
-    match in_time(left, asked).await {
+    let answered = match in_time(left, asked).await {
         Some(Ok(answered)) => answered,
         Some(Err(_)) => {
             service.counters.panicked();
@@ -126,6 +120,22 @@ pub(super) async fn answer(
             let message = format!("model {name:?} did not answer in time");
             Err(Error::new(ErrorKind::TimedOut, message))
         }
+    };
+    tally.answered(service, answered.as_ref());
+    answered
+}
+
+/// Refuses another version's answer: the model was swapped between the question and the answer.
+pub(crate) fn check_version(
+    name: &str,
+    wanted: Option<&str>,
+    response: &PredictResponse,
+) -> Result<()> {
+    match wanted {
+        Some(wanted) if *wanted != *response.version => {
+            Err(Error::not_found(format!("model {name:?} no longer has version {wanted:?}")))
+        }
+        _ => Ok(()),
     }
 }
 

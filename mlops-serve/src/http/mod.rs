@@ -11,6 +11,9 @@
 //! | `GET /v2/models` | the models' names |
 //! | `GET /v2/models/{name}[/versions/{v}]` | inputs, outputs, version |
 //! | `GET /v2/models/{name}[/versions/{v}]/ready` | 200 or 503; says `stale` |
+//! | `GET /v2/models/{name}[/versions/{v}]/config` | types, shapes and the most rows, as Triton says them |
+//! | `GET /v2/models/{name}[/versions/{v}]/stats`, `/v2/models/stats` | how often models were asked and how long it took |
+//! | `POST /v2/repository/index` | the models, and which of them answer |
 //! | `POST /v2/models/{name}[/versions/{v}]/infer` | the outputs, as JSON or raw bytes |
 //! | `POST /invocations` | one model's outputs, in the forms of MLflow's scoring server; if [asked for](Service::with_invocations) |
 //! | `GET /ping`, `/health`, `/version` | whether that model is ready; the server's version |
@@ -35,20 +38,22 @@
 //! - bodies with a content-encoding are 415; a path's other methods are 405 with `Allow`
 //! - unknown paths below `/v2` are answered here; the host keeps its own fallback for the rest
 //!
-//! Deliberately absent: Triton's shared memory, classification, sequences, statistics and repository
-//! control; each is refused by name or 404.
+//! Deliberately absent: Triton's shared memory, classification, sequences, and loading and unloading of
+//! models; each is refused by name or 404.
 
 mod access;
-mod body;
+pub(crate) mod body;
 mod config;
 mod counters;
-mod infer;
+pub(crate) mod infer;
 pub mod invocations;
 pub mod oip;
 mod outcomes;
 mod refusal;
-mod routes;
+pub(crate) mod repository;
+pub(crate) mod routes;
 mod service;
+pub(crate) mod statistics;
 
 pub use access::{ApiKeys, RateLimit};
 pub use config::HttpConfig;

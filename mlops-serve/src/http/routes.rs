@@ -5,7 +5,9 @@ use super::{
     counters::counted,
     infer, oip, outcomes,
     refusal::{Refusal, json},
+    repository,
     service::Service,
+    statistics::ModelStatistics,
 };
 use axum::{
     Router,
@@ -37,11 +39,15 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v2/health/live", get(live))
         .route("/v2/health/ready", get(ready))
         .route("/v2/models", get(models))
+        .route("/v2/models/stats", get(all_statistics))
+        .route("/v2/repository/index", post(repository::index))
         .route("/v2/models/{name}/outcomes", post(outcomes::outcomes));
     for model in ["/v2/models/{name}", "/v2/models/{name}/versions/{version}"] {
         router = router
             .route(model, get(metadata))
+            .route(&format!("{model}/config"), get(configuration))
             .route(&format!("{model}/ready"), get(model_ready))
+            .route(&format!("{model}/stats"), get(statistics))
             .route(&format!("{model}/infer"), post(infer::infer));
     }
     router
@@ -94,21 +100,53 @@ async fn metadata(
     Ok(json(StatusCode::OK, oip::model_metadata(&name, &info)))
 }
 
+async fn configuration(
+    State(service): State<Arc<Service>>,
+    path: TargetPath,
+) -> Result<Response, Refusal> {
+    let Target { name, version } = target(path)?;
+    let info = service.model(&name, version.as_deref())?.info();
+    let body = oip::model_configuration(&name, &info, &service.config.limits);
+    Ok(json(StatusCode::OK, body))
+}
+
+async fn statistics(
+    State(service): State<Arc<Service>>,
+    path: TargetPath,
+) -> Result<Response, Refusal> {
+    let Target { name, version } = target(path)?;
+    let model = service.model(&name, version.as_deref())?;
+    Ok(json(
+        StatusCode::OK,
+        to_json(&Statistics { model_stats: vec![service.statistics(&name, model)] }),
+    ))
+}
+
+async fn all_statistics(State(service): State<Arc<Service>>) -> Response {
+    let each = service.models.iter().map(|(name, model)| service.statistics(name, model));
+    json(StatusCode::OK, to_json(&Statistics { model_stats: each.collect() }))
+}
+
+#[derive(Serialize)]
+struct Statistics {
+    model_stats: Vec<ModelStatistics>,
+}
+
 /// One model's health.
 #[derive(Serialize)]
-pub(super) struct Health {
-    name: String,
-    version: String,
+pub(crate) struct Health {
+    pub(crate) name: String,
+    pub(crate) version: String,
     ready: bool,
     stale: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 impl Health {
-    pub(super) async fn of(service: &Service, name: &str, model: &dyn Predictor) -> Self {
+    pub(crate) async fn of(service: &Service, name: &str, model: &dyn Predictor) -> Self {
         let limit = service.config.timeout.map(|limit| limit.min(Duration::from_secs(5)));
         let ready = super::body::in_time(limit, model.ready()).await;
         let error = match ready {
@@ -128,7 +166,13 @@ impl Health {
         }
     }
 
-    pub(super) fn is_ready(&self) -> bool {
+    /// Of every model, asked at the same time.
+    pub(crate) async fn of_all(service: &Service) -> Vec<Self> {
+        let each = service.models.iter().map(|(name, model)| Self::of(service, name, model));
+        join_all(each).await
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
         self.ready
     }
 }
@@ -153,8 +197,7 @@ async fn ready(State(service): State<Arc<Service>>) -> Response {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     }
-    let each = service.models.iter().map(|(name, model)| Health::of(&service, name, model));
-    let models = join_all(each).await;
+    let models = Health::of_all(&service).await;
     let error = match models.iter().find_map(|health| health.error.clone()) {
         None if models.is_empty() => Some("no model is loaded".to_owned()),
         error => error,

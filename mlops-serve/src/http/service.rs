@@ -2,6 +2,7 @@
 
 use super::{
     HttpConfig, HttpCounters, RateLimit, access::Limiter, body::Budget, invocations, routes,
+    statistics::Tally,
 };
 use axum::Router;
 use mlops_core::{
@@ -61,17 +62,18 @@ impl<F: Fn() -> ModelStatus + Send + Sync> HealthSource for F {
 /// ```
 #[derive(Clone)]
 pub struct Service {
-    pub(super) models: BTreeMap<Arc<str>, Arc<dyn Predictor>>,
+    pub(crate) models: BTreeMap<Arc<str>, Arc<dyn Predictor>>,
     statuses: BTreeMap<Arc<str>, Arc<dyn HealthSource>>,
     invocations: Option<Arc<str>>,
     outcomes: Option<Arc<dyn OutcomeLog>>,
     outcomes_of: BTreeMap<Arc<str>, Arc<dyn OutcomeLog>>,
     pub(super) authenticator: Option<Arc<dyn Authenticator>>,
     pub(super) limiter: Option<Arc<Limiter>>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) config: HttpConfig,
-    pub(super) budget: Arc<Budget>,
-    pub(super) counters: Arc<HttpCounters>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: HttpConfig,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) counters: Arc<HttpCounters>,
+    pub(super) tallies: BTreeMap<Arc<str>, Arc<Tally>>,
 }
 
 impl Default for Service {
@@ -96,6 +98,7 @@ impl Service {
             budget: Arc::new(Budget::new(config.max_bytes_in_flight)),
             config,
             counters: Arc::default(),
+            tallies: BTreeMap::new(),
         }
     }
 
@@ -113,7 +116,9 @@ impl Service {
         name: impl Into<Arc<str>>,
         model: impl Predictor + 'static,
     ) -> Self {
-        self.models.insert(name.into(), Arc::new(model));
+        let name = name.into();
+        self.tallies.insert(Arc::clone(&name), Arc::default());
+        self.models.insert(name, Arc::new(model));
         self
     }
 
@@ -209,7 +214,7 @@ impl Service {
     }
 
     /// The model of this name and, if one is asked for, of this version.
-    pub(super) fn model(&self, name: &str, version: Option<&str>) -> Result<&Arc<dyn Predictor>> {
+    pub(crate) fn model(&self, name: &str, version: Option<&str>) -> Result<&Arc<dyn Predictor>> {
         let model = self.models.get(name);
         let model =
             model.ok_or_else(|| Error::not_found(format!("there is no model {}", shown(name))))?;

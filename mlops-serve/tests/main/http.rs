@@ -9,7 +9,7 @@ mod bad_inputs;
 #[path = "http/bodies.rs"]
 mod bodies;
 #[path = "http/goldens.rs"]
-mod goldens;
+pub(crate) mod goldens;
 #[path = "http/guest.rs"]
 mod guest;
 #[cfg(feature = "data")]
@@ -39,7 +39,7 @@ use std::sync::Arc;
 use tower::ServiceExt;
 
 /// Adds up the two columns of `x`, and hands `label` through. Says so of itself.
-fn model(name: &str) -> FnPredictor {
+pub(crate) fn model(name: &str) -> FnPredictor {
     let x = TensorSpec::new("x", DType::F32, [None, Some(2)]).with_columns(["age", "income"]);
     let label = TensorSpec::column("label", DType::Utf8);
     let outputs = vec![TensorSpec::column("sum", DType::F32), label.clone()];
@@ -131,7 +131,7 @@ fn good() -> Value {
 }
 
 /// The identity on one tensor `x` of this type, any shape of these many axes.
-fn same(dtype: DType, axes: usize, nullable: bool) -> FnPredictor {
+pub(crate) fn same(dtype: DType, axes: usize, nullable: bool) -> FnPredictor {
     let spec = |name| TensorSpec::new(name, dtype, vec![None; axes]).with_nullable(nullable);
     let signature = ModelSignature::new(vec![spec("x")], vec![spec("y")]).unwrap();
     FnPredictor::new("same", signature, |inputs| {

@@ -12,10 +12,12 @@ use crate::{
     server::{self, Metered, Server},
 };
 use clap::Args;
+use futures_util::FutureExt;
 use logged::Logged;
 use mlops_core::inference_log::{InferenceLog, InferenceLogConfig};
 use mlops_serve::{
     BatchingConfig, Endpoint, EndpointConfig, LocalConfig,
+    grpc::GrpcService,
     http::{ApiKeys, HttpConfig, ModelStatus, RateLimit, Service},
 };
 use serde_json::json;
@@ -27,7 +29,7 @@ use std::{
 
 mod logged;
 
-/// Serve models over HTTP
+/// Serve models over HTTP and gRPC
 #[expect(clippy::doc_markdown, reason = "help is printed as it stands")]
 #[derive(Debug, Args)]
 #[command(
@@ -43,6 +45,9 @@ pub(super) struct Serve {
     /// The port to listen on; 0 lets the system choose
     #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// The port to listen on for gRPC, beside the other; 0 lets the system choose, and without it there is no gRPC
+    #[arg(long, value_name = "PORT")]
+    grpc_port: Option<u16>,
     /// Where answers and outcomes are logged, and the models that answered are kept for `mlops why`
     #[arg(long, value_name = "DIR")]
     inference_log: Option<PathBuf>,
@@ -93,12 +98,23 @@ impl Serve {
         let access = self.access()?;
         // Before the models are loaded: a port that is taken is known at once.
         let server = Server::bind(&self.host, self.port, self.bounds).await?;
+        let grpc_server = match self.grpc_port {
+            None => None,
+            Some(port) => Some(Server::bind(&self.host, port, self.bounds).await?),
+        };
         let scratch = super::scratch()?;
         let models = self.open_all(scratch.path(), console).await?;
-        let app = Self::app(access, &models);
-        let end = server::asked_to_end()?;
-        announce(&server, &models, console)?;
-        let all_answered = server.run(app, end).await?;
+        let (app, grpc) = Self::apps(access, &models);
+        let end = server::asked_to_end()?.shared();
+        announce(&server, grpc_server.as_ref(), &models, console)?;
+        let over_grpc = async {
+            match grpc_server {
+                None => Ok(true),
+                Some(server) => server.run_grpc(grpc, end.clone()).await,
+            }
+        };
+        let (over_http, over_grpc) = tokio::join!(server.run(app, end.clone()), over_grpc);
+        let all_answered = over_http? && over_grpc?;
         for Served { endpoint, log, .. } in &models {
             if let Some(log) = log {
                 log.flush()
@@ -205,7 +221,8 @@ impl Serve {
         Ok(service)
     }
 
-    fn app(mut service: Service, served: &[Served]) -> axum::Router {
+    /// The same models over HTTP, with metrics beside them, and over gRPC.
+    fn apps(mut service: Service, served: &[Served]) -> (axum::Router, axum::Router) {
         for Served { endpoint, log, predictor } in served {
             let name = Arc::clone(endpoint.name());
             let handle = endpoint.clone();
@@ -232,13 +249,20 @@ impl Serve {
             log: log.clone(),
         });
         let metrics = server::metrics(service.counters(), metered.collect());
-        service.into_router().merge(metrics)
+        let grpc = GrpcService::new(service.clone()).into_router();
+        (service.into_router().merge(metrics), grpc)
     }
 }
 
 /// The first thing on stdout: whoever starts a server waits for it, and reads the port from it.
-fn announce(server: &Server, models: &[Served], console: &Console) -> Result<()> {
+fn announce(
+    server: &Server,
+    grpc: Option<&Server>,
+    models: &[Served],
+    console: &Console,
+) -> Result<()> {
     let url = format!("http://{}", server.address()?);
+    let grpc = grpc.map(Server::address).transpose()?.map(|address| format!("grpc://{address}"));
     let models = models.iter().map(|model| {
         let info = model.endpoint.info();
         (model.endpoint.name(), Arc::clone(&info.version))
@@ -246,10 +270,17 @@ fn announce(server: &Server, models: &[Served], console: &Console) -> Result<()>
     if console.json() {
         let models: Vec<_> =
             models.map(|(name, version)| json!({ "name": name, "version": version })).collect();
-        return console.say_json(&json!({ "listening": url, "models": models }));
+        let mut said = json!({ "listening": url, "models": models });
+        if let Some(grpc) = grpc {
+            said["grpc"] = json!(grpc);
+        }
+        return console.say_json(&said);
     }
     for (name, version) in models {
         console.say(format_args!("model {name} version {version} is ready"))?;
+    }
+    if let Some(grpc) = grpc {
+        console.say(format_args!("listening on {grpc}"))?;
     }
     console.say(format_args!("listening on {url}"))
 }

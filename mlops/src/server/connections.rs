@@ -2,16 +2,19 @@
 
 use axum::serve::Listener;
 use std::{
+    future::Future,
     io,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Sleep, sleep},
 };
 
 /// Accepts so many connections at a time.
@@ -19,12 +22,19 @@ use tokio::{
 pub(super) struct Bounded {
     listener: TcpListener,
     free: Arc<Semaphore>,
+    promptly: Option<(usize, Duration)>,
 }
 
 impl Bounded {
     pub(super) fn new(listener: TcpListener, connections: usize) -> Self {
         let free = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { listener, free }
+        Self { listener, free, promptly: None }
+    }
+
+    /// Ends connections on which so many bytes have not come within this time.
+    pub(super) fn with_first(mut self, bytes: usize, within: Duration) -> Self {
+        self.promptly = Some((bytes, within));
+        self
     }
 }
 
@@ -39,7 +49,9 @@ impl Listener for Bounded {
         let (stream, address) = Listener::accept(&mut self.listener).await;
         // Small answers must not wait for more to send; without it they are only later.
         let _ = stream.set_nodelay(true);
-        (Connection { stream, _permit: permit }, address)
+        let first =
+            self.promptly.map(|(missing, within)| First { missing, late: Box::pin(sleep(within)) });
+        (Connection { stream, first, _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -51,7 +63,23 @@ impl Listener for Bounded {
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
+    first: Option<First>,
     _permit: OwnedSemaphorePermit,
+}
+
+/// What must come soon.
+#[derive(Debug)]
+struct First {
+    missing: usize,
+    late: Pin<Box<Sleep>>,
+}
+
+impl First {
+    /// What is still to come after so many bytes.
+    fn after(mut self, bytes: usize) -> Option<Self> {
+        self.missing = self.missing.saturating_sub(bytes);
+        (self.missing > 0).then_some(self)
+    }
 }
 
 impl AsyncRead for Connection {
@@ -60,7 +88,16 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let came = buffer.filled().len() - before;
+        self.first = self.first.take().and_then(|first| first.after(came));
+        match &mut self.first {
+            Some(first) if read.is_pending() => {
+                first.late.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+            }
+            _ => read,
+        }
     }
 }
 

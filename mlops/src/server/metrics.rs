@@ -54,10 +54,14 @@ impl Page {
 
     fn http(&mut self, counts: HttpCounts) {
         let facts = [
-            ("requests", "HTTP requests answered", counts.requests),
-            ("refused", "HTTP requests answered with a 4xx", counts.refused),
-            ("failed", "HTTP requests answered with a 5xx", counts.failed),
-            ("internal_errors", "HTTP requests answered with a 500", counts.internal_errors),
+            ("requests", "Requests answered, over gRPC too", counts.requests),
+            ("refused", "Requests answered with a 4xx, or its like in gRPC", counts.refused),
+            ("failed", "Requests answered with a 5xx, or its like in gRPC", counts.failed),
+            (
+                "internal_errors",
+                "Requests answered with a 500, or its like in gRPC",
+                counts.internal_errors,
+            ),
             ("panics", "Panics caught by the router", counts.panics),
         ];
         for (name, help, value) in facts {

@@ -10,10 +10,10 @@ pub(crate) use metrics::{Metered, http_metrics, metrics};
 use crate::{Error, Result};
 use axum::serve::Listener;
 use clap::Args;
-use connections::Bounded;
-use hyper::server::conn::http1;
+use connections::{Bounded, Connection};
+use hyper::server::conn::{http1, http2};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
@@ -24,7 +24,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 /// How a program listens.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Bounds {
-    /// Connections at a time; more wait
+    /// Connections at a time, on each port; more wait
     #[arg(long, value_name = "N", default_value_t = 1024)]
     max_connections: usize,
     /// Close a connection that sends no request, not the whole head of one, or nothing more of its body, for so
@@ -65,38 +65,77 @@ impl Server {
         self.listener.local_addr().map_err(|source| Error::io("the server's address", source))
     }
 
-    /// Serves until `stop` is done, then answers what is in flight, for as long as the grace lasts.
-    /// Whether everything was answered.
+    /// Serves HTTP/1 until `stop` is done, then answers what is in flight, for as long as the grace
+    /// lasts. Whether everything was answered.
     pub(crate) async fn run(
         self,
         app: axum::Router,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<bool> {
-        let mut listener = Bounded::new(self.listener, self.bounds.max_connections);
         let mut http = http1::Builder::new();
         // Counts from when the connection is accepted, and again from each answer.
         let idle = Duration::from_secs(self.bounds.idle_seconds);
         http.timer(TokioTimer::new()).header_read_timeout(idle);
         let app = app.layer(RequestBodyTimeoutLayer::new(idle));
-        let (open, mut stop) = (GracefulShutdown::new(), pin!(stop));
-        loop {
-            let (stream, _) = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = &mut stop => break,
-            };
+        let listener = Bounded::new(self.listener, self.bounds.max_connections);
+        let serve = |connection, open: &GracefulShutdown| {
             let service = TowerToHyperService::new(app.clone());
-            let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
-            tokio::spawn(async move {
-                // A client that breaks off harms nobody else.
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection ended");
-                }
-            });
-        }
-        drop(listener);
-        let grace = Duration::from_secs(self.bounds.shutdown_seconds);
-        Ok(tokio::time::timeout(grace, open.shutdown()).await.is_ok())
+            open.watch(http.serve_connection(TokioIo::new(connection), service))
+        };
+        Ok(accept(listener, serve, self.bounds, stop).await)
     }
+
+    /// The same over HTTP/2, as clients of gRPC speak it. Their connections stay open while they
+    /// answer pings: between calls they are quiet for as long as they like.
+    pub(crate) async fn run_grpc(
+        self,
+        app: axum::Router,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<bool> {
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        let idle = Duration::from_secs(self.bounds.idle_seconds);
+        http.timer(TokioTimer::new()).keep_alive_interval(idle).keep_alive_timeout(idle);
+        let listener = Bounded::new(self.listener, self.bounds.max_connections);
+        // Pings begin after what every client of HTTP/2 says first.
+        let listener = listener.with_first(HTTP2_PREFACE, idle);
+        let serve = |connection, open: &GracefulShutdown| {
+            let service = TowerToHyperService::new(app.clone());
+            open.watch(http.serve_connection(TokioIo::new(connection), service))
+        };
+        Ok(accept(listener, serve, self.bounds, stop).await)
+    }
+}
+
+/// Bytes that a client of HTTP/2 begins with.
+const HTTP2_PREFACE: usize = 24;
+
+/// Accepts connections until `stop` is done, then waits for those that are open. Whether all ended.
+async fn accept<C>(
+    mut listener: Bounded,
+    serve: impl Fn(Connection, &GracefulShutdown) -> C,
+    bounds: Bounds,
+    stop: impl Future<Output = ()>,
+) -> bool
+where
+    C: Future<Output = hyper::Result<()>> + Send + 'static,
+{
+    let (open, mut stop) = (GracefulShutdown::new(), pin!(stop));
+    loop {
+        let (stream, _) = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let connection = serve(stream, &open);
+        tokio::spawn(async move {
+            // A client that breaks off harms nobody else.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended");
+            }
+        });
+    }
+    drop(listener);
+    let grace = Duration::from_secs(bounds.shutdown_seconds);
+    tokio::time::timeout(grace, open.shutdown()).await.is_ok()
 }
 
 /// Serves on threads of its own until the work is done.

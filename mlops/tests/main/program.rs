@@ -6,6 +6,8 @@ mod doctor;
 mod drift;
 #[path = "program/export.rs"]
 mod export;
+#[path = "program/grpc.rs"]
+mod grpc;
 #[path = "program/inspect.rs"]
 mod inspect;
 #[path = "program/keeping.rs"]
@@ -114,7 +116,8 @@ impl Place {
         };
         let url = announced["listening"].as_str().unwrap().to_owned();
         let config = ureq::Agent::config_builder().http_status_as_error(false).build();
-        Serving { child, url, client: config.new_agent() }
+        let grpc = announced["grpc"].as_str().map(str::to_owned);
+        Serving { child, url, grpc, client: config.new_agent() }
     }
 }
 
@@ -151,6 +154,7 @@ impl Run {
 struct Serving {
     child: Child,
     url: String,
+    grpc: Option<String>,
     client: ureq::Agent,
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// What probes ask, who have no key: whether the server is there, and ready.
+/// What probes ask, which have no key: whether the server is there, and ready.
 const OPEN: [&str; 4] = ["/v2/health/live", "/v2/health/ready", "/ping", "/health"];
 
 /// Lets through who is known and does not ask too often; before anything of a body is read.
@@ -33,7 +33,8 @@ pub(super) async fn guarded(
         return next.run(request).await;
     }
     let is_scoring = path == "/invocations";
-    let Err(Denied { error, wait }) = service.admit(request.headers()) else {
+    let admitted = service.caller(request.headers()).map_err(Denied::from);
+    let Err(Denied { error, wait }) = admitted.and_then(|caller| service.one_more(&caller)) else {
         return next.run(request).await;
     };
     let refusal = Refusal::from(error).with_retry_after(wait);
@@ -54,18 +55,18 @@ impl From<Error> for Denied {
 }
 
 impl Service {
-    /// `Unauthenticated` for who is not known, `Overloaded` for who asks too often.
-    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<(), Denied> {
-        let caller = match &self.authenticator {
-            None => None,
-            Some(authenticator) => {
-                let credentials = credentials(headers)?;
-                Some(authenticator.authenticate(credentials.as_deref())?)
-            }
-        };
+    /// Who asks; nobody in particular where nobody is asked for credentials. `Unauthenticated` for who
+    /// is not known.
+    pub(crate) fn caller(&self, headers: &HeaderMap) -> Result<Arc<str>> {
+        let Some(authenticator) = &self.authenticator else { return Ok(Arc::default()) };
+        let caller = authenticator.authenticate(credentials(headers)?.as_deref())?;
+        Ok(caller.name)
+    }
+
+    /// Counts one more request of this caller; `Overloaded` for who asks too often.
+    pub(crate) fn one_more(&self, caller: &str) -> Result<(), Denied> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
-        let name = caller.as_ref().map_or("", |caller| &caller.name);
-        limiter.take(name, self.clock.instant())
+        limiter.take(caller, self.clock.instant())
     }
 }
 

@@ -47,15 +47,27 @@ pub(super) fn read(
     nulls: Option<&str>,
     limits: &Limits,
 ) -> Result<Tensor> {
-    let nulls = marks::parse_positions(nulls.unwrap_or_default())?;
-    if let Some(at) = nulls.iter().find(|&&at| at >= plan.count) {
-        return Err(Error::invalid(format!("there is no element {at} to be null")));
-    }
+    let nulls = positions(nulls, plan)?;
     let tensor = match plan.dtype.size() {
         Some(_) => with_nans(Tensor::from_buffer(plan.dtype, plan.shape, bytes)?, &nulls, plan)?,
-        None => strings(&bytes, plan, limits)?,
+        None => tensor_of(&strings(&bytes, plan, limits)?, plan)?,
     };
     with_nulls(tensor, &nulls, plan)
+}
+
+/// A tensor of elements of any length that something else has told apart.
+#[cfg(feature = "grpc")]
+pub(super) fn of_strings(items: &[&[u8]], plan: &Plan<'_>, nulls: Option<&str>) -> Result<Tensor> {
+    let nulls = positions(nulls, plan)?;
+    with_nulls(tensor_of(items, plan)?, &nulls, plan)
+}
+
+fn positions(nulls: Option<&str>, plan: &Plan<'_>) -> Result<Vec<usize>> {
+    let nulls = marks::parse_positions(nulls.unwrap_or_default())?;
+    match nulls.iter().find(|&&at| at >= plan.count) {
+        None => Ok(nulls),
+        Some(at) => Err(Error::invalid(format!("there is no element {at} to be null"))),
+    }
 }
 
 /// A float that is null is NaN, whatever bytes the caller put there.
@@ -73,7 +85,7 @@ fn with_nans(tensor: Tensor, nulls: &[usize], plan: &Plan<'_>) -> Result<Tensor>
 }
 
 /// Elements of any length, each after its length.
-fn strings(bytes: &[u8], plan: &Plan<'_>, limits: &Limits) -> Result<Tensor> {
+fn strings<'a>(bytes: &'a [u8], plan: &Plan<'_>, limits: &Limits) -> Result<Vec<&'a [u8]>> {
     let mut items: Vec<&[u8]> = Vec::with_capacity(plan.count.min(bytes.len() / 4));
     let mut rest = bytes;
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
@@ -98,12 +110,16 @@ fn strings(bytes: &[u8], plan: &Plan<'_>, limits: &Limits) -> Result<Tensor> {
     if !rest.is_empty() {
         return Err(Error::invalid(format!("{} bytes trail the last element", rest.len())));
     }
+    Ok(items)
+}
+
+fn tensor_of(items: &[&[u8]], plan: &Plan<'_>) -> Result<Tensor> {
     if items.len() != plan.count {
         return Err(count_differs(plan, &items.len().to_string()));
     }
     match plan.dtype {
-        DType::Utf8 => Tensor::from_strs(plan.shape, &utf8(&items)?),
-        _ => Tensor::from_byte_strings(plan.shape, &items),
+        DType::Utf8 => Tensor::from_strs(plan.shape, &utf8(items)?),
+        _ => Tensor::from_byte_strings(plan.shape, items),
     }
 }
 
@@ -122,7 +138,7 @@ fn utf8<'a>(items: &[&'a [u8]]) -> Result<Vec<&'a str>> {
 }
 
 /// Adds a tensor's bytes; NaN stands where a float is null. Returns how many were added.
-pub(super) fn write(tensor: &Tensor, into: &mut Vec<u8>) -> Result<usize> {
+pub(crate) fn write(tensor: &Tensor, into: &mut Vec<u8>) -> Result<usize> {
     let start = into.len();
     if let Some(bytes) = tensor.as_bytes() {
         into.extend_from_slice(bytes);

@@ -30,10 +30,16 @@ struct TensorMetadata<'a> {
     columns: &'a [Arc<str>],
 }
 
+/// What serves every model.
+pub(crate) const PLATFORM: &str = "mlops";
+
+/// Triton's names of what we speak beyond the protocol itself.
+pub(crate) const EXTENSIONS: &[&str] =
+    &["binary_tensor_data", "model_configuration", "model_repository", "parameters", "statistics"];
+
 /// The JSON of `GET /v2`: name, version, and the extensions that we speak.
 pub fn server_metadata(name: &str, version: &str) -> Vec<u8> {
-    let extensions = &["binary_tensor_data", "parameters"];
-    json(&ServerMetadata { name, version, extensions })
+    json(&ServerMetadata { name, version, extensions: EXTENSIONS })
 }
 
 /// The JSON of `GET /v2/models/{name}`; an open axis is -1. `columns` beside a tensor's shape, ours,
@@ -42,18 +48,23 @@ pub fn model_metadata(name: &str, info: &PredictorInfo) -> Vec<u8> {
     json(&ModelMetadata {
         name,
         versions: [&info.version],
-        platform: "mlops",
+        platform: PLATFORM,
         inputs: info.signature.inputs.iter().map(tensor).collect(),
         outputs: info.signature.outputs.iter().map(tensor).collect(),
     })
 }
 
-fn tensor(spec: &TensorSpec) -> TensorMetadata<'_> {
+/// The length of each axis, -1 if any will do.
+pub(crate) fn axes(spec: &TensorSpec) -> Vec<i64> {
     let axis = |length: &Option<usize>| length.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
+    spec.shape.iter().map(axis).collect()
+}
+
+fn tensor(spec: &TensorSpec) -> TensorMetadata<'_> {
     TensorMetadata {
         name: &spec.name,
         datatype: spec.dtype.oip_name(),
-        shape: spec.shape.iter().map(axis).collect(),
+        shape: axes(spec),
         columns: &spec.columns,
     }
 }

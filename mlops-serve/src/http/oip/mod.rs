@@ -21,6 +21,7 @@
 //!   tensor, else an error.
 
 mod binary;
+mod configuration;
 mod data;
 mod elements;
 mod envelope;
@@ -30,6 +31,7 @@ mod parameters;
 mod request;
 mod response;
 
+pub use configuration::{ModelConfiguration, model_configuration};
 pub use metadata::{model_metadata, server_metadata};
 pub use request::{Decoded, decode_request};
 pub use response::{Encoded, OutputForms, encode_response};
@@ -38,6 +40,14 @@ pub(super) use data::closing_quote;
 pub(super) use parameters::parse as parse_parameters;
 pub(super) use request::read_elements;
 pub(super) use response::{push_elements, push_json};
+#[cfg(feature = "grpc")]
+pub(crate) use {
+    binary::write as write_raw,
+    metadata::{EXTENSIONS, PLATFORM, axes},
+    parameters::{LISTS, refuse_unsupported, take_text},
+    request::{about, axis_length, datatype_of, element_count, obey, read_raw, read_strings},
+    response::{null_positions, parameters as response_parameters},
+};
 
 /// Bounds on what one request may ask for; over one is `TooLarge`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use mlops_core::{
 use serde_json::value::RawValue;
 
 /// Parameters whose text lists positions and may be as long as the data.
-const LISTS: [&str; 2] = ["non_finite", "nulls"];
+pub(crate) const LISTS: [&str; 2] = ["non_finite", "nulls"];
 
 /// Reads an object of parameters; `what` names what they belong to.
 pub(in super::super) fn parse(
@@ -79,7 +79,7 @@ pub(super) fn take_count(from: &mut Parameters, name: &str, what: &str) -> Resul
 }
 
 /// Takes a parameter out that must be a text.
-pub(super) fn take_text(from: &mut Parameters, name: &str, what: &str) -> Result<Option<String>> {
+pub(crate) fn take_text(from: &mut Parameters, name: &str, what: &str) -> Result<Option<String>> {
     match from.remove(name) {
         None => Ok(None),
         Some(Parameter::Text(value)) => Ok(Some(value)),
@@ -88,7 +88,7 @@ pub(super) fn take_text(from: &mut Parameters, name: &str, what: &str) -> Result
 }
 
 /// Refuses by name what we would otherwise silently not do.
-pub(super) fn refuse_unsupported(parameters: &Parameters, what: &str) -> Result<()> {
+pub(crate) fn refuse_unsupported(parameters: &Parameters, what: &str) -> Result<()> {
     const NOT_HERE: [&str; 2] = ["shared_memory_region", "classification"];
     match NOT_HERE.iter().find(|name| parameters.contains_key(**name)) {
         None => Ok(()),

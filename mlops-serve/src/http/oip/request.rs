@@ -78,28 +78,37 @@ pub fn decode_request(
 
 /// Everything of the request but its tensors.
 fn without_inputs(envelope: &Envelope<'_>, limits: &Limits) -> Result<Decoded> {
-    let mut parameters = params::parse(envelope.parameters, "the request", limits)?;
+    let parameters = params::parse(envelope.parameters, "the request", limits)?;
+    let mut request = PredictRequest::default();
+    if let Some(id) = envelope.id {
+        request.id = Some(envelope::text(id, "\"id\"", limits.max_name_bytes)?.into());
+    }
+    let (default_binary, timeout) = obey(parameters, &mut request)?;
+    let (names, forms) = outputs(envelope, default_binary.unwrap_or(false), limits)?;
+    request.outputs = names;
+    Ok(Decoded { request, forms, timeout })
+}
+
+/// Does what the parameters of a request ask of us; the others travel on. Whether outputs are wanted
+/// as raw bytes, and how long the caller waits.
+pub(crate) fn obey(
+    mut parameters: Parameters,
+    request: &mut PredictRequest,
+) -> Result<(Option<bool>, Option<Duration>)> {
     let what = "the request";
     let default_binary = params::take_bool(&mut parameters, "binary_data_output", what)?;
     let timeout = params::take_count(&mut parameters, "timeout", what)?;
     let priority = params::take_count(&mut parameters, "priority", what)?.unwrap_or(0);
     params::refuse_unsupported(&parameters, what)?;
-
-    let mut request = PredictRequest::default();
-    if let Some(id) = envelope.id {
-        request.id = Some(envelope::text(id, "\"id\"", limits.max_name_bytes)?.into());
-    }
     request.key = params::take_text(&mut parameters, "key", what)?.map(Into::into);
     request.priority = match priority {
         0 => 0,
         high => u8::try_from(256_u64.saturating_sub(high)).unwrap_or(1).max(1),
     };
     request.parameters = (!parameters.is_empty()).then(|| Arc::new(parameters));
-    let (names, forms) = outputs(envelope, default_binary.unwrap_or(false), limits)?;
-    request.outputs = names;
     // The protocol's zero means: no limit of the caller's.
     let timeout = timeout.filter(|&micros| micros > 0).map(Duration::from_micros);
-    Ok(Decoded { request, forms, timeout })
+    Ok((default_binary, timeout))
 }
 
 type Names = Option<Vec<Arc<str>>>;
@@ -148,7 +157,8 @@ fn input(
     Ok((Arc::clone(&spec.name), tensor))
 }
 
-fn about(spec: &TensorSpec, error: &Error) -> Error {
+/// The error, with the input's name.
+pub(crate) fn about(spec: &TensorSpec, error: &Error) -> Error {
     Error::new(error.kind(), format!("input {:?}: {}", spec.name, error.message()))
 }
 
@@ -196,10 +206,42 @@ pub(in super::super) fn read_elements(
     data::read(json, &plan, limits)
 }
 
+/// A tensor of raw bytes, as both encodings of the protocol carry them.
+#[cfg(feature = "grpc")]
+pub(crate) fn read_raw(
+    bytes: Buffer,
+    spec: &TensorSpec,
+    (dtype, shape): (DType, &[usize]),
+    nulls: Option<&str>,
+    limits: &Limits,
+) -> Result<Tensor> {
+    let count = element_count(shape, dtype, limits)?;
+    let plan = Plan { spec, dtype, shape, count, non_finite: None };
+    binary::read(bytes, &plan, nulls, limits)
+}
+
+/// A tensor of elements of any length, each by itself.
+#[cfg(feature = "grpc")]
+pub(crate) fn read_strings(
+    items: &[&[u8]],
+    spec: &TensorSpec,
+    (dtype, shape): (DType, &[usize]),
+    nulls: Option<&str>,
+    limits: &Limits,
+) -> Result<Tensor> {
+    let count = element_count(shape, dtype, limits)?;
+    let plan = Plan { spec, dtype, shape, count, non_finite: None };
+    binary::of_strings(items, &plan, nulls)
+}
+
 fn datatype(json: Option<&RawValue>, spec: &TensorSpec, limits: &Limits) -> Result<DType> {
     let json = json.ok_or_else(|| Error::invalid("has no \"datatype\""))?;
-    let dtype =
-        DType::from_oip_name(&envelope::text(json, "\"datatype\"", limits.max_name_bytes)?)?;
+    datatype_of(&envelope::text(json, "\"datatype\"", limits.max_name_bytes)?, spec)
+}
+
+/// The type of this name, for the input that the model declares so.
+pub(crate) fn datatype_of(name: &str, spec: &TensorSpec) -> Result<DType> {
+    let dtype = DType::from_oip_name(name)?;
     // The protocol has one type for text and bytes; the model says which it means.
     let is_text = dtype == DType::Bytes && spec.dtype == DType::Utf8;
     Ok(if is_text { DType::Utf8 } else { dtype })
@@ -235,6 +277,11 @@ fn dimension(axis: usize, text: &str, limits: &Limits) -> Result<usize> {
         return Err(wrong("is negative"));
     }
     let length: usize = digits.parse().map_err(|_| wrong("is out of range"))?;
+    axis_length(axis, length, limits)
+}
+
+/// The length of this axis, if it may be so long.
+pub(crate) fn axis_length(axis: usize, length: usize, limits: &Limits) -> Result<usize> {
     if length > limits.max_elements {
         let max = limits.max_elements;
         return Err(Error::too_large(format!("axis {axis} of its shape is longer than {max}")));
@@ -242,7 +289,8 @@ fn dimension(axis: usize, text: &str, limits: &Limits) -> Result<usize> {
     Ok(length)
 }
 
-fn element_count(shape: &[usize], dtype: DType, limits: &Limits) -> Result<usize> {
+/// The product of the axes, if it is within bounds.
+pub(crate) fn element_count(shape: &[usize], dtype: DType, limits: &Limits) -> Result<usize> {
     let product = shape.iter().try_fold(1_usize, |count, &axis| count.checked_mul(axis));
     let count = product.ok_or_else(|| {
         Error::invalid(format!("shape {shape:?} holds more elements than memory has bytes"))
@@ -296,6 +344,15 @@ fn raw_shape(spec: &TensorSpec, bytes: usize) -> Result<Vec<usize>> {
 }
 
 impl Decoded {
+    #[cfg(feature = "grpc")]
+    pub(crate) fn new(
+        request: PredictRequest,
+        forms: OutputForms,
+        timeout: Option<Duration>,
+    ) -> Self {
+        Self { request, forms, timeout }
+    }
+
     /// The parameters that travel on to the model.
     pub fn parameters(&self) -> Option<&Parameters> {
         self.request.parameters.as_deref()

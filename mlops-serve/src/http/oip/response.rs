@@ -96,7 +96,8 @@ fn room(response: &PredictResponse, forms: &OutputForms) -> usize {
     response.outputs.iter().map(one).sum::<usize>() + 256
 }
 
-fn parameters(response: &PredictResponse) -> mlops_core::predictor::Parameters {
+/// The response's own parameters, and ours.
+pub(crate) fn parameters(response: &PredictResponse) -> mlops_core::predictor::Parameters {
     let mut parameters = response.parameters.as_deref().cloned().unwrap_or_default();
     parameters.insert("prediction".to_owned(), Parameter::Text(response.prediction.to_string()));
     if let Some(arm) = &response.arm {
@@ -141,7 +142,8 @@ fn output(
     Ok(())
 }
 
-fn null_positions(tensor: &Tensor) -> String {
+/// Where nulls are, as the parameter `nulls` lists them.
+pub(crate) fn null_positions(tensor: &Tensor) -> String {
     let mut list = String::new();
     let flags = tensor.nulls().into_iter().flat_map(|nulls| nulls.iter());
     for (at, _) in flags.enumerate().filter(|(_, valid)| !valid) {

@@ -99,7 +99,8 @@ async fn a_body_of_raw_bytes_alone() {
 async fn metadata_names_packed_columns() {
     let host = Host::new(HttpConfig::default().with_server("loans", "7"));
     let server = host.get("/v2").await.json();
-    let extensions = json!(["binary_tensor_data", "parameters"]);
+    let triton = ["binary_tensor_data", "model_configuration", "model_repository"];
+    let extensions = json!([&triton[..], &["parameters", "statistics"]].concat());
     assert_eq!(server, json!({ "name": "loans", "version": "7", "extensions": extensions }));
     assert_eq!(host.get("/v2/models").await.json(), json!({ "models": ["sum"] }));
     let model = host.get("/v2/models/sum").await;

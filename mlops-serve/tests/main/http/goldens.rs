@@ -18,34 +18,34 @@ use serde::Deserialize;
 use std::time::Duration;
 
 #[derive(Deserialize)]
-struct Goldens {
-    shape: Vec<usize>,
-    cases: Vec<Case>,
+pub(crate) struct Goldens {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) cases: Vec<Case>,
 }
 
 #[derive(Deserialize)]
-struct Case {
+pub(crate) struct Case {
     #[serde(rename = "case")]
-    title: String,
-    body: String,
+    pub(crate) title: String,
+    pub(crate) body: String,
     json_bytes: Option<usize>,
-    inputs: Vec<Input>,
+    pub(crate) inputs: Vec<Input>,
 }
 
 #[derive(Deserialize)]
-struct Input {
-    name: String,
-    datatype: String,
-    raw: String,
+pub(crate) struct Input {
+    pub(crate) name: String,
+    pub(crate) datatype: String,
+    pub(crate) raw: String,
 }
 
 impl Input {
-    fn dtype(&self) -> DType {
+    pub(crate) fn dtype(&self) -> DType {
         DType::from_oip_name(&self.datatype).unwrap()
     }
 
     /// A tensor's elements as the protocol's binary form has them.
-    fn matches(&self, tensor: &Tensor) -> bool {
+    pub(crate) fn matches(&self, tensor: &Tensor) -> bool {
         let raw = bytes(&self.raw);
         if let Some(bytes) = tensor.as_bytes() {
             return bytes == raw;
@@ -56,7 +56,7 @@ impl Input {
     }
 }
 
-fn bytes(hex: &str) -> Vec<u8> {
+pub(crate) fn bytes(hex: &str) -> Vec<u8> {
     let pair = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
     (0..hex.len()).step_by(2).map(pair).collect()
 }
@@ -65,7 +65,7 @@ fn goldens() -> Goldens {
     serde_json::from_str(include_str!("../../data/oip/requests.json")).unwrap()
 }
 
-fn signature(case: &Case) -> ModelSignature {
+pub(crate) fn signature(case: &Case) -> ModelSignature {
     let spec = |input: &Input| TensorSpec::new(input.name.as_str(), input.dtype(), [None, None]);
     let output = |name| TensorSpec::new(name, DType::F32, [None, None]);
     let inputs = case.inputs.iter().map(spec).collect();
