@@ -85,8 +85,8 @@ impl Messages {
             return Err(Error::invalid(message));
         }
         let (budget, max) = (Arc::clone(&self.budget), self.max_bytes);
-        // What it becomes is not known before, so anything but a short one is long work.
-        let is_long = length > self.max_inline_bytes / 16;
+        // Of one byte gzip makes at most so many.
+        let is_long = length.saturating_mul(1032) > self.max_inline_bytes;
         let inflated = off_the_timers(is_long, move || inflate(&bytes, &budget, max)).await?;
         Ok(Some(inflated))
     }

@@ -44,7 +44,8 @@ impl Span {
 ///
 /// A predictor is asked and answers; what it does between is its own. So a call of it is one
 /// execution, also where a batcher behind it runs several together, and the time that a request waits
-/// there is part of `compute_infer`: `queue`, and what happens after the answer, are not counted.
+/// there is part of `compute_infer`. `queue` and `compute_output` count requests, as `perf_analyzer`
+/// wants of all parts, and no time: the one is not seen, the other comes after the counting.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ModelStatistics {
     pub(crate) name: String,
@@ -104,6 +105,7 @@ impl Service {
         let version = model.info().version.to_string();
         let tally = self.tallies.get(name);
         let counts = tally.map(|tally| tally.read(&version)).unwrap_or_default();
+        let not_timed = Span { count: counts.success.count, ns: 0 };
         let last = counts.last.map_or(0, Timestamp::unix_millis);
         ModelStatistics {
             name: name.to_owned(),
@@ -114,8 +116,10 @@ impl Service {
             inference_stats: Spans {
                 success: counts.success,
                 fail: counts.fail,
+                queue: not_timed,
                 compute_input: counts.read,
                 compute_infer: counts.compute,
+                compute_output: not_timed,
                 ..Spans::default()
             },
             batch_stats: [],

@@ -175,6 +175,8 @@ async fn statistics_count_what_was_answered_by_either_way() {
     let theirs = &over_http["model_stats"][0];
     assert_eq!((&theirs["inference_count"], &theirs["version"]), (&json!(7), &json!("1")));
     assert_eq!(theirs["inference_stats"]["success"], json!({ "count": 4, "ns": success.ns }));
+    // Without it `perf_analyzer` says that nobody asked.
+    assert_eq!(theirs["inference_stats"]["queue"], json!({ "count": 4, "ns": 0 }));
     assert!(theirs["last_inference"].as_u64().unwrap() > 1_600_000_000_000);
     let all = get(&server, "/v2/models/stats").await;
     assert_eq!(all["model_stats"].as_array().unwrap().len(), 2);

@@ -8,7 +8,7 @@ use axum::{
 use mlops_core::{
     arrow::buffer::Buffer,
     signature::{ModelSignature, TensorSpec},
-    tensor::{DType, Tensor},
+    tensor::{DType, Tensor, Tensors},
 };
 use mlops_serve::http::{
     Service,
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 #[derive(Deserialize)]
 pub(crate) struct Goldens {
-    pub(crate) shape: Vec<usize>,
+    shape: Vec<usize>,
     pub(crate) cases: Vec<Case>,
 }
 
@@ -34,9 +34,21 @@ pub(crate) struct Case {
 
 #[derive(Deserialize)]
 pub(crate) struct Input {
-    pub(crate) name: String,
+    name: String,
     pub(crate) datatype: String,
     pub(crate) raw: String,
+}
+
+impl Goldens {
+    /// That a case's tensors are those that went in.
+    pub(crate) fn check(&self, case: &Case, inputs: &Tensors) {
+        assert_eq!(inputs.len(), case.inputs.len(), "{}", case.title);
+        for input in &case.inputs {
+            let tensor = inputs.require(&input.name).unwrap();
+            assert_eq!(tensor.shape(), self.shape, "{}", case.title);
+            assert!(input.matches(tensor), "{}: {}", case.title, input.name);
+        }
+    }
 }
 
 impl Input {
@@ -45,7 +57,7 @@ impl Input {
     }
 
     /// A tensor's elements as the protocol's binary form has them.
-    pub(crate) fn matches(&self, tensor: &Tensor) -> bool {
+    fn matches(&self, tensor: &Tensor) -> bool {
         let raw = bytes(&self.raw);
         if let Some(bytes) = tensor.as_bytes() {
             return bytes == raw;
@@ -81,12 +93,7 @@ fn each_body_gives_the_tensors_that_went_in() {
         let signature = signature(case);
         let decoded = decode_request(&body, case.json_bytes, &signature, &Limits::default());
         let decoded = decoded.unwrap_or_else(|error| panic!("{}: {error}", case.title));
-        assert_eq!(decoded.request.inputs.len(), case.inputs.len(), "{}", case.title);
-        for input in &case.inputs {
-            let tensor = decoded.request.inputs.require(&input.name).unwrap();
-            assert_eq!(tensor.shape(), goldens.shape, "{}", case.title);
-            assert!(input.matches(tensor), "{}: {}", case.title, input.name);
-        }
+        goldens.check(case, &decoded.request.inputs);
     }
 }
 

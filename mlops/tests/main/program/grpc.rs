@@ -4,7 +4,10 @@ use super::{Place, Serving, onnx, rows};
 use axum::http::Request;
 use bytes::Bytes;
 use std::{
-    io::{Read, Write},
+    io::{
+        ErrorKind::{TimedOut, WouldBlock},
+        Read, Write,
+    },
     time::Duration,
 };
 use tokio::net::TcpStream;
@@ -161,7 +164,6 @@ fn silent_connections_are_closed() {
                 stream.set_read_timeout(Some(LATE)).unwrap();
                 stream.write_all(&says).unwrap();
                 let ended = stream.read_to_end(&mut Vec::new()).map_err(|error| error.kind());
-                use std::io::ErrorKind::{TimedOut, WouldBlock};
                 assert!(!matches!(ended, Err(TimedOut | WouldBlock)), "{says:?} is not shown out");
             })
         });
