@@ -28,7 +28,7 @@ impl Tensor {
                 slices().for_each(|slice| bytes.extend_from_slice(slice));
                 Self::fixed(first.dtype, shape, bytes.into())
             }
-            Values::Variable { .. } => {
+            Values::Variable(_) => {
                 let mut items = Vec::new();
                 for part in parts {
                     items.extend(part.byte_strings()?);
@@ -56,7 +56,7 @@ impl Tensor {
                 let bytes = buffer.slice_with_length(start * size, count * size);
                 Self::fixed(self.dtype, shape, bytes)
             }
-            Values::Variable { .. } => {
+            Values::Variable(_) => {
                 let items: Vec<_> = self.byte_strings()?.skip(start).take(count).collect();
                 Self::variable(self.dtype, shape, items.into_iter())
             }
@@ -68,7 +68,7 @@ impl Tensor {
     pub fn size_bytes(&self) -> usize {
         match &self.values {
             Values::Fixed(buffer) => buffer.len(),
-            Values::Variable { offsets, bytes } => bytes.len() + size_of_val(&offsets[..]),
+            Values::Variable(items) => items.bytes.len() + size_of_val(&items.offsets[..]),
         }
     }
 
@@ -84,7 +84,7 @@ impl Tensor {
 fn joined_nulls(parts: &[&Tensor]) -> Option<NullBuffer> {
     parts.iter().any(|part| part.nulls.is_some()).then(|| {
         let valid = parts.iter().flat_map(|part| {
-            let nulls = part.nulls.as_ref();
+            let nulls = part.nulls.as_deref();
             (0..part.len()).map(move |at| nulls.is_none_or(|nulls| nulls.is_valid(at)))
         });
         valid.collect::<Vec<_>>().into()
