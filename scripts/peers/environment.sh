@@ -7,6 +7,9 @@ mlflow_clients=(2.22 3.5 3.10 3.17)
 # Other people's programs but MLflow; says where the interpreter is in $python.
 peers_python() { python_with python scripts/peers/requirements.txt; }
 
+# Other people's tree libraries and compilers, beside those.
+trees_python() { python_with trees scripts/peers/trees_requirements.txt; }
+
 # One of $mlflow_clients, as its users install it; says where the interpreter is in $python.
 mlflow_python() { python_with "mlflow-$1" "scripts/peers/mlflow-$1.txt"; }
 

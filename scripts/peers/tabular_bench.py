@@ -10,16 +10,12 @@ Run:  python scripts/peers/tabular_bench.py PROGRAM   (see scripts/bench)
 """
 
 import os
-
-# Before numpy is loaded.
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-
 import platform
-import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+from turns import MILLISECONDS, ROUNDS, Program, Runtime, rounds, spread
 
 import numpy as np
 import onnx
@@ -30,7 +26,7 @@ from onnx import TensorProto, helper
 ROOT = Path(__file__).resolve().parents[2]
 DATA, OUT = ROOT / "examples/data", ROOT / "target/bench"
 MODEL = DATA / "employment_lightgbm.onnx"
-ROWS, BATCHES, ROUNDS, MILLISECONDS = 32_768, (1, 32, 1024), 7, 300
+ROWS, BATCHES = 32_768, (1, 32, 1024)
 COLUMNS = (
     "AGEP SCHL MAR RELP DIS ESP CIT MIG MIL ANC NATIVITY DEAR DEYE DREM SEX RAC1P"
 ).split()
@@ -41,7 +37,7 @@ CLOSE = 1e-6
 def main(program):
     OUT.mkdir(parents=True, exist_ok=True)
     rows = sample()
-    theirs = Peer(MODEL.read_bytes(), rows)
+    theirs = Runtime(MODEL.read_bytes(), rows)
     with Ours(program, rows) as ours:
         off = float(np.abs(ours.answers - theirs.answers()).max())
         assert off <= CLOSE, f"the two differ by {off}: there is nothing to compare"
@@ -49,7 +45,7 @@ def main(program):
         print(f"{MODEL.name}, {len(rows)} rows of {rows.shape[1]} features; "
               f"largest difference of probabilities {off:.1e}")
         print(f"best of {ROUNDS} interleaved rounds of {MILLISECONDS} ms, one thread; µs of processor time a call\n")
-        table(ours, theirs, Peer(identity(rows.shape[1]), rows))
+        table(ours, theirs, Runtime(identity(rows.shape[1]), rows))
 
 
 def sample():
@@ -62,63 +58,16 @@ def sample():
     return rows
 
 
-class Ours:
+class Ours(Program):
     """Our program, which measures when told to."""
 
     def __init__(self, program, rows):
         answers = OUT / "answers.f32"
-        self.process = subprocess.Popen(
-            [program, MODEL, OUT / "employment.f32", answers],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
+        super().__init__(program, MODEL, OUT / "employment.f32", answers)
         # Once for each, so that the answers are there and the requests made.
         for batch in BATCHES:
             self.microseconds(batch, 1)
         self.answers = np.fromfile(answers, "<f4").reshape(len(rows), -1)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
-
-    def microseconds(self, batch, milliseconds=MILLISECONDS):
-        # Linux' number of another process' processor clock: clock_getcpuclockid(3).
-        clock = (~self.process.pid << 3) | 2
-        began = time.clock_gettime_ns(clock)
-        self.process.stdin.write(f"{batch} {milliseconds}\n")
-        self.process.stdin.flush()
-        calls = self.process.stdout.readline()
-        assert calls, f"our program ended with {self.process.wait()}"
-        return (time.clock_gettime_ns(clock) - began) / int(calls) / 1e3
-
-
-class Peer:
-    """A model in ONNX Runtime, one thread, on views of the same rows."""
-
-    def __init__(self, model, rows):
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self.session = ort.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
-        )
-        self.rows, self.name = rows, self.session.get_inputs()[0].name
-
-    def answers(self):
-        return self.session.run(None, {self.name: self.rows})[-1]
-
-    def microseconds(self, batch):
-        run, cuts = self.session.run, range(0, len(self.rows) - batch + 1, batch)
-        feeds = [{self.name: self.rows[at:at + batch]} for at in cuts]
-        calls, limit = 0, time.perf_counter_ns() + MILLISECONDS * 1_000_000
-        began = time.process_time_ns()
-        while time.perf_counter_ns() < limit:
-            for at in range(calls, calls + 16):
-                run(None, feeds[at % len(feeds)])
-            calls += 16
-        return (time.process_time_ns() - began) / calls / 1e3
 
 
 def identity(width):
@@ -147,6 +96,7 @@ def machine():
 
 
 def fsyncs():
+    OUT.mkdir(parents=True, exist_ok=True)
     with open(OUT / "fsync", "wb", buffering=0) as file:
         for _ in range(5):
             file.write(b"\0" * 4096)
@@ -159,12 +109,7 @@ def table(ours, theirs, floor):
     print(f"{'batch':>6} {'ours':>10} {'spread':>7} {'onnxruntime':>12} {'spread':>7} "
           f"{'(floor)':>9} {'ratio':>7} {'our rows/s':>12}")
     for batch in BATCHES:
-        rounds = [
-            [program.microseconds(batch) for program in (ours, theirs, floor)]
-            for _ in range(ROUNDS)
-        ]
-        own, peer, empty = (list(column) for column in zip(*rounds))
-        spread = lambda times: statistics.median(times) / min(times)
+        own, peer, empty = rounds((ours, theirs, floor), batch)
         ratio = min(peer) / min(own)
         print(f"{batch:>6} {min(own):>10.2f} {spread(own):>6.2f}x {min(peer):>12.2f} "
               f"{spread(peer):>6.2f}x {min(empty):>9.2f} {ratio:>6.2f}x "

@@ -109,7 +109,7 @@ fn text(dtype: DType, shape: Vec<usize>, columns: &[Named<'_>]) -> Result<Packed
             Text::Bytes(array) => array.value(row),
         }));
     }
-    Ok((Tensor::variable(dtype, shape, items.into_iter())?, flags(columns)))
+    Ok((Tensor::variable(dtype, shape.into(), items.into_iter())?, flags(columns)))
 }
 
 enum Text<'a> {
@@ -354,7 +354,7 @@ fn every(tensor: &Tensor, at: usize, width: usize) -> Result<Tensor> {
         Tensor::from_buffer(tensor.dtype(), [rows], column.into())?
     } else {
         let items: Vec<&[u8]> = tensor.byte_strings()?.skip(at).step_by(width.max(1)).collect();
-        Tensor::variable(tensor.dtype(), vec![rows], items.into_iter())?
+        Tensor::variable(tensor.dtype(), vec![rows].into(), items.into_iter())?
     };
     let nulls = tensor.nulls().map(|nulls| {
         NullBuffer::from((0..rows).map(|row| nulls.is_valid(row * width + at)).collect::<Vec<_>>())

@@ -10,6 +10,7 @@ pub use tensors::Tensors;
 
 use crate::{Error, Result};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use smallvec::SmallVec;
 use std::fmt;
 
 /// A dense, row-major, immutable array. Cloning shares the memory.
@@ -25,35 +26,53 @@ use std::fmt;
 #[derive(Clone, PartialEq)]
 pub struct Tensor {
     dtype: DType,
-    shape: Vec<usize>,
+    shape: Shape,
     values: Values,
-    nulls: Option<NullBuffer>,
+    /// Boxed, as texts are, so that the tensors that most models have are small to move.
+    nulls: Option<Box<NullBuffer>>,
+}
+
+/// The length of each axis. Few tensors have more than four, and a model makes several a call: those take
+/// no memory of their own for it.
+type Shape = SmallVec<[usize; 4]>;
+
+/// Written so that the compiler leaves out the vector of an array.
+#[inline]
+fn axes(shape: impl Into<Vec<usize>>) -> Shape {
+    Shape::from_slice(&shape.into())
 }
 
 #[derive(Clone, PartialEq)]
 enum Values {
     /// Little-endian elements at the element's alignment; BOOL is one byte, 0 or 1.
     Fixed(Buffer),
-    /// Element i is `bytes[offsets[i]..offsets[i + 1]]`.
-    Variable { offsets: OffsetBuffer<i32>, bytes: Buffer },
+    Variable(Box<Items>),
+}
+
+/// Elements of any length: element i is `bytes[offsets[i]..offsets[i + 1]]`.
+#[derive(Clone, PartialEq)]
+struct Items {
+    offsets: OffsetBuffer<i32>,
+    bytes: Buffer,
 }
 
 impl Tensor {
     /// Takes the vector over without a copy.
+    #[inline]
     pub fn from_vec<T: Element>(shape: impl Into<Vec<usize>>, values: Vec<T>) -> Result<Self> {
-        Self::fixed(T::DTYPE, shape.into(), Buffer::from_vec(values))
+        Self::fixed(T::DTYPE, axes(shape), Buffer::from_vec(values))
     }
 
     /// Booleans, one byte each.
     pub fn from_bools(shape: impl Into<Vec<usize>>, values: &[bool]) -> Result<Self> {
         let bytes: Vec<u8> = values.iter().map(|&value| u8::from(value)).collect();
-        Self::fixed(DType::Bool, shape.into(), Buffer::from_vec(bytes))
+        Self::fixed(DType::Bool, axes(shape), Buffer::from_vec(bytes))
     }
 
     /// Text, in row-major order.
     pub fn from_strs<S: AsRef<str>>(shape: impl Into<Vec<usize>>, values: &[S]) -> Result<Self> {
         let items = values.iter().map(|value| value.as_ref().as_bytes());
-        Self::variable(DType::Utf8, shape.into(), items)
+        Self::variable(DType::Utf8, axes(shape), items)
     }
 
     /// Byte strings, in row-major order.
@@ -61,7 +80,7 @@ impl Tensor {
         shape: impl Into<Vec<usize>>,
         values: &[S],
     ) -> Result<Self> {
-        Self::variable(DType::Bytes, shape.into(), values.iter().map(AsRef::as_ref))
+        Self::variable(DType::Bytes, axes(shape), values.iter().map(AsRef::as_ref))
     }
 
     /// Little-endian elements from somewhere else.
@@ -83,10 +102,10 @@ impl Tensor {
         {
             return Err(Error::invalid(format!("element {at} is neither 0 nor 1, in type bool")));
         }
-        Self::fixed(dtype, shape.into(), aligned)
+        Self::fixed(dtype, axes(shape), aligned)
     }
 
-    fn fixed(dtype: DType, shape: Vec<usize>, values: Buffer) -> Result<Self> {
+    fn fixed(dtype: DType, shape: Shape, values: Buffer) -> Result<Self> {
         let count = element_count(&shape)?;
         let size = dtype.size().unwrap_or(1);
         let wanted = count.checked_mul(size).ok_or_else(|| too_many(&shape))?;
@@ -101,7 +120,7 @@ impl Tensor {
 
     fn variable<'a>(
         dtype: DType,
-        shape: Vec<usize>,
+        shape: Shape,
         items: impl ExactSizeIterator<Item = &'a [u8]>,
     ) -> Result<Self> {
         let (count, given) = (element_count(&shape)?, items.len());
@@ -119,7 +138,7 @@ impl Tensor {
             offsets.push(end.map_err(|_| Error::too_large("a text tensor holds at most 2 GiB"))?);
         }
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        let values = Values::Variable { offsets, bytes: Buffer::from_vec(bytes) };
+        let values = Values::Variable(Box::new(Items { offsets, bytes: Buffer::from_vec(bytes) }));
         Ok(Self { dtype, shape, values, nulls: None })
     }
 
@@ -131,13 +150,13 @@ impl Tensor {
             let (given, wanted) = (nulls.len(), self.len());
             return Err(Error::invalid(format!("{given} null flags for {wanted} elements")));
         }
-        self.nulls = nulls.filter(|nulls| nulls.null_count() > 0);
+        self.nulls = nulls.filter(|nulls| nulls.null_count() > 0).map(Box::new);
         Ok(self)
     }
 
     /// The same elements under another shape of the same size.
     pub fn reshape(mut self, shape: impl Into<Vec<usize>>) -> Result<Self> {
-        let shape = shape.into();
+        let shape = axes(shape);
         if element_count(&shape)? != self.len() {
             return Err(Error::invalid(format!("shape {:?} cannot become {shape:?}", self.shape)));
         }
@@ -177,7 +196,7 @@ impl Tensor {
 
     /// Which elements are null, if any is.
     pub fn nulls(&self) -> Option<&NullBuffer> {
-        self.nulls.as_ref()
+        self.nulls.as_deref()
     }
 
     /// The elements, without a copy.
@@ -192,16 +211,16 @@ impl Tensor {
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match &self.values {
             Values::Fixed(buffer) => Some(buffer.as_slice()),
-            Values::Variable { .. } => None,
+            Values::Variable(_) => None,
         }
     }
 
     /// Elements of any length, as bytes.
     pub fn byte_strings(&self) -> Result<impl ExactSizeIterator<Item = &[u8]> + '_> {
         match &self.values {
-            Values::Variable { offsets, bytes } => Ok(offsets.windows(2).map(|pair| {
+            Values::Variable(items) => Ok(items.offsets.windows(2).map(|pair| {
                 let [start, end] = [pair[0], pair[1]].map(|at| usize::try_from(at).unwrap_or(0));
-                &bytes.as_slice()[start..end]
+                &items.bytes.as_slice()[start..end]
             })),
             Values::Fixed(_) => Err(self.wrong_type(DType::Bytes)),
         }

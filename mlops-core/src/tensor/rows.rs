@@ -1,6 +1,6 @@
 //! Rows put together and taken apart again: what a batcher does to requests and answers.
 
-use super::{Tensor, Tensors, Values};
+use super::{Items, Tensor, Tensors, Values};
 use crate::{Error, Result};
 use arrow_buffer::{MutableBuffer, NullBuffer};
 use std::{ops::Range, sync::Arc};
@@ -28,7 +28,7 @@ impl Tensor {
                 slices().for_each(|slice| bytes.extend_from_slice(slice));
                 Self::fixed(first.dtype, shape, bytes.into())
             }
-            Values::Variable { .. } => {
+            Values::Variable(_) => {
                 let mut items = Vec::new();
                 for part in parts {
                     items.extend(part.byte_strings()?);
@@ -56,7 +56,8 @@ impl Tensor {
                 let bytes = buffer.slice_with_length(start * size, count * size);
                 Self::fixed(self.dtype, shape, bytes)
             }
-            Values::Variable { offsets, bytes } => {
+            Values::Variable(items) => {
+                let Items { offsets, bytes } = &**items;
                 // By position: walking there would make slicing row by row quadratic.
                 let ends = &offsets[start..=start + count];
                 let items = ends.windows(2).map(|pair| {
@@ -73,7 +74,7 @@ impl Tensor {
     pub fn size_bytes(&self) -> usize {
         match &self.values {
             Values::Fixed(buffer) => buffer.len(),
-            Values::Variable { offsets, bytes } => bytes.len() + size_of_val(&offsets[..]),
+            Values::Variable(items) => items.bytes.len() + size_of_val(&items.offsets[..]),
         }
     }
 
@@ -89,7 +90,7 @@ impl Tensor {
 fn joined_nulls(parts: &[&Tensor]) -> Option<NullBuffer> {
     parts.iter().any(|part| part.nulls.is_some()).then(|| {
         let valid = parts.iter().flat_map(|part| {
-            let nulls = part.nulls.as_ref();
+            let nulls = part.nulls.as_deref();
             (0..part.len()).map(move |at| nulls.is_none_or(|nulls| nulls.is_valid(at)))
         });
         valid.collect::<Vec<_>>().into()

@@ -172,7 +172,9 @@ impl Session for TabularSession {
         let (most, InferOptions { outputs, stop }) = (self.max_working_bytes, options);
         match &self.model {
             Model::Graph(plan) => plan.run(inputs, *outputs, stop, Budget::AtATime(most)),
-            Model::Boosted(model, _) => model.run(inputs, *outputs, stop, most),
+            Model::Boosted(model, _) => {
+                model.run(&signature.outputs[0].name, inputs, *outputs, stop, most)
+            }
         }
     }
 }

@@ -10,7 +10,8 @@ use mlops_core::{
     signature::TensorSpec,
     tensor::{DType, Tensor, Tensors},
 };
-use std::{collections::HashMap, sync::Arc};
+use smallvec::SmallVec;
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 /// A model, ready to run any number of times.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub(super) struct Output {
 }
 
 /// Where a value is found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operand {
     /// An optional input that is left out.
     Absent,
@@ -120,11 +121,11 @@ impl Plan {
         stop: &Stop,
         budget: Budget,
     ) -> Result<(Tensors, Budget)> {
-        let outputs = self.wanted(wanted)?;
-        let needed = wanted.map(|_| self.needed(&outputs));
+        let wanted = wanted.map(|names| self.wanted(names)).transpose()?;
+        let needed = wanted.as_ref().map(|outputs| self.needed(outputs));
         let mut values = Values::new(self.slots, budget);
         for (name, slot) in &self.inputs {
-            values.put(*slot, inputs.require(name)?.clone())?;
+            values.put(*slot, Cow::Borrowed(inputs.require(name)?))?;
         }
         for (at, call) in self.calls.iter().enumerate() {
             if needed.as_ref().is_none_or(|needed| needed[at]) {
@@ -132,24 +133,26 @@ impl Plan {
                 self.call(call, &mut values, stop)?;
             }
         }
-        let mut given = Tensors::new();
-        for output in outputs {
-            let value = self.value(output.from, &values);
-            let missing = || Error::internal(format!("output {:?} was not made", output.name));
-            given.push(Arc::clone(&output.name), value.ok_or_else(missing)?.clone())?;
-        }
-        Ok((given, values.budget()))
+        let left = values.budget();
+        let given = match wanted {
+            None => self.given(self.outputs.iter(), values),
+            Some(outputs) => self.given(outputs.into_iter(), values),
+        };
+        Ok((given?, left))
     }
 
-    fn call(&self, call: &Call, values: &mut Values, stop: &Stop) -> Result<()> {
-        let inputs = call.inputs.iter().map(|&operand| self.value(operand, values));
-        let inputs: Vec<Option<&Tensor>> = inputs.collect();
+    fn call<'a>(&'a self, call: &Call, values: &mut Values<'a>, stop: &Stop) -> Result<()> {
         let scope = Scope::new(&call.label, stop, values.budget());
-        let outputs = call.kernel.run(&Inputs::new(&inputs), &scope)?;
+        let outputs = {
+            let inputs = call.inputs.iter().map(|&operand| self.value(operand, values));
+            // Most have few, for which no memory is taken.
+            let inputs: SmallVec<[Option<&Tensor>; 4]> = inputs.collect();
+            call.kernel.run(&Inputs::new(&inputs), &scope)?
+        };
         for (slot, tensor) in call.outputs.iter().zip(outputs) {
             check_axes(tensor.shape().len(), || format!("an output of {}", call.label))?;
             if let Some(slot) = slot {
-                values.put(*slot, tensor)?;
+                values.put(*slot, Cow::Owned(tensor))?;
             }
         }
         for &slot in &call.frees {
@@ -158,16 +161,34 @@ impl Plan {
         Ok(())
     }
 
-    fn value<'a>(&'a self, operand: Operand, values: &'a Values) -> Option<&'a Tensor> {
+    /// These outputs, when every call that they need has been made.
+    fn given<'a>(
+        &self,
+        mut outputs: impl Iterator<Item = &'a Output> + Clone,
+        mut values: Values<'_>,
+    ) -> Result<Tensors> {
+        let mut given = Tensors::new();
+        while let Some(output) = outputs.next() {
+            let again = outputs.clone().any(|other| other.from == output.from);
+            let value = match output.from {
+                Operand::Slot(at) if !again => values.slots.get_mut(at).and_then(Option::take),
+                from => self.value(from, &values).map(Cow::Borrowed),
+            };
+            let missing = || Error::internal(format!("output {:?} was not made", output.name));
+            given.push(Arc::clone(&output.name), value.ok_or_else(missing)?.into_owned())?;
+        }
+        Ok(given)
+    }
+
+    fn value<'a>(&'a self, operand: Operand, values: &'a Values<'_>) -> Option<&'a Tensor> {
         match operand {
             Operand::Absent => None,
             Operand::Constant(at) => self.constants.get(at),
-            Operand::Slot(at) => values.slots.get(at)?.as_ref(),
+            Operand::Slot(at) => values.slots.get(at)?.as_deref(),
         }
     }
 
-    fn wanted(&self, names: Option<&[Arc<str>]>) -> Result<Vec<&Output>> {
-        let Some(names) = names else { return Ok(self.outputs.iter().collect()) };
+    fn wanted(&self, names: &[Arc<str>]) -> Result<Vec<&Output>> {
         let find = |name: &Arc<str>| {
             let output = self.outputs.iter().find(|output| output.name == *name);
             output.ok_or_else(|| Error::invalid(format!("the model has no output {name:?}")))
@@ -217,23 +238,24 @@ impl Budget {
     }
 }
 
-/// The values of one run.
+/// The values of one run: what was given to it, and what it made.
 #[derive(Debug)]
-struct Values {
-    slots: Vec<Option<Tensor>>,
+struct Values<'a> {
+    slots: Vec<Option<Cow<'a, Tensor>>>,
     /// Bytes that may still be taken.
     room: u64,
     /// Whether what is let go makes room.
     makes_room: bool,
 }
 
-impl Values {
+impl<'a> Values<'a> {
     fn new(slots: usize, budget: Budget) -> Self {
         let (room, makes_room) = match budget {
             Budget::AtATime(bytes) => (bytes, true),
             Budget::Together(bytes) => (bytes, false),
         };
-        Self { slots: vec![None; slots], room, makes_room }
+        let slots = std::iter::repeat_with(|| None).take(slots).collect();
+        Self { slots, room, makes_room }
     }
 
     /// What is left.
@@ -241,7 +263,7 @@ impl Values {
         if self.makes_room { Budget::AtATime(self.room) } else { Budget::Together(self.room) }
     }
 
-    fn put(&mut self, slot: usize, tensor: Tensor) -> Result<()> {
+    fn put(&mut self, slot: usize, tensor: Cow<'a, Tensor>) -> Result<()> {
         let left = self.room.checked_sub(bytes(&tensor));
         self.room = left.ok_or_else(|| {
             Error::too_large("the tensors of this call need more memory than a call may use")
@@ -261,7 +283,10 @@ impl Values {
 
 /// What a tensor takes; its memory may be shared, and is counted all the same.
 fn bytes(tensor: &Tensor) -> u64 {
-    nominal_bytes(tensor.shape(), tensor.dtype()).unwrap_or(u64::MAX)
+    match tensor.as_bytes() {
+        Some(bytes) if !bytes.is_empty() => bytes.len() as u64,
+        _ => nominal_bytes(tensor.shape(), tensor.dtype()).unwrap_or(u64::MAX),
+    }
 }
 
 /// A graph on its way to a plan.
@@ -312,6 +337,13 @@ impl Lowering {
             let (given, most) = (node.outputs.len(), lowered.outputs.len());
             let why = format!("{}: {given} outputs where {most} belong", node.label);
             return Err(Error::invalid(why));
+        }
+        if let ([input], [name]) = (&inputs[..], &node.outputs[..])
+            && lowered.kernel.gives_input()
+        {
+            // Another name for the same value, and nothing to run.
+            self.values.insert(name.clone(), (*input, lowered.outputs[0]));
+            return Ok(());
         }
         let mut outputs = Vec::with_capacity(node.outputs.len());
         for (name, dtype) in node.outputs.into_iter().zip(lowered.outputs) {

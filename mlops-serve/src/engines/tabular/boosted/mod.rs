@@ -19,6 +19,7 @@ use mlops_core::{
     tensor::{DType, Element, Tensor, Tensors},
 };
 use serde::{Deserialize, de::IgnoredAny};
+use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
 /// The only input: one row of features each.
@@ -129,9 +130,10 @@ impl Boosted {
         ask!(self, model => model.forest.bytes()) as u64
     }
 
-    /// The prediction for each row, unless it is not among what is wanted. Inputs were checked.
+    /// The prediction for each row under this name, unless it is not among what is wanted. Inputs were checked.
     pub(super) fn run(
         &self,
+        name: &Arc<str>,
         inputs: &Tensors,
         wanted: Option<&[Arc<str>]>,
         stop: &Stop,
@@ -148,7 +150,7 @@ impl Boosted {
                 model.run(rows.shape(), &wide(rows, most_bytes)?, stop, most_bytes)
             }
         };
-        Ok(Tensors::one(OUTPUT, predictions?))
+        Ok(Tensors::one(Arc::clone(name), predictions?))
     }
 }
 
@@ -168,7 +170,7 @@ fn check_room(shape: &[usize], most_bytes: u64) -> Result<()> {
 
 /// A forest and what becomes of its sums.
 #[derive(Debug)]
-pub(super) struct Ensemble<S> {
+pub(super) struct Ensemble<S: Real> {
     forest: Forest<S>,
     /// How many sums there are of a row.
     sums: usize,
@@ -190,21 +192,21 @@ impl<S: Real + Element> Ensemble<S> {
             return Err(Error::internal("the shape of an input was not checked"));
         };
         let outputs = self.outputs();
-        let shape = if outputs == 1 { vec![count] } else { vec![count, outputs] };
-        check_room(&shape, most_bytes)?;
+        check_room(&[count, outputs], most_bytes)?;
         let mut predictions = Vec::with_capacity(count * outputs);
-        let mut sums = self.base.repeat(BLOCK.min(count));
+        // Those of a single row take no memory of their own, most often.
+        let mut sums: SmallVec<[S; 8]> = smallvec![S::default(); self.sums * BLOCK.min(count)];
         let all = Rows { values, columns, count };
-        for (first, rows) in all.blocks() {
+        for (_, rows) in all.blocks() {
             stop.check()?;
-            if first > 0 {
-                sums.chunks_exact_mut(self.sums).for_each(|sums| sums.copy_from_slice(&self.base));
+            sums.chunks_exact_mut(self.sums).for_each(|sums| sums.copy_from_slice(&self.base));
+            if !self.forest.add_up(rows, self.sums, &mut sums) {
+                self.forest.visit(rows, |row, leaf| {
+                    for weight in leaf {
+                        sums[row * self.sums + weight.target as usize] += weight.value;
+                    }
+                });
             }
-            self.forest.visit(rows, |row, leaf| {
-                for weight in leaf {
-                    sums[row * self.sums + weight.target as usize] += weight.value;
-                }
-            });
             for sums in sums.chunks_exact_mut(self.sums).take(rows.count) {
                 for sum in &mut *sums {
                     *sum = *sum / self.divisor;
@@ -212,6 +214,9 @@ impl<S: Real + Element> Ensemble<S> {
                 predictions.extend_from_slice(self.link.apply(sums));
             }
         }
-        Tensor::from_vec(shape, predictions)
+        match outputs {
+            1 => Tensor::from_vec([count], predictions),
+            several => Tensor::from_vec([count, several], predictions),
+        }
     }
 }

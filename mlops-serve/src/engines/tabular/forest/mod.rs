@@ -1,10 +1,12 @@
 //! Tree ensembles, whatever format they came in: built from the nodes that a file lists, checked once, and
 //! walked by any number of threads.
 
+mod paged;
 mod real;
 mod rows;
 mod trees;
 
+pub(super) use paged::Total;
 pub(super) use real::Real;
 pub(super) use rows::{BLOCK, Rows};
 pub(super) use trees::Forest;

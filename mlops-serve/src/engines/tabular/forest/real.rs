@@ -1,13 +1,17 @@
 //! The number types of forests.
 
+use super::paged::Ordered;
 use std::{
     fmt::Debug,
     ops::{Add, AddAssign, Div, Neg},
 };
 
+/// What is nearer to zero is taken for it, where a test says so: LightGBM's `kZeroThreshold`.
+const ZERO: f32 = 1e-35;
+
 /// The number type in which a forest compares and adds.
 pub(in super::super) trait Real:
-    Copy
+    Ordered
     + Debug
     + Default
     + PartialOrd
@@ -28,6 +32,9 @@ pub(in super::super) trait Real:
     /// The nearest number.
     fn nearest(wide: f64) -> Self;
     fn is_nan(self) -> bool;
+    fn is_nearly_zero(self) -> bool {
+        self <= Self::of(ZERO) && self >= Self::of(-ZERO)
+    }
     /// The whole part, unless it is negative or there is none.
     fn whole(self) -> Option<u32>;
 }

@@ -1,37 +1,38 @@
 //! Trees as flat arrays, checked, and the walk from a root to a leaf.
 
-use super::{Invalid, RawNode, RawWeight, Real, Rows, Set, Test, Weight};
+use super::{
+    Invalid, RawNode, RawWeight, Real, Rows, Set, Test, Total, Weight,
+    paged::{Paged, Source},
+};
 use mlops_core::Result;
 use std::collections::HashMap;
 
-/// What is nearer to zero is taken for it, where a test says so: LightGBM's `kZeroThreshold`.
-const ZERO: f32 = 1e-35;
-
 /// A node; for a leaf, `yes..no` are its weights.
 #[derive(Clone, Copy, Debug)]
-struct Node<S> {
-    threshold: S,
-    feature: u32,
-    yes: u32,
-    no: u32,
-    test: Test,
-    missing_yes: bool,
+pub(super) struct Node<S> {
+    pub(super) threshold: S,
+    pub(super) feature: u32,
+    pub(super) yes: u32,
+    pub(super) no: u32,
+    pub(super) test: Test,
+    pub(super) missing_yes: bool,
 }
 
 /// All trees of an ensemble, in the order of the file.
 #[derive(Debug)]
-pub(in super::super) struct Forest<S> {
+pub(in super::super) struct Forest<S: Real> {
     nodes: Vec<Node<S>>,
     roots: Vec<u32>,
     weights: Vec<Weight<S>>,
     sets: Vec<Set>,
     /// How many features a row must have.
     features: usize,
+    /// The same trees once more, if they can be walked in lockstep.
+    paged: Option<Paged<S>>,
 }
 
 /// Whether a value passes a test. What is missing passes one for being unequal only.
 fn passes<S: Real>(test: Test, value: S, threshold: S, sets: &[Set]) -> bool {
-    let zero = || value <= S::of(ZERO) && value >= S::of(-ZERO);
     match test {
         Test::AtMost => value <= threshold,
         Test::Below => value < threshold,
@@ -39,8 +40,8 @@ fn passes<S: Real>(test: Test, value: S, threshold: S, sets: &[Set]) -> bool {
         Test::Above => value > threshold,
         Test::Equal => value == threshold,
         Test::Unequal => value != threshold,
-        Test::AtMostOrZero => value <= threshold || zero(),
-        Test::AtMostNotZero => value <= threshold && !zero(),
+        Test::AtMostOrZero => value <= threshold || value.is_nearly_zero(),
+        Test::AtMostNotZero => value <= threshold && !value.is_nearly_zero(),
         Test::Among(set) => {
             value >= threshold
                 && value.whole().is_some_and(|number| {
@@ -72,6 +73,7 @@ impl<S: Real> Forest<S> {
             roots: roots(raw, invalid)?,
             weights: Vec::with_capacity(weights.len()),
             features: 0,
+            paged: None,
         };
         let mut weights = by_place(weights, &places, invalid)?.into_iter().peekable();
         for (place, node) in (0_u32..).zip(raw) {
@@ -91,6 +93,8 @@ impl<S: Real> Forest<S> {
             forest.nodes.push(node);
         }
         forest.check_paths(raw, invalid)?;
+        let Self { nodes, roots, weights, features, .. } = &forest;
+        forest.paged = Paged::new(Source { nodes, roots, weights, features: *features });
         Ok(forest)
     }
 
@@ -178,6 +182,19 @@ impl<S: Real> Forest<S> {
         Ok(())
     }
 
+    /// Adds what each tree says of each row to the totals of the row, which are `width`: of each row in the order
+    /// of the trees, whatever the others. False if nothing was done, since [`Forest::visit`] is needed.
+    pub(in super::super) fn add_up<T: Total<S>>(
+        &self,
+        rows: Rows<'_, S>,
+        width: usize,
+        totals: &mut [T],
+    ) -> bool {
+        let Some(paged) = &self.paged else { return false };
+        paged.add_up(rows, width, totals);
+        true
+    }
+
     /// Tells what each tree says of each row, whose features are at least [`Forest::features`]: of each
     /// row in the order of the trees, whatever the others.
     pub(in super::super) fn visit(
@@ -210,6 +227,7 @@ impl<S: Real> Forest<S> {
             + size_of_val(self.roots.as_slice())
             + size_of_val(self.weights.as_slice())
             + self.sets.iter().map(|set| size_of_val(&**set)).sum::<usize>()
+            + self.paged.as_ref().map_or(0, Paged::bytes)
     }
 }
 

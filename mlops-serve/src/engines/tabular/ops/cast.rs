@@ -1,6 +1,6 @@
 //! `Cast`, with the conversions of ONNX Runtime on a 64-bit x86 machine where C leaves them open.
 
-use super::{Build, Inputs, Kernel, Lowered, Scope};
+use super::{Build, Inputs, Kernel, Lowered, Scope, shape::unchanged};
 use crate::engines::tabular::onnx::element_type_of_attribute;
 use mlops_core::{
     Result,
@@ -52,15 +52,15 @@ pub(super) fn cast(build: &mut Build<'_>) -> Result<Lowered> {
     if !TARGETS.contains(&to) || to == DType::Utf8 && matches!(from, DType::F32 | DType::F64) {
         return Err(build.unsupported(format!("a cast from {from} to {to}")));
     }
+    if from == to {
+        return Ok(unchanged(to));
+    }
     Ok(Lowered::new(Cast(to), [to]))
 }
 
 impl Kernel for Cast {
     fn run(&self, inputs: &Inputs<'_>, scope: &Scope<'_>) -> Result<Vec<Tensor>> {
         let tensor = inputs.at(0)?;
-        if tensor.dtype() == self.0 {
-            return Ok(vec![tensor.clone()]);
-        }
         scope.count(tensor.shape(), self.0)?;
         let cast = match tensor.dtype() {
             DType::Bool => {

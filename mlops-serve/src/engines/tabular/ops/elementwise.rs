@@ -111,6 +111,13 @@ impl Binary {
             Self::Min => T::least,
             Self::Max => T::greatest,
         };
+        if right.len() == 1 && right.shape().len() <= left.shape().len() {
+            // A single number, which a scale or a bound often is.
+            scope.count(left.shape(), T::DTYPE)?;
+            let single = right.as_slice::<T>()?[0];
+            let values = left.as_slice::<T>()?.iter().map(|&value| f(value, single)).collect();
+            return Tensor::from_vec(left.shape(), values);
+        }
         let broadcast = Broadcast::new([left, right], scope)?;
         let count = scope.count(&broadcast.shape, T::DTYPE)?;
         let (left, right) = (left.as_slice::<T>()?, right.as_slice::<T>()?);

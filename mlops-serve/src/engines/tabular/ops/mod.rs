@@ -38,6 +38,11 @@ pub(crate) trait Kernel: Debug + Send + Sync {
     /// Types were checked when it was built; shapes and values are checked here.
     fn run(&self, inputs: &Inputs<'_>, scope: &Scope<'_>) -> Result<Vec<Tensor>>;
 
+    /// Whether its one output always is its one input.
+    fn gives_input(&self) -> bool {
+        false
+    }
+
     /// Memory that its weights take.
     fn weights_bytes(&self) -> usize {
         0

@@ -11,13 +11,14 @@ use super::{
         post,
         post::PostTransform,
     },
-    ROW_TYPES, RowType, Score, check_rows,
+    FEW, ROW_TYPES, RowType, Score, Scores, check_rows,
     read::{WeightNames, base_values, ensemble},
 };
 use mlops_core::{
     Result,
     tensor::{DType, Tensor},
 };
+use smallvec::{SmallVec, smallvec};
 
 const WEIGHTS: WeightNames = WeightNames {
     trees: "class_treeids",
@@ -28,7 +29,7 @@ const WEIGHTS: WeightNames = WeightNames {
 };
 
 #[derive(Debug)]
-struct Classifier<S> {
+struct Classifier<S: RowType> {
     forest: Forest<S>,
     labels: Labels,
     base: Vec<S>,
@@ -89,12 +90,14 @@ impl<S: RowType> Kernel for Classifier<S> {
         let mut output = vec![0_f32; scope.count(&shape, DType::F32)?];
         let values = S::rows(tensor)?;
         let all = Rows { values: &values, columns, count: rows };
-        let mut scores = vec![Score::<S>::default(); classes * BLOCK.min(rows)];
-        let mut winners = Vec::with_capacity(rows);
+        let mut scores: Scores<S> = smallvec![Score::default(); classes * BLOCK.min(rows)];
+        let mut winners = SmallVec::<[usize; FEW]>::with_capacity(rows);
         for ((first, block), output) in all.blocks().zip(output.chunks_mut(BLOCK * classes)) {
             scope.at_row(first)?;
             scores.fill(Score::default());
-            self.forest.visit(block, |row, leaf| add(leaf, &mut scores[row * classes..]));
+            if !self.forest.add_up(block, classes, &mut scores) {
+                self.forest.visit(block, |row, leaf| add(leaf, &mut scores[row * classes..]));
+            }
             let rows = scores.chunks_exact_mut(classes).zip(output.chunks_exact_mut(classes));
             winners.extend(rows.map(|(scores, output)| match scores {
                 [first, second] => self.finish_two(*first, *second, output),

@@ -10,11 +10,16 @@ pub(super) use classifier::classifier;
 pub(super) use ensemble::ensemble;
 pub(super) use regressor::regressor;
 
-use super::{super::forest::Real, Scope, cast::as_f32};
+use super::{
+    super::forest::{Real, Total},
+    Scope,
+    cast::as_f32,
+};
 use mlops_core::{
     Result,
     tensor::{DType, Element, Tensor},
 };
+use smallvec::SmallVec;
 use std::borrow::Cow;
 
 /// The number type of a forest: `f64` if the rows are, else `f32`, as in ONNX Runtime.
@@ -50,6 +55,19 @@ impl<S: Real> Score<S> {
         if self.seen { self.value } else { S::default() }
     }
 }
+
+impl<S: Real> Total<S> for Score<S> {
+    fn sum(&mut self) -> &mut S {
+        self.seen = true;
+        &mut self.value
+    }
+}
+
+/// How many scores take no memory of their own: those of a single row, most often.
+const FEW: usize = 8;
+
+/// Scores of some rows.
+type Scores<S> = SmallVec<[Score<S>; FEW]>;
 
 /// The element types of rows that both operators take.
 const ROW_TYPES: &[DType] = &[DType::F32, DType::F64, DType::I64, DType::I32];

@@ -22,7 +22,7 @@ pub(super) struct WeightNames {
 
 /// An ensemble, and what an operator asks about all of its weights, those of no leaf included.
 #[derive(Debug)]
-pub(super) struct Ensemble<S> {
+pub(super) struct Ensemble<S: RowType> {
     pub(super) forest: Forest<S>,
     /// All weights speak for one and the same class or target.
     pub(super) one_target: bool,

@@ -6,13 +6,14 @@ use super::{
         Build, Inputs, Kernel, Lowered, Scope, post,
         post::PostTransform,
     },
-    ROW_TYPES, RowType, Score, check_rows,
+    ROW_TYPES, RowType, Score, Scores, check_rows,
     read::{WeightNames, base_values, ensemble},
 };
 use mlops_core::{
     Result,
     tensor::{DType, Tensor},
 };
+use smallvec::smallvec;
 
 const WEIGHTS: WeightNames = WeightNames {
     trees: "target_treeids",
@@ -32,7 +33,7 @@ pub(super) enum Aggregate {
 }
 
 #[derive(Debug)]
-struct Regressor<S> {
+struct Regressor<S: RowType> {
     forest: Forest<S>,
     targets: usize,
     /// One a target, or none.
@@ -96,11 +97,15 @@ impl<S: RowType> Kernel for Regressor<S> {
         let mut output = vec![0_f32; scope.count(&shape, DType::F32)?];
         let values = S::rows(tensor)?;
         let all = Rows { values: &values, columns, count: rows };
-        let mut scores = vec![Score::<S>::default(); self.targets * BLOCK.min(rows)];
+        let mut scores: Scores<S> = smallvec![Score::default(); self.targets * BLOCK.min(rows)];
         for ((first, block), output) in all.blocks().zip(output.chunks_mut(BLOCK * self.targets)) {
             scope.at_row(first)?;
             scores.fill(Score::default());
-            self.forest.visit(block, |row, leaf| self.add(leaf, &mut scores[row * self.targets..]));
+            let adds = matches!(self.aggregate, Aggregate::Sum | Aggregate::Average);
+            if !(adds && self.forest.add_up(block, self.targets, &mut scores)) {
+                let targets = self.targets;
+                self.forest.visit(block, |row, leaf| self.add(leaf, &mut scores[row * targets..]));
+            }
             let rows = scores.chunks_exact(self.targets).zip(output.chunks_exact_mut(self.targets));
             rows.for_each(|(scores, output)| self.finish(scores, output));
         }
