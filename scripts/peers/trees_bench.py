@@ -3,17 +3,20 @@ Runtime (from Python and from Rust), LightGBM's own predictor, lleaves and tl2cg
 do not repeat within 8,192, so that no branch can be learnt. See trees_models.py for the models and
 turns.py for what is measured.
 
-On 2026-11-22, two shared cores at load 5, one run; how many times faster than each peer `tabular` was:
+On 2026-11-22, two shared cores at load 7, one run; how many times faster than each peer `tabular` was:
 
     peer (version)                        1 row   128 rows
-    scikit-learn's model, as ONNX        1.04 µs    54.6 µs
-      onnxruntime (1.31.1), Python         14.9       11.7     the call of an empty model alone: 7.7 at 1 row
-      onnxruntime, Rust (ort rc.15)        10.5       10.7
-      tl2cgen (1.0.0, gcc -O3)              3.1        7.9
-    LightGBM's model, as text            1.38 µs    76.5 µs
-      lleaves (1.3.0), the better way       1.8        3.0
-      tl2cgen                               2.9        5.5
-      LightGBM (4.7.0), fast single row     5.2       12.4
+    scikit-learn's model, as ONNX        0.86 µs    43.8 µs
+      onnxruntime (1.31.1), Python         15.5       10.8     the call of an empty model alone: 8.0 at 1 row
+      onnxruntime, Rust (ort rc.15)        10.4       10.4
+      tl2cgen (1.0.0, gcc -O3)              3.0        7.1
+    LightGBM's model, as ONNX            1.06 µs    51.2 µs
+      onnxruntime, Python                  14.1       10.8
+      onnxruntime, Rust                    10.0       10.4
+    LightGBM's model, as text            0.89 µs    69.8 µs
+      lleaves (1.3.0), the better way       2.3        2.9
+      tl2cgen                               3.3        5.3
+      LightGBM (4.7.0), fast single row     6.7       11.6
 
 Run:  python scripts/peers/trees_bench.py OURS ONNXRUNTIME_DIRECT FOLDER   (see scripts/bench)
 """
@@ -23,14 +26,15 @@ from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
-from turns import MILLISECONDS, ROUNDS, Program, Runtime, rounds, spread
+from turns import Program, Runtime, ratio, rounds, spread
 
 import numpy as np
 import onnxruntime as ort
 from tabular_bench import identity, machine
 from trees_models import DEPTH, FEATURES, TREES, make
 
-BATCHES = (1, 128)
+# Many short turns: the machine may be shared, and has its phases.
+BATCHES, ROUNDS, MILLISECONDS = (1, 128), 25, 80
 PEERS = "onnxruntime lightgbm lleaves llvmlite tl2cgen treelite scikit-learn".split()
 # Sums of f32 beside sums of f64; sums of f64 in the same order.
 CLOSE, CLOSER = 1e-5, 1e-12
@@ -44,7 +48,8 @@ def main(ours, direct, folder):
     machine()
     print(", ".join(f"{name} {version(name)}" for name in PEERS))
     print(f"{TREES} trees of depth {DEPTH}, {len(rows)} distinct rows of {FEATURES} features in turn")
-    print(f"best of {ROUNDS} interleaved rounds of {MILLISECONDS} ms, one thread; µs of processor time a call")
+    print(f"best of {ROUNDS} interleaved rounds of {MILLISECONDS} ms, one thread; µs of processor "
+          "time a call, and the median round's ratio")
     library = next((Path(ort.__file__).parent / "capi").glob("libonnxruntime.so*"))
     with ExitStack() as stack:
         def program(*command, word=""):
@@ -78,12 +83,12 @@ def answers(folder, name):
 def compare(title, ours, peers):
     print(f"\n{title:<36} " + " ".join(f"{f'{batch} rows':>10} {'spread':>7} {'ratio':>7}" for batch in BATCHES))
     measured = {"tabular": ours} | peers
-    times = {batch: rounds(measured.values(), batch) for batch in BATCHES}
+    times = {batch: rounds(measured.values(), batch, ROUNDS, MILLISECONDS) for batch in BATCHES}
     for at, name in enumerate(measured):
         cells = []
         for batch in BATCHES:
-            best, own = min(times[batch][at]), min(times[batch][0])
-            cells.append(f"{best:>10.2f} {spread(times[batch][at]):>6.2f}x {best / own:>6.2f}x")
+            own, theirs = times[batch][0], times[batch][at]
+            cells.append(f"{min(theirs):>10.2f} {spread(theirs):>6.2f}x {ratio(own, theirs):>6.2f}x")
         print(f"{name:<36} {' '.join(cells)}", flush=True)
 
 

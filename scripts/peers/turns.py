@@ -72,10 +72,15 @@ class Runtime:
         return (time.process_time_ns() - began) / calls / 1e3
 
 
-def rounds(measured, batch, count=ROUNDS):
+def rounds(measured, batch, count=ROUNDS, milliseconds=MILLISECONDS):
     """The figures of each, all measured once in every round."""
-    figures = zip(*([one.microseconds(batch) for one in measured] for _ in range(count)))
-    return [list(column) for column in figures]
+    figures = ([one.microseconds(batch, milliseconds) for one in measured] for _ in range(count))
+    return [list(column) for column in zip(*figures)]
+
+
+def ratio(ours, theirs):
+    """How many times faster ours is, by the median round: whatever slows the machine slows both."""
+    return statistics.median(other / own for own, other in zip(ours, theirs))
 
 
 def spread(times):
