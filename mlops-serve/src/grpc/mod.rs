@@ -48,6 +48,7 @@ mod describe;
 mod frames;
 mod infer;
 mod messages;
+mod parameters;
 mod request;
 mod response;
 mod service;

@@ -93,8 +93,8 @@ impl Serve {
         };
         let scratch = super::scratch()?;
         let models = self.open_all(scratch.path(), console).await?;
-        let (app, grpc) = self.apps(&models);
         let end = server::asked_to_end()?.shared();
+        let (app, grpc) = self.apps(&models, end.clone());
         announce(&server, grpc_server.as_ref(), &models, console)?;
         let over_grpc = async {
             match grpc_server {
@@ -190,7 +190,11 @@ impl Serve {
     }
 
     /// The same models over HTTP, with metrics beside them, and over gRPC.
-    fn apps(&self, served: &[Served]) -> (axum::Router, axum::Router) {
+    fn apps(
+        &self,
+        served: &[Served],
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> (axum::Router, axum::Router) {
         let config = HttpConfig::default().with_max_body_bytes(self.max_body_bytes);
         let mut service = Service::new().with_config(config);
         for Served { endpoint, log, predictor } in served {
@@ -219,7 +223,7 @@ impl Serve {
             log: log.clone(),
         });
         let metrics = server::metrics(service.counters(), metered.collect());
-        let grpc = GrpcService::new(service.clone()).into_router();
+        let grpc = GrpcService::new(service.clone()).with_end(end).into_router();
         (service.into_router().merge(metrics), grpc)
     }
 }
