@@ -131,7 +131,7 @@ fn it_ends_when_asked_with_connections_open() {
         wait(async {
             let (idle, client) = (Client::connect(&address).await, Client::connect(&address).await);
             assert_eq!(client.call("ServerLive", Vec::new()).await.0, "0");
-            let _stream = open_stream(&idle, question("risk", &[row.clone()])).await;
+            let _stream = open_stream(&idle, question("risk", std::slice::from_ref(&row))).await;
             let mut sender = client.0.clone().ready().await.unwrap();
             let request = Request::post("http://a/inference.GRPCInferenceService/ModelInfer")
                 .header("content-type", "application/grpc");
