@@ -242,6 +242,16 @@ def timeouts(peer):
     peer.check(peer.grpc.infer(peer.name, [peer.input(peer.rows)], client_timeout=30))
 
 
+def too_large(peer):
+    """70 MB, over the bound of 64 MiB; the connection goes on."""
+    rows = np.zeros((70_000_000 // 4 // peer.rows.shape[1], peer.rows.shape[1]), np.float32)
+    for algorithm in (None, "gzip"):
+        refused("70 MB", "RESOURCE_EXHAUSTED", lambda: peer.grpc.infer(
+            peer.name, [peer.input(rows)], compression_algorithm=algorithm
+        ))
+        peer.check(peer.grpc.infer(peer.name, [peer.input(peer.rows)]))
+
+
 def mistakes(peer):
     """Each is refused with its code and words, and the next good request gets its answer."""
     name, spec = peer.name, peer.inputs[0]
@@ -279,6 +289,7 @@ CHECKS = {
     "200 requests at a time": many_at_once,
     "a stream": stream,
     "timeouts": timeouts,
+    "too large a request": too_large,
     "mistakes have their codes and harm nobody": mistakes,
 }
 

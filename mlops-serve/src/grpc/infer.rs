@@ -7,6 +7,7 @@ use super::{
     messages::{ModelInferResponse, ModelStreamInferResponse},
     request::InferMessage,
     response,
+    service::End,
 };
 use crate::http::{
     Service,
@@ -15,13 +16,17 @@ use crate::http::{
     oip::Decoded,
 };
 use axum::body::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{
+    Stream, StreamExt,
+    future::{self, Either},
+    stream,
+};
 use mlops_core::{
-    Predictor, Result,
+    Error, Predictor, Result,
     arrow::buffer::Buffer,
     predictor::{PredictResponse, PredictorInfo},
 };
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 /// `ModelInfer`: the answer's message, and its prediction id.
 pub(super) async fn unary(call: &Call, messages: &mut Messages) -> Result<(Bytes, String)> {
@@ -38,14 +43,16 @@ pub(super) fn many(
     call: Call,
     messages: Messages,
     config: &GrpcConfig,
+    end: Option<End>,
 ) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
     let call = Arc::new(call);
     let reader = Arc::clone(&call);
     let asked = stream::unfold(Some(messages), move |messages| {
-        let call = Arc::clone(&reader);
+        let (call, end) = (Arc::clone(&reader), end.clone());
         async move {
             let mut messages = messages?;
-            match call.in_callers_time(messages.next()).await {
+            let next = call.in_callers_time(messages.next());
+            match unless_ended(end, next).await {
                 Ok(None) => None,
                 Ok(Some(message)) => Some((Ok(message), Some(messages))),
                 // Where the next message would begin is not known.
@@ -61,6 +68,16 @@ pub(super) fn many(
         async move { one(&call, message?).await }
     });
     answered.buffered(config.max_stream_in_flight.max(1))
+}
+
+/// The work's value, or that the server ends.
+async fn unless_ended<T>(end: Option<End>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(end) = end else { return work.await };
+    // The end goes first: a client that never stops sending does not hold it up.
+    match future::select(end, pin!(work)).await {
+        Either::Left(_) => Err(Error::unavailable("the server ends; ask again")),
+        Either::Right((value, _)) => value,
+    }
 }
 
 /// The answer to one request of a stream; its failure is an answer too.

@@ -6,7 +6,7 @@
 //!
 //! | method | answers |
 //! |---|---|
-//! | `ServerLive`, `ServerReady`, `ModelReady` | true or false; an unknown model is `NOT_FOUND` |
+//! | `ServerLive`, `ServerReady`, `ModelReady` | true or false; a model that is not here is not ready |
 //! | `ServerMetadata`, `ModelMetadata` | names, versions, extensions; inputs and outputs |
 //! | `ModelInfer` | the outputs, as raw bytes |
 //! | `ModelStreamInfer` | an answer to each request of a stream, in order; Triton's message, which has place for an error |
@@ -48,6 +48,7 @@ mod describe;
 mod frames;
 mod infer;
 mod messages;
+mod parameters;
 mod request;
 mod response;
 mod service;

@@ -2,18 +2,17 @@
 
 use super::{
     contents::{self, Plan},
-    messages::{ParameterEntry, infer_parameter},
+    parameters::Entries,
     wire::{Bytes, Fields, Value, varint},
 };
 use crate::http::oip::{self, Decoded, Limits, OutputForms};
 use mlops_core::{
     Error, Result,
     arrow::buffer::Buffer,
-    predictor::{Parameter, Parameters, PredictRequest},
+    predictor::{Parameters, PredictRequest},
     signature::{ModelSignature, TensorSpec},
     tensor::Tensor,
 };
-use prost::Message as _;
 use std::sync::Arc;
 
 /// The outer parts of one `ModelInferRequest`: which model it is for, and its tensors not yet read.
@@ -241,65 +240,6 @@ fn outputs(asked: &[Bytes<'_>], limits: &Limits) -> Result<Option<Vec<Arc<str>>>
     Ok((!names.is_empty()).then_some(names))
 }
 
-/// Parameters as they are read.
-struct Entries<'w> {
-    what: &'w str,
-    count: usize,
-    read: Parameters,
-}
-
-impl<'w> Entries<'w> {
-    /// Of the thing that `what` names.
-    fn new(what: &'w str) -> Self {
-        Self { what, count: 0, read: Parameters::new() }
-    }
-
-    fn push(&mut self, value: &Value<'_>, limits: &Limits) -> Result<()> {
-        let Self { what, count, read } = self;
-        if *count == limits.max_parameters {
-            return Err(Error::too_large(format!("{what} has more than {count} parameters")));
-        }
-        *count += 1;
-        let bytes = bytes_of(value, &format!("{what}: \"parameters\""))?;
-        let no_entry =
-            |_| Error::invalid(format!("{what}: a parameter is no name with a value of its kind"));
-        let entry = ParameterEntry::decode(bytes.slice()).map_err(no_entry)?;
-        let max = limits.max_name_bytes;
-        if entry.key.len() > max {
-            let message = format!("{what} has a parameter named with over {max} bytes");
-            return Err(Error::too_large(message));
-        }
-        let value = entry.value.and_then(|value| value.choice);
-        if let Some(value) = value {
-            let what = format!("{what}: parameter {:?}", entry.key);
-            let value = parameter(value, &what, oip::LISTS.contains(&&*entry.key), max)?;
-            read.insert(entry.key, value);
-        }
-        Ok(())
-    }
-}
-
-fn parameter(
-    value: infer_parameter::Choice,
-    what: &str,
-    is_list: bool,
-    max: usize,
-) -> Result<Parameter> {
-    use infer_parameter::Choice;
-    let out_of_range = || Error::invalid(format!("{what} is out of range"));
-    Ok(match value {
-        Choice::Bool(value) => Parameter::Bool(value),
-        Choice::Int64(value) => Parameter::Int(value),
-        Choice::Uint64(value) => Parameter::Int(i64::try_from(value).map_err(|_| out_of_range())?),
-        Choice::Double(value) if value.is_finite() => Parameter::Float(value),
-        Choice::Double(_) => return Err(out_of_range()),
-        Choice::Text(value) if value.len() > max && !is_list => {
-            return Err(Error::too_large(format!("{what} is longer than {max} bytes")));
-        }
-        Choice::Text(value) => Parameter::Text(value),
-    })
-}
-
 fn push<'a>(
     into: &mut Vec<Bytes<'a>>,
     value: &Value<'a>,
@@ -314,7 +254,8 @@ fn push<'a>(
     Ok(())
 }
 
-fn bytes_of<'a>(value: &Value<'a>, what: &str) -> Result<Bytes<'a>> {
+/// The bytes of a field that must have some.
+pub(super) fn bytes_of<'a>(value: &Value<'a>, what: &str) -> Result<Bytes<'a>> {
     match value {
         Value::Bytes(bytes) => Ok(*bytes),
         _ => Err(Error::invalid(format!("{what} does not have the form that the protocol says"))),

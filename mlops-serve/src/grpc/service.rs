@@ -13,6 +13,10 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header},
 };
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
 use mlops_core::{Error, Result};
 use std::{
     convert::Infallible,
@@ -31,18 +35,30 @@ use tonic::server::NamedService;
 pub struct GrpcService {
     service: Arc<Service>,
     config: GrpcConfig,
+    end: Option<End>,
 }
+
+/// Done when no more requests are to be read from streams.
+pub(super) type End = Shared<BoxFuture<'static, ()>>;
 
 impl GrpcService {
     /// Serves what this serves.
     pub fn new(service: Service) -> Self {
-        Self { service: Arc::new(service), config: GrpcConfig::default() }
+        Self { service: Arc::new(service), config: GrpcConfig::default(), end: None }
     }
 
     /// Sets the bounds that only gRPC has.
     #[must_use]
     pub fn with_config(mut self, config: GrpcConfig) -> Self {
         self.config = config;
+        self
+    }
+
+    /// Ends streams once this is done: what was read is answered, then they end with `UNAVAILABLE`. A
+    /// server that waits for its calls before it stops waits for streams that are open, too.
+    #[must_use]
+    pub fn with_end(mut self, end: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.end = Some(end.boxed().shared());
         self
     }
 
@@ -108,7 +124,8 @@ impl GrpcService {
                 (Answered::one(message), HeaderValue::from_str(&prediction).ok())
             }
             "ModelStreamInfer" => {
-                (Answered::many(infer::many(call.clone(), messages, &self.config)), None)
+                let end = self.end.clone();
+                (Answered::many(infer::many(call.clone(), messages, &self.config, end)), None)
             }
             method if describe::METHODS.contains(&method) => {
                 let message = call.in_time(messages.only()).await?;

@@ -104,8 +104,8 @@ impl Serve {
         };
         let scratch = super::scratch()?;
         let models = self.open_all(scratch.path(), console).await?;
-        let (app, grpc) = Self::apps(access, &models);
         let end = server::asked_to_end()?.shared();
+        let (app, grpc) = Self::apps(access, &models, end.clone());
         announce(&server, grpc_server.as_ref(), &models, console)?;
         let over_grpc = async {
             match grpc_server {
@@ -222,7 +222,11 @@ impl Serve {
     }
 
     /// The same models over HTTP, with metrics beside them, and over gRPC.
-    fn apps(mut service: Service, served: &[Served]) -> (axum::Router, axum::Router) {
+    fn apps(
+        mut service: Service,
+        served: &[Served],
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> (axum::Router, axum::Router) {
         for Served { endpoint, log, predictor } in served {
             let name = Arc::clone(endpoint.name());
             let handle = endpoint.clone();
@@ -249,7 +253,7 @@ impl Serve {
             log: log.clone(),
         });
         let metrics = server::metrics(service.counters(), metered.collect());
-        let grpc = GrpcService::new(service.clone()).into_router();
+        let grpc = GrpcService::new(service.clone()).with_end(end).into_router();
         (service.into_router().merge(metrics), grpc)
     }
 }

@@ -12,7 +12,10 @@ use mlops_core::{
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
     testing::FnPredictor,
 };
-use mlops_serve::http::{HttpConfig, Service};
+use mlops_serve::{
+    grpc::GrpcService,
+    http::{HttpConfig, Service},
+};
 use prost::Message;
 use std::{
     sync::{
@@ -131,6 +134,27 @@ async fn a_bounded_number_of_requests_is_answered_at_a_time() {
         assert_eq!(answer.infer_response.unwrap().id, at.to_string());
     }
     assert_eq!(most.load(Ordering::SeqCst), 4);
+}
+
+/// What was read is answered; then the client is told to go elsewhere.
+#[tokio::test]
+async fn a_server_that_ends_ends_its_streams() {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let service = GrpcService::new(Service::new().with_model(model("sum")));
+    let service = service.with_end(async { drop(stopped.await) });
+    let requests = stream::iter([numbered(0).encode_to_vec()]).chain(stream::pending());
+    let path = "/inference.GRPCInferenceService/ModelStreamInfer".try_into().unwrap();
+    let mut client = tonic::client::Grpc::new(service);
+    let answers = client.streaming(tonic::Request::new(requests), path, RawCodec).await.unwrap();
+    let mut answers = answers.into_inner();
+    let first = decode(&answers.message().await.unwrap().unwrap());
+    assert_eq!(first.infer_response.unwrap().id, "0");
+    stop.send(()).unwrap();
+    let status = answers.message().await.unwrap_err();
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::Unavailable, "the server ends; ask again")
+    );
 }
 
 #[tokio::test]

@@ -68,6 +68,19 @@ impl Client {
     }
 }
 
+/// A stream on which one request was answered, and no other will be sent.
+async fn open_stream(client: &Client, message: Vec<u8>) -> impl Sized {
+    let mut sender = client.0.clone().ready().await.unwrap();
+    let request = Request::post("http://a/inference.GRPCInferenceService/ModelStreamInfer")
+        .header("content-type", "application/grpc");
+    let (answer, mut body) = sender.send_request(request.body(()).unwrap(), false).unwrap();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    body.send_data([&[0], &length[..], &message].concat().into(), false).unwrap();
+    let mut answers = answer.await.unwrap().into_body();
+    answers.data().await.unwrap().unwrap();
+    (body, answers)
+}
+
 fn wait<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(LATE, work).await.unwrap() })
@@ -104,7 +117,7 @@ fn the_same_models_over_both() {
     assert_eq!(server.end().code(), Some(0));
 }
 
-/// A connection without calls does not hold the server up, and a call on it is answered first.
+/// Neither a quiet connection nor an open stream holds the server up; a call in flight is answered first.
 #[test]
 fn it_ends_when_asked_with_connections_open() {
     let place = Place::new();
@@ -116,9 +129,9 @@ fn it_ends_when_asked_with_connections_open() {
     let (go, going) = tokio::sync::oneshot::channel();
     let asking = std::thread::spawn(move || {
         wait(async {
-            let (_idle, client) =
-                (Client::connect(&address).await, Client::connect(&address).await);
+            let (idle, client) = (Client::connect(&address).await, Client::connect(&address).await);
             assert_eq!(client.call("ServerLive", Vec::new()).await.0, "0");
+            let _stream = open_stream(&idle, question("risk", std::slice::from_ref(&row))).await;
             let mut sender = client.0.clone().ready().await.unwrap();
             let request = Request::post("http://a/inference.GRPCInferenceService/ModelInfer")
                 .header("content-type", "application/grpc");
