@@ -76,9 +76,11 @@ fn refused(
     match refusals.pop() {
         Some((_, only)) if refusals.is_empty() && hint.is_empty() => only,
         Some((name, last)) => {
-            let said = refusals.iter().map(|(name, error)| format!("engine {name:?}: {error}; "));
+            let said = refusals
+                .iter()
+                .map(|(name, error)| format!("engine {name:?}: {}; ", error.message()));
             let said: String = said.collect();
-            Error::new(last.kind(), format!("{said}engine {name:?}: {last}{hint}"))
+            Error::new(last.kind(), format!("{said}engine {name:?}: {}{hint}", last.message()))
         }
         None => {
             let flavors: Vec<_> = package.descriptor().flavors.keys().collect();

@@ -43,7 +43,7 @@ impl Surroundings {
         system.push(format!("/usr/lib/{arch}-linux-gnu").into());
         let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(folder);
         let mut python: Vec<PathBuf> = active.collect();
-        python.extend(interpreters(&listed("PATH")));
+        python.extend(interpreters(&listed("PATH"), env::var("PYENV_VERSION").ok().as_deref()));
         python.extend(folder("HOME").map(|home| home.join(".local")));
         Self {
             explicit: set(EXPLICIT).map(absolute),
@@ -105,7 +105,7 @@ fn absolute(path: OsString) -> PathBuf {
 }
 
 /// Roots of the environments whose Python the path finds first: as it is named, and where its name leads.
-fn interpreters(path: &[PathBuf]) -> Vec<PathBuf> {
+fn interpreters(path: &[PathBuf], pyenv: Option<&str>) -> Vec<PathBuf> {
     let names = if cfg!(windows) { ["python.exe", "python3.exe"] } else { ["python3", "python"] };
     let mut files = path.iter().flat_map(|folder| names.map(|name| folder.join(name)));
     let Some(first) = files.find(|file| file.is_file()) else { return Vec::new() };
@@ -117,8 +117,25 @@ fn interpreters(path: &[PathBuf]) -> Vec<PathBuf> {
     };
     let mut roots: Vec<PathBuf> = root(&first).into_iter().collect();
     let real = first.canonicalize().ok().and_then(|file| root(&file));
-    roots.extend(real.filter(|real| !roots.contains(real)));
+    let chosen = first.parent().into_iter().flat_map(|folder| behind_shims(folder, pyenv));
+    for more in real.into_iter().chain(chosen) {
+        if !roots.contains(&more) {
+            roots.push(more);
+        }
+    }
     roots
+}
+
+/// Pyenv's folder of `shims` has programs that start those of the version that is chosen: for this process, or
+/// in a file.
+fn behind_shims(folder: &Path, chosen: Option<&str>) -> Vec<PathBuf> {
+    let Some(root) = folder.parent().filter(|_| folder.ends_with("shims")) else {
+        return Vec::new();
+    };
+    let in_file = || fs::read_to_string(root.join("version")).unwrap_or_default();
+    let chosen = chosen.map_or_else(in_file, str::to_owned);
+    let names = chosen.split([':', '\n']).map(str::trim).filter(|name| !name.is_empty());
+    names.map(|name| root.join("versions").join(name)).collect()
 }
 
 /// The folders below an environment that the package `onnxruntime` keeps its library in.
@@ -210,7 +227,12 @@ mod tests {
         std::os::unix::fs::symlink(below("base/bin/python3.11"), below("venv/bin/python3"))
             .unwrap();
         let base = below("base").canonicalize().unwrap();
-        assert_eq!(interpreters(&[below("none"), below("venv/bin")]), [below("venv"), base]);
-        assert!(interpreters(&[below("none")]).is_empty());
+        assert_eq!(interpreters(&[below("none"), below("venv/bin")], None), [below("venv"), base]);
+        assert!(interpreters(&[below("none")], None).is_empty());
+
+        touch(&below("pyenv/shims/python3"));
+        fs::write(below("pyenv/version"), "3.11.7\n").unwrap();
+        let roots = interpreters(&[below("pyenv/shims")], None);
+        assert!(roots.contains(&below("pyenv/versions/3.11.7")), "{roots:?}");
     }
 }

@@ -8,9 +8,16 @@ use mlops_core::{
 };
 use ort::value::{Outlet, TensorElementType, ValueType};
 
+/// More inputs, or outputs, than any model has: looking for one among them takes as long as there are.
+const MOST: usize = 4096;
+
 /// The signature that the file declares; an output whose shape it does not declare has no axes here.
 pub(super) fn declared(inputs: &[Outlet], outputs: &[Outlet]) -> Result<ModelSignature> {
     let specs = |side: &str, outlets: &[Outlet]| -> Result<Vec<TensorSpec>> {
+        if outlets.len() > MOST {
+            let count = outlets.len();
+            return Err(Error::unsupported(format!("the model has {count} {side}s, over {MOST}")));
+        }
         outlets.iter().map(|outlet| spec(side, outlet)).collect()
     };
     let signature = ModelSignature::new(specs("input", inputs)?, specs("output", outputs)?)?;

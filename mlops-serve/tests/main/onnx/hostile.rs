@@ -38,3 +38,15 @@ fn files_that_were_cut_or_changed_are_refused_or_load() {
     }
     assert!(refused > 500, "{refused}");
 }
+
+/// Small files that ask for a lot, as `tabular` bears them.
+#[test]
+fn files_that_ask_for_a_lot_are_refused_or_load() {
+    let Some(engine) = engine("files_that_ask_for_a_lot_are_refused_or_load") else { return };
+    let bombs = crate::tabular::bombs::bombs();
+    let loaded = bombs.iter().filter(|(_, file)| survives(&engine, file)).count();
+    assert!(loaded < bombs.len(), "{loaded}");
+    let inputs = bombs.iter().find(|(name, _)| *name == "inputs").unwrap();
+    let error = load(&engine, &inputs.1).unwrap_err();
+    assert!(error.to_string().contains("inputs, over 4096"), "{error}");
+}
