@@ -13,8 +13,8 @@ use mlops_core::{
     tensor::{DType, Tensor, Tensors},
 };
 use mlops_serve::{
-    Batcher, BatchingConfig, Endpoint, InferOptions, LocalConfig, LocalPredictor, Session,
-    engines::SessionInfo,
+    Batcher, BatchingConfig, Endpoint, InferOptions, LocalConfig, LocalPredictor, Session, Stop,
+    compose::Chain, engines::SessionInfo,
 };
 use std::{
     hint::black_box,
@@ -44,10 +44,13 @@ impl Session for Echo {
     }
 }
 
-fn open(takes: Duration, config: &LocalConfig) -> LocalPredictor {
+fn signature() -> ModelSignature {
     let x = || vec![TensorSpec::column("x", DType::F32)];
-    let signature = ModelSignature::new(x(), x()).unwrap();
-    let session = Echo { info: SessionInfo::new(signature, "echo", 0), takes };
+    ModelSignature::new(x(), x()).unwrap()
+}
+
+fn open(takes: Duration, config: &LocalConfig) -> LocalPredictor {
+    let session = Echo { info: SessionInfo::new(signature(), "echo", 0), takes };
     LocalPredictor::open("echo", "1", Arc::new(session), config).unwrap()
 }
 
@@ -57,6 +60,18 @@ fn request() -> PredictRequest {
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+/// What all others are to be compared with: the session alone.
+fn bare(criterion: &mut Criterion) {
+    let session = Echo { info: SessionInfo::new(signature(), "echo", 0), takes: Duration::ZERO };
+    let stop = Stop::new();
+    criterion.bench_function("bare session", |bencher| {
+        bencher.iter(|| {
+            let options = InferOptions::new(&stop);
+            black_box(session.run(&request().inputs, &options).unwrap())
+        });
+    });
 }
 
 fn calls(criterion: &mut Criterion) {
@@ -70,6 +85,9 @@ fn calls(criterion: &mut Criterion) {
     ask("threaded", &open(Duration::ZERO, &config.clone().with_warm_up_rows(0)));
     let idle = Batcher::new(open(Duration::ZERO, &config), BatchingConfig::default());
     ask("inline behind an idle batcher", &idle);
+    let batcher = Batcher::new(open(Duration::ZERO, &config), BatchingConfig::default());
+    let chain = Chain::builder("chain", "1").then(Arc::new(batcher)).build().unwrap();
+    ask("endpoint over a chain over an idle batcher", &Endpoint::from_predictor("echo", chain));
     ask("endpoint", &Endpoint::from_predictor("echo", open(Duration::ZERO, &config)));
 }
 
@@ -103,5 +121,5 @@ fn latest(runtime: &Runtime, predictor: &LocalPredictor) -> Duration {
     })
 }
 
-criterion_group!(benches, calls, timers);
+criterion_group!(benches, bare, calls, timers);
 criterion_main!(benches);

@@ -74,10 +74,11 @@ impl Chain {
         let mut flow = Flow::new(std::mem::take(&mut request.inputs));
         let (mut last, mut arms) = (None, Vec::new());
         for (at, step) in self.steps.iter().enumerate() {
-            // Only a last step's outputs are the chain's.
+            // Only a last step's outputs are the chain's; and nobody needs the request after it.
             let is_last = at + 1 == self.steps.len();
-            let outputs = wanted.as_ref().filter(|_| is_last);
-            let answer = step.run(&mut flow, &request, outputs).await;
+            let mut own = if is_last { std::mem::take(&mut request) } else { request.clone() };
+            own.outputs = wanted.clone().filter(|_| is_last);
+            let answer = step.run(&mut flow, own).await;
             let answer = answer.context(|| format!("step {:?}", step.name()))?;
             if let Some(answer) = answer {
                 arms.extend(answer.arm.clone());

@@ -81,21 +81,19 @@ impl Step {
         }
     }
 
-    /// Takes from what flows and gives to it; a predictor's answer is returned, without its outputs.
+    /// Takes from what flows and gives to it; a predictor is sent the request with what it takes, and
+    /// its answer is returned, without its outputs.
     pub(super) async fn run(
         &self,
         flow: &mut Flow,
-        request: &PredictRequest,
-        outputs: Option<&Vec<Arc<str>>>,
+        mut request: PredictRequest,
     ) -> Result<Option<PredictResponse>> {
         let Self::Predict { name, predictor, inputs } = self else {
             self.compute(flow)?;
             return Ok(None);
         };
-        let mut inner = request.clone();
-        inner.inputs = flow.pick(inputs)?;
-        inner.outputs = outputs.cloned();
-        let mut answer = arm::call(&**predictor, name, inner).await?;
+        request.inputs = flow.pick(inputs)?;
+        let mut answer = arm::call(&**predictor, name, request).await?;
         flow.give(std::mem::take(&mut answer.outputs));
         Ok(Some(answer))
     }
