@@ -1,5 +1,7 @@
 //! What is derived, beside models that take and give it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use mlops_core::{
     Error, Predictor, Result,
     signature::{ModelSignature, TensorSpec},
@@ -120,13 +122,14 @@ fn what_is_derived_names_each_field_as_the_model_does() {
 
 #[test]
 fn a_mismatch_is_named_when_the_model_is_taken() {
-    let why = |change: &dyn Fn(&mut ModelSignature)| {
+    type Change<'a> = &'a dyn Fn(&mut ModelSignature);
+    let why = |change: Change<'_>| {
         let mut signature = signature();
         change(&mut signature);
         let typed: Result<Typed<Loan, Risk>, Error> = Typed::new(model(signature));
         typed.unwrap_err().to_string()
     };
-    let cases: [(&dyn Fn(&mut ModelSignature), &str); 9] = [
+    let cases: [(Change<'_>, &str); 9] = [
         (
             &|s| s.inputs.push(TensorSpec::column("age", DType::F32)),
             "no field for the model's input \"age\"",

@@ -3,7 +3,6 @@
 use super::{Cell, Field, Input, fit};
 use crate::{
     Error, Result,
-    arrow::buffer::NullBuffer,
     signature::TensorSpec,
     tensor::{DType, Tensor, Tensors},
 };
@@ -80,7 +79,7 @@ impl Planned {
         if !self.spec.nullable || !cells.clone().any(|cell| cell == Cell::Null) {
             return Ok(tensor);
         }
-        tensor.with_nulls(Some(NullBuffer::from_iter(cells.map(|cell| cell != Cell::Null))))
+        tensor.with_nulls(Some(cells.map(|cell| cell != Cell::Null).collect()))
     }
 
     fn scalars<'a>(

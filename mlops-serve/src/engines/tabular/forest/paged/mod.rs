@@ -4,7 +4,7 @@
 //!
 //! Walks alone, in µs a row (100 trees of depth 5, 30 features, rows that do not repeat, best of interleaved rounds):
 //! with branches 3.2, in lockstep in the order of a heap 0.43, as here 0.35. Left after a trial: tables of the leaves
-//! that each feature leaves open, QuickScorer's idea, 1.1 and 1 MB; all nodes for 16 rows at once by masks over ranks,
+//! that each feature leaves open, `QuickScorer`'s idea, 1.1 and 1 MB; all nodes for 16 rows at once by masks over ranks,
 //! 0.30, and the ranks take as much again.
 
 mod layout;
