@@ -140,12 +140,12 @@ fn the_library_of_an_active_python_environment_is_found() {
         .env("MLOPS_ONNX_FINDS", "1")
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let said = text.lines().find_map(|line| line.split_once("said: ")).map(|(_, said)| said);
-    let said = Path::new(said.unwrap_or_else(|| panic!("{text}")));
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = out.lines().find_map(|line| line.split_once("said: ")).map(|(_, said)| said);
+    let said = Path::new(said.unwrap_or_else(|| panic!("{out}")));
     // A library of the system goes before.
     assert!(
         said == link || ["/usr", "/lib", "/opt"].iter().any(|root| said.starts_with(root)),
-        "{text}"
+        "{out}"
     );
 }
