@@ -25,15 +25,19 @@ use mlops_serve::{
 };
 
 /// The engine; without a library it says that the test is skipped.
-#[expect(clippy::print_stdout, reason = "a test says that it is skipped")]
 fn engine(test: &str) -> Option<OnnxEngine> {
     match OnnxEngine::library() {
         Ok(_) => Some(OnnxEngine::new()),
         Err(error) => {
-            println!("skipped: {test}: {error}");
+            skipped(test, error);
             None
         }
     }
+}
+
+#[expect(clippy::print_stdout, reason = "a test says that it is skipped")]
+fn skipped(test: &str, why: impl std::fmt::Display) {
+    println!("skipped: {test}: {why}");
 }
 
 fn load(engine: &OnnxEngine, file: &[u8]) -> mlops_core::Result<OnnxSession> {

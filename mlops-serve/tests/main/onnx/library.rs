@@ -109,3 +109,43 @@ fn a_library_that_is_another_or_too_old_is_named() {
         assert!(said.starts_with("Unavailable") && said.contains(why), "{said}");
     }
 }
+
+/// What a child does; nothing where nobody asks.
+#[test]
+fn finds_for_its_parent() {
+    if env::var_os("MLOPS_ONNX_FINDS").is_some() {
+        println!("\nsaid: {}", OnnxEngine::library().unwrap().path.display());
+    }
+}
+
+/// As `pip install onnxruntime` puts it: nothing is set but the environment.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_library_of_an_active_python_environment_is_found() {
+    let test = "the_library_of_an_active_python_environment_is_found";
+    if super::engine(test).is_none() {
+        return;
+    }
+    let library = OnnxEngine::library().unwrap().path;
+    let venv = tempfile::tempdir().unwrap();
+    let package = venv.path().join("lib/python3.11/site-packages/onnxruntime/capi");
+    fs::create_dir_all(&package).unwrap();
+    let link = package.join(library.file_name().unwrap());
+    std::os::unix::fs::symlink(&library, &link).unwrap();
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "onnx::library::finds_for_its_parent", "--nocapture"])
+        .env_remove("ORT_DYLIB_PATH")
+        .env_remove("LD_LIBRARY_PATH")
+        .env("VIRTUAL_ENV", venv.path())
+        .env("MLOPS_ONNX_FINDS", "1")
+        .output()
+        .unwrap();
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = out.lines().find_map(|line| line.split_once("said: ")).map(|(_, said)| said);
+    let said = Path::new(said.unwrap_or_else(|| panic!("{out}")));
+    // A library of the system goes before.
+    assert!(
+        said == link || ["/usr", "/lib", "/opt"].iter().any(|root| said.starts_with(root)),
+        "{out}"
+    );
+}
