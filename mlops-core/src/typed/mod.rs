@@ -81,18 +81,13 @@ pub trait Output: Sized {
 /// # let signature = ModelSignature::new(spec("amount"), spec("p"))?;
 /// # let model = FnPredictor::new("risk", signature, |x| Ok(Tensors::one("p", x.require("amount")?.clone())));
 /// let risk: Typed<Loan, Risk> = Typed::new(std::sync::Arc::new(model))?; // a mismatch fails here
-/// # futures_executor(async {
+/// # let asked = async {
 /// let answer = risk.predict(&Loan { amount: 0.25 }).await?;
 /// assert_eq!((answer.p, answer.version()), (0.25, "1"));
-/// # Ok(()) })
-/// # }
-/// # fn futures_executor(work: impl Future<Output = mlops_core::Result<()>>) -> mlops_core::Result<()> {
-/// #     let mut work = Box::pin(work);
-/// #     let waker = std::task::Waker::noop();
-/// #     match work.as_mut().poll(&mut std::task::Context::from_waker(waker)) {
-/// #         std::task::Poll::Ready(done) => done,
-/// #         std::task::Poll::Pending => unreachable!(),
-/// #     }
+/// # Ok::<(), mlops_core::Error>(()) };
+/// # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+/// # assert!(std::pin::pin!(asked).poll(&mut context).map(Result::unwrap).is_ready());
+/// # Ok::<(), mlops_core::Error>(())
 /// ```
 pub struct Typed<I, O> {
     predictor: Arc<dyn Predictor>,
