@@ -85,6 +85,8 @@ fn csv_options(specs: &[TensorSpec]) -> CsvOptions {
         let kind = match spec.dtype {
             DType::Utf8 => CsvType::Utf8,
             DType::Bool => CsvType::Bool,
+            // By way of 64 bits a number could be rounded twice.
+            DType::F32 => CsvType::Float32,
             dtype if dtype.is_float() => CsvType::Float64,
             _ => continue,
         };
@@ -206,6 +208,19 @@ mod tests {
         let x = tensors.require("x").unwrap().as_slice::<f32>().unwrap();
         assert_eq!(x[..2], [41.0, 7.5]);
         assert!(x[2].is_nan() && x[3].is_nan());
+    }
+
+    #[test]
+    fn digits_of_a_file_are_read_as_those_of_a_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.csv");
+        let digits = "1.00000017881393432617187499";
+        std::fs::write(&path, format!("age,income,state\n{digits},inf,1\n,-2,\n")).unwrap();
+        let batches = read(&path, &specs()).unwrap();
+        let tensors = Tensors::from_batch(&batches[0], &specs()[..1]).unwrap();
+        let x = tensors.require("x").unwrap().as_slice::<f32>().unwrap();
+        assert_eq!((x[0], x[1], x[3]), (digits.parse().unwrap(), f32::INFINITY, -2.0));
+        assert!(x[2].is_nan());
     }
 
     #[test]
