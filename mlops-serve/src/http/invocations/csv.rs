@@ -24,14 +24,14 @@ pub fn decode_csv(
     let mut fields = Fields::new(csv);
     let head = head(&mut fields, signature, limits)?;
     let mut table = Table::new(signature, limits, &head, csv.len());
-    let slots = table.find_all(&head)?;
+    let slots = table.find_all(&head)?.into_iter();
+    let slots: Vec<_> = slots.map(|slot| slot.map(|slot| (slot, table.dtype(slot)))).collect();
     let mut row: Vec<String> = vec![String::new(); table.width()];
     while let Some(line) = fields.line() {
         let mut count = 0;
         loop {
-            if let Some(Some(slot)) = slots.get(count) {
-                let (text, dtype) = (fields.text(&line)?, table.dtype(*slot));
-                write(text, dtype, &mut row[*slot]).map_err(|what| {
+            if let Some(Some((slot, dtype))) = slots.get(count) {
+                write(fields.text(&line)?, *dtype, &mut row[*slot]).map_err(|what| {
                     let line = fields.number(&line);
                     Error::invalid(format!("line {line}: column {:?} {what}", head[count]))
                 })?;
@@ -56,12 +56,12 @@ fn head(
     signature: &ModelSignature,
     limits: &Limits,
 ) -> Result<Vec<String>> {
-    let mut names = Vec::new();
+    let (most, mut names) = (super::most_columns(signature, limits), Vec::new());
     let Some(line) = fields.line() else {
         return Err(Error::invalid("the table has no line that names its columns"));
     };
     loop {
-        super::one_more_column(names.len(), signature, limits)?;
+        super::one_more_column(names.len(), most)?;
         names.push(fields.text(&line)?.to_owned());
         if !fields.another() {
             return Ok(names);

@@ -53,7 +53,8 @@ pub fn decode_request(
         ));
     };
     let params = oip::parse_parameters(body.params, "\"params\"", limits)?;
-    let reader = Reader { signature, limits, bytes: json.get().len() };
+    let most_columns = super::most_columns(signature, limits);
+    let reader = Reader { signature, limits, most_columns, bytes: json.get().len() };
     let (inputs, form) = match name {
         "dataframe_split" => (reader.split(json)?, Form::Table),
         "dataframe_records" => (reader.records(name, json)?, Form::Table),
@@ -97,6 +98,7 @@ fn unquoted(quoted: &str) -> Result<Cow<'_, str>> {
 struct Reader<'s> {
     signature: &'s ModelSignature,
     limits: &'s Limits,
+    most_columns: usize,
     bytes: usize,
 }
 
@@ -186,7 +188,7 @@ impl<'s> Reader<'s> {
     }
 
     fn one_more(&self, columns: usize) -> Result<()> {
-        super::one_more_column(columns, self.signature, self.limits)
+        super::one_more_column(columns, self.most_columns)
     }
 
     /// `[{"age": 41, …}, …]`

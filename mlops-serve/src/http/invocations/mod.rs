@@ -43,17 +43,20 @@ pub enum Form {
     Tensors,
 }
 
-/// Refuses a table that has far more columns than the model takes.
-fn one_more_column(columns: usize, signature: &ModelSignature, limits: &Limits) -> Result<()> {
+/// The most columns that a table may have: those that the model takes, and so many others.
+fn most_columns(signature: &ModelSignature, limits: &Limits) -> usize {
     let width = |spec: &TensorSpec| {
         spec.features().len().max(spec.shape.get(1).copied().flatten().unwrap_or(1))
     };
-    let taken: usize = signature.inputs.iter().map(width).sum();
-    let max = taken.saturating_add(limits.max_inputs);
-    if columns < max {
+    signature.inputs.iter().map(width).fold(limits.max_inputs, usize::saturating_add)
+}
+
+/// Refuses one column more than the most.
+fn one_more_column(columns: usize, most: usize) -> Result<()> {
+    if columns < most {
         return Ok(());
     }
-    Err(Error::too_large(format!("the table has more than {max} columns")))
+    Err(Error::too_large(format!("the table has more than {most} columns")))
 }
 
 /// The routes, for the model that the service names for them.
