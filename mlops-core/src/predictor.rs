@@ -6,9 +6,12 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fmt::Debug,
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Answers requests.
 ///
@@ -44,16 +47,24 @@ pub trait Predictor: Debug + Send + Sync {
     async fn predict(&self, request: PredictRequest) -> Result<PredictResponse>;
 }
 
-#[async_trait]
+// What `async_trait` would write, without a future around the future, which costs an allocation.
 impl<P: Predictor + ?Sized> Predictor for Arc<P> {
     fn info(&self) -> Arc<PredictorInfo> {
         (**self).info()
     }
-    async fn ready(&self) -> Result<()> {
-        (**self).ready().await
+    fn ready<'a, 'f>(&'a self) -> BoxFuture<'f, Result<()>>
+    where
+        'a: 'f,
+        Self: 'f,
+    {
+        (**self).ready()
     }
-    async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
-        (**self).predict(request).await
+    fn predict<'a, 'f>(&'a self, request: PredictRequest) -> BoxFuture<'f, Result<PredictResponse>>
+    where
+        'a: 'f,
+        Self: 'f,
+    {
+        (**self).predict(request)
     }
 }
 

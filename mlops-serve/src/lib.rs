@@ -13,4 +13,7 @@ pub mod rollout;
 pub use batching::{Batcher, BatchingConfig};
 pub use engines::{Engine, InferOptions, LoadOptions, Session, SessionInfo, Stop};
 pub use local::{LocalConfig, LocalPredictor, load_package};
-pub use rollout::endpoint::{Endpoint, EndpointConfig};
+pub use rollout::{
+    MemoryBudget,
+    endpoint::{Endpoint, EndpointConfig},
+};

@@ -13,6 +13,8 @@ mod compose;
 mod doubles;
 #[path = "main/endpoint.rs"]
 mod endpoint;
+#[path = "main/exchange.rs"]
+mod exchange;
 #[path = "main/following.rs"]
 mod following;
 #[cfg(feature = "grpc")]

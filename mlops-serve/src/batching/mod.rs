@@ -6,6 +6,8 @@
 
 mod batch;
 mod config;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod queue;
 mod stats;
 mod waiting;
@@ -24,10 +26,16 @@ use queue::{Dispatch, Queue, Waits};
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Instant,
 };
 use waiting::Waiting;
+
+// There each lock is a place where another thread may go on.
+#[cfg(shuttle)]
+use shuttle::sync::{Mutex, MutexGuard};
+#[cfg(not(shuttle))]
+use std::sync::{Mutex, MutexGuard};
 
 /// A wrapper that gathers requests while what it wraps is busy, and asks it for all their rows in
 /// one call.
@@ -130,9 +138,13 @@ struct Permit(Arc<Shared>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.queue().finish();
-        // Perhaps while a panic unwinds: a second one would end the process.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.0.dispatch()));
+        let mut queue = self.0.queue();
+        queue.finish();
+        if queue.len() > 0 {
+            drop(queue);
+            // Perhaps while a panic unwinds: a second one would end the process.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.0.dispatch()));
+        }
     }
 }
 

@@ -167,16 +167,29 @@ impl<'a> InferOptions<'a> {
 }
 
 /// Tells a computation on another thread to give up. Clones share one flag; it never goes back.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Stop {
-    told: Arc<AtomicBool>,
+    /// Nobody can tell it if `None`.
+    told: Option<Arc<AtomicBool>>,
     deadline: Option<(Instant, Arc<dyn Clock>)>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Stop {
     /// Not stopped.
     pub fn new() -> Self {
-        Self::default()
+        Self { told: Some(Arc::default()), deadline: None }
+    }
+
+    /// For a computation that nobody is left to stop: telling it does nothing, and it costs nothing.
+    /// A deadline ends it all the same.
+    pub const fn never() -> Self {
+        Self { told: None, deadline: None }
     }
 
     /// From this time on, as the clock shows it, the computation is to give up as well.
@@ -188,12 +201,14 @@ impl Stop {
 
     /// Tells whoever holds a clone to give up.
     pub fn stop(&self) {
-        self.told.store(true, Ordering::Relaxed);
+        if let Some(told) = &self.told {
+            told.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Whether it was told; a deadline that has passed tells nobody.
     pub fn is_stopped(&self) -> bool {
-        self.told.load(Ordering::Relaxed)
+        self.told.as_ref().is_some_and(|told| told.load(Ordering::Relaxed))
     }
 
     /// `Cancelled` if it was told, `TimedOut` once the deadline has passed.

@@ -73,7 +73,7 @@ impl Lane {
         call: Call,
     ) -> Result<impl Future<Output = Result<Tensors>> + Send + use<>> {
         let (reply, answer) = oneshot::channel();
-        let stop = stop_at(call.deadline.clone());
+        let stop = stop_at(Stop::new(), call.deadline.clone());
         let given_up = StopOnDrop(stop.clone());
         self.shared.push(Job { call, stop, reply })?;
         let label = Arc::clone(&self.shared.compute.label);
@@ -103,11 +103,11 @@ impl fmt::Debug for Lane {
     }
 }
 
-/// Not told to stop; by itself, it tells so from this time on.
-pub(super) fn stop_at(deadline: Option<(Instant, Arc<dyn Clock>)>) -> Stop {
+/// By itself, it tells to stop from this time on.
+pub(super) fn stop_at(stop: Stop, deadline: Option<(Instant, Arc<dyn Clock>)>) -> Stop {
     match deadline {
-        Some((deadline, clock)) => Stop::new().with_deadline(deadline, clock),
-        None => Stop::new(),
+        Some((deadline, clock)) => stop.with_deadline(deadline, clock),
+        None => stop,
     }
 }
 

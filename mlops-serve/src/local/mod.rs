@@ -26,6 +26,7 @@ use mlops_core::{
     tensor::Tensors,
 };
 use std::{
+    any::Any,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -72,25 +73,42 @@ impl LocalPredictor {
         session: Arc<dyn Session>,
         config: &LocalConfig,
     ) -> Result<Self> {
-        Self::open_counting(name.into(), version.into(), session, config, Arc::default())
+        let (label, panics) = (Arc::default(), Arc::default());
+        let compute = Compute { session, label, panics, busy: None, _beside: None };
+        Self::open_computing(name.into(), version.into(), compute, config)
     }
 
-    /// Counts panics in a counter that outlives this predictor.
-    pub(crate) fn open_counting(
+    /// Counts panics in a counter that outlives this predictor, and holds what is dropped when the
+    /// session is gone: that may be later than the predictor, whose threads finish what they compute.
+    pub(crate) fn open_beside(
         name: Arc<str>,
         version: Arc<str>,
         session: Arc<dyn Session>,
         config: &LocalConfig,
         panics: Arc<AtomicU64>,
+        beside: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Self> {
+        let label = Arc::default();
+        let compute = Compute { session, label, panics, busy: None, _beside: Some(beside) };
+        Self::open_computing(name, version, compute, config)
+    }
+
+    fn open_computing(
+        name: Arc<str>,
+        version: Arc<str>,
+        mut compute: Compute,
+        config: &LocalConfig,
     ) -> Result<Self> {
         let label: Arc<str> = format!("model {name:?} version {version}").into();
+        let session = &compute.session;
         let width = session.info().width;
         let threads = width.map_or(config.threads, |width| config.threads.min(width)).max(1);
         let info = PredictorInfo::new(name, version, session.info().signature.clone())
             .with_width(threads)
             .with_max_rows(config.max_rows);
-        let busy = width.map(|width| Busy { width, calls: AtomicUsize::new(0) });
-        let compute = Arc::new(Compute { session, label: Arc::clone(&label), panics, busy });
+        compute.busy = width.map(|width| Busy { width, calls: AtomicUsize::new(0) });
+        compute.label = Arc::clone(&label);
+        let compute = Arc::new(compute);
         let within = || format!("warming {label} up");
         let rows = warm_up::inline_rows(&compute, config).context(within)?;
         let lane = Lane::open(&compute, threads, config.queue)?;
@@ -135,7 +153,7 @@ impl LocalPredictor {
     /// batch scoring. It takes no place in the queue.
     pub fn predict_now(&self, request: &PredictRequest) -> Result<PredictResponse> {
         self.info.check_by(request, || self.clock.instant())?;
-        let stop = stop_at(self.deadline(request));
+        let stop = stop_at(Stop::never(), self.deadline(request));
         let outputs = self.compute.run(&request.inputs, request.outputs.as_deref(), &stop)?;
         Ok(self.answer(request, outputs))
     }
@@ -149,7 +167,7 @@ impl LocalPredictor {
     fn run_inline(&self, request: &PredictRequest, rows: usize) -> Option<Result<Tensors>> {
         let turn = self.compute.turn_at_once()?;
         let began = self.inline.is_timed().then(Instant::now);
-        let stop = stop_at(self.deadline(request));
+        let stop = stop_at(Stop::never(), self.deadline(request));
         let outputs = self.compute.fenced(&request.inputs, request.outputs.as_deref(), &stop);
         if let Some(began) = began {
             self.inline.ran(rows, began.elapsed());
@@ -218,6 +236,8 @@ struct Compute {
     panics: Arc<AtomicU64>,
     /// Counted where a further call has to wait.
     busy: Option<Busy>,
+    /// Dropped after the session: fields go in their order.
+    _beside: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// How many calls compute, or wait to, and how many do so at once.

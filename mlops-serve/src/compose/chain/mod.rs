@@ -78,7 +78,7 @@ impl Chain {
             let is_last = at + 1 == self.steps.len();
             let mut own = if is_last { std::mem::take(&mut request) } else { request.clone() };
             own.outputs = wanted.clone().filter(|_| is_last);
-            let answer = step.run(&mut flow, own).await;
+            let answer = step.run(&mut flow, own, is_last).await;
             let answer = answer.context(|| format!("step {:?}", step.name()))?;
             if let Some(answer) = answer {
                 arms.extend(answer.arm.clone());

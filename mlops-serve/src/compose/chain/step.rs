@@ -50,6 +50,17 @@ impl Flow {
         self.given = Some(tensors);
     }
 
+    /// What the last predictor takes; if it is all there is, it need not be copied.
+    fn pick_last(&mut self, inputs: &[(Arc<str>, Arc<str>)]) -> Result<Tensors> {
+        let all = self.given.as_mut().unwrap_or(&mut self.own);
+        let is_all = all.len() == inputs.len()
+            && all.iter().zip(inputs).all(|((name, _), (from, to))| name == from && from == to);
+        if is_all {
+            return Ok(std::mem::take(all));
+        }
+        self.pick(inputs)
+    }
+
     /// What a predictor takes, under its own names; `InvalidInput` names what does not flow.
     pub(super) fn pick(&self, inputs: &[(Arc<str>, Arc<str>)]) -> Result<Tensors> {
         let mut picked = Tensors::new();
@@ -87,12 +98,13 @@ impl Step {
         &self,
         flow: &mut Flow,
         mut request: PredictRequest,
+        is_last: bool,
     ) -> Result<Option<PredictResponse>> {
         let Self::Predict { name, predictor, inputs } = self else {
             self.compute(flow)?;
             return Ok(None);
         };
-        request.inputs = flow.pick(inputs)?;
+        request.inputs = if is_last { flow.pick_last(inputs)? } else { flow.pick(inputs)? };
         let mut answer = arm::call(&**predictor, name, request).await?;
         flow.give(std::mem::take(&mut answer.outputs));
         Ok(Some(answer))

@@ -4,9 +4,21 @@ use crate::{
     batching::BatchingConfig,
     engines::{Engine, LoadOptions},
     local::LocalConfig,
+    rollout::MemoryBudget,
 };
 use mlops_core::{Clock, IdSource, PooledIds, SystemClock};
 use std::{path::PathBuf, sync::Arc, time::Duration};
+
+/// What becomes of the old model when another takes its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Swap {
+    /// It answers until the new one is warm: no request waits, and both are in memory for a while.
+    #[default]
+    Overlap,
+    /// It is freed before the new one is loaded: requests wait, and one at a time is in memory.
+    DrainFirst,
+}
 
 /// How an [`Endpoint`](super::Endpoint) follows a registry.
 #[derive(Clone, Debug)]
@@ -29,6 +41,14 @@ pub struct EndpointConfig {
     pub batching: Option<BatchingConfig>,
     /// Whether a model may take the place of one whose callers it breaks.
     pub allow_breaking_signature: bool,
+    /// What becomes of the old model when another takes its place.
+    pub swap: Swap,
+    /// The most requests that wait while there is no model, with [`Swap::DrainFirst`].
+    pub max_waiting_requests: usize,
+    /// How long the old model may take to finish what it has begun, with [`Swap::DrainFirst`].
+    pub drain_limit: Duration,
+    /// What the models of this endpoint take their memory from; may be shared with others.
+    pub memory: Option<MemoryBudget>,
     /// How often the registry is asked even if it says nothing.
     pub check_every: Duration,
     /// The longest that the registry may take to say which version is meant.
@@ -58,6 +78,10 @@ impl EndpointConfig {
             local: LocalConfig::default(),
             batching: None,
             allow_breaking_signature: false,
+            swap: Swap::default(),
+            max_waiting_requests: 1024,
+            drain_limit: Duration::from_secs(30),
+            memory: None,
             check_every: Duration::from_secs(30),
             resolve_limit: Duration::from_secs(10),
             fetch_limit: Duration::from_mins(10),
@@ -114,6 +138,29 @@ impl EndpointConfig {
     #[must_use]
     pub fn with_breaking_signature_allowed(mut self, allowed: bool) -> Self {
         self.allow_breaking_signature = allowed;
+        self
+    }
+
+    /// Frees the old model before a new one is loaded: for models of which no two fit in memory.
+    /// Requests that come meanwhile wait, up to
+    /// [`max_waiting_requests`](Self::max_waiting_requests).
+    #[must_use]
+    pub fn with_drain_first(mut self) -> Self {
+        self.swap = Swap::DrainFirst;
+        self
+    }
+
+    /// Sets how long the old model may take to finish, and how many requests wait meanwhile.
+    #[must_use]
+    pub fn with_drain_limits(mut self, limit: Duration, max_waiting_requests: usize) -> Self {
+        (self.drain_limit, self.max_waiting_requests) = (limit, max_waiting_requests);
+        self
+    }
+
+    /// Takes memory from this budget.
+    #[must_use]
+    pub fn with_memory(mut self, budget: MemoryBudget) -> Self {
+        self.memory = Some(budget);
         self
     }
 

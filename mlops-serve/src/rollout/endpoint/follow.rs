@@ -1,9 +1,10 @@
 //! Keeps an endpoint at the version that a registry names.
 
 use super::{
-    Endpoint, EndpointConfig, Shared,
+    Endpoint, EndpointConfig, Shared, Swap,
     attendant::Attendant,
     cache::Cache,
+    exchange::Exchanges,
     load::Loading,
     stats::{Counters, InnerCounters},
     status::{Live, Standing},
@@ -110,13 +111,14 @@ async fn follow(
 }
 
 /// What a model comes from, and what brings it up.
-struct Source {
+pub(super) struct Source {
     uri: ModelUri,
     registry: Arc<dyn Registry>,
-    config: EndpointConfig,
-    loading: Arc<Loading>,
-    cache: Cache,
-    attendant: Attendant,
+    pub(super) config: EndpointConfig,
+    pub(super) loading: Arc<Loading>,
+    pub(super) cache: Cache,
+    pub(super) attendant: Attendant,
+    pub(super) exchanges: Exchanges,
 }
 
 impl Source {
@@ -130,7 +132,8 @@ impl Source {
         let (folder, about, keep) = (config.cache_dir.clone(), uri.clone(), config.cached_versions);
         let cache = attendant.run(move || Cache::open(&folder, &about, keep)).await?;
         let loading = Arc::new(Loading::new(config.clone(), counters));
-        Ok(Self { uri, registry, config: config.clone(), loading, cache, attendant })
+        let (config, exchanges) = (config.clone(), Exchanges::default());
+        Ok(Self { uri, registry, config, loading, cache, attendant, exchanges })
     }
 
     /// A first model, and what is wrong if it may not be the one that the registry names.
@@ -189,30 +192,42 @@ impl Source {
     async fn catch_up(&self, shared: &Shared, version: ModelVersion) -> Result<()> {
         let live = shared.live();
         if !live.is(&version) {
-            let info = live.predictor.info();
-            drop(live);
-            let live = self.bring_up(version, Some(&info.signature)).await?;
-            tracing::info!(endpoint = %shared.name, from = %info.version, to = ?live.version.as_ref().map(|v| v.id.version), "swapped");
-            shared.swap(live);
+            let (from, to) = (live.predictor.info(), version.id.version);
+            match self.config.swap {
+                Swap::Overlap => {
+                    drop(live);
+                    shared.swap(self.bring_up(version, Some(&from.signature)).await?);
+                }
+                Swap::DrainFirst => self.exchange(shared, live, version).await?,
+            }
+            tracing::info!(endpoint = %shared.name, from = %from.version, %to, "swapped");
         }
         shared.confirm();
         Ok(())
     }
 
     /// Has the package on this machine, verified, and loads it.
-    async fn bring_up(&self, version: ModelVersion, old: Option<&ModelSignature>) -> Result<Live> {
+    pub(super) async fn bring_up(
+        &self,
+        version: ModelVersion,
+        old: Option<&ModelSignature>,
+    ) -> Result<Live> {
         let within = format!("bringing {} up", version.id);
         let brought = async {
             if let Some(live) = self.load(version.clone(), old.cloned()).await? {
                 return Ok(live);
             }
-            let into = self.cache.path(&version);
-            let fetched = self.registry.fetch(&version.id, &into);
-            self.within(self.config.fetch_limit, "give a package", fetched).await?;
+            self.fetch(&version).await?;
             let gone = || Error::corrupt("the registry gave other bytes than it had named");
             self.load(version, old.cloned()).await?.ok_or_else(gone)
         };
         brought.await.context(|| within)
+    }
+
+    pub(super) async fn fetch(&self, version: &ModelVersion) -> Result<()> {
+        let into = self.cache.path(version);
+        let fetched = self.registry.fetch(&version.id, &into);
+        self.within(self.config.fetch_limit, "give a package", fetched).await.map(drop)
     }
 
     /// Loads a package from the cache, if it is there and undamaged.
@@ -226,7 +241,7 @@ impl Source {
         self.attendant
             .run(move || {
                 let Some(package) = cache.package(&version)? else { return Ok(None) };
-                let predictor = loading.open(&package, &version, old.as_ref())?;
+                let (predictor, loaded) = loading.open(&package, &version, old.as_ref())?;
                 // What the next process compares with is what callers see now.
                 let signature = predictor.info().signature.clone();
                 let mut remembered = version.clone();
@@ -235,7 +250,7 @@ impl Source {
                     // It answers all the same; only the next boot may not find it.
                     tracing::warn!(%error, "cannot remember which version answers");
                 }
-                Ok(Some(Live::new(predictor, Some(version), clock.now())))
+                Ok(Some(Live::new(predictor, Some(version), clock.now()).with_loaded(loaded)))
             })
             .await
     }

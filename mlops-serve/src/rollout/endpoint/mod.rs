@@ -1,16 +1,18 @@
 //! A name that clients call, and what answers behind it now.
 
 mod attendant;
+mod between;
 mod cache;
 mod compatible;
 mod config;
+mod exchange;
 mod follow;
 mod load;
 mod stats;
 mod status;
 
 pub use compatible::check_compatible;
-pub use config::EndpointConfig;
+pub use config::{EndpointConfig, Swap};
 pub use follow::Follower;
 pub use stats::EndpointStats;
 pub use status::EndpointStatus;
@@ -41,6 +43,9 @@ use tokio::sync::oneshot;
 ///
 /// # Behavior
 /// - once it exists it always has a model that answers; what fails to come up never replaces it
+/// - with [`Swap::DrainFirst`] requests wait while one model goes and another comes, and it is not
+///   ready; what fails to come up is followed by the old model again
+/// - a model for which its [`MemoryBudget`](crate::MemoryBudget) has no room does not come up
 /// - a model that would break its callers does not replace it, unless the configuration allows it
 ///   ([`check_compatible`] says what breaks)
 /// - while the registry is away it goes on answering, says `stale`, and catches up later; a new
@@ -57,11 +62,18 @@ pub struct Endpoint {
 /// What all handles and the follower see.
 struct Shared {
     name: Arc<str>,
-    live: RwLock<Arc<Live>>,
+    now: RwLock<Now>,
     standing: Mutex<Standing>,
     counters: Counters,
-    observers: RwLock<Arc<Vec<Arc<dyn Observer>>>>,
     clock: Arc<dyn Clock>,
+}
+
+/// What a request meets when it comes.
+#[derive(Clone)]
+struct Now {
+    live: Arc<Live>,
+    /// Who sees its answer; `None` if nobody does.
+    observers: Option<Arc<Vec<Arc<dyn Observer>>>>,
 }
 
 impl Endpoint {
@@ -131,9 +143,9 @@ impl Endpoint {
     /// Lets an observer see every answer of this endpoint, through whichever handle it was asked.
     #[must_use]
     pub fn with_observer(self, observer: Arc<dyn Observer>) -> Self {
-        let mut observers = self.shared.observers.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::make_mut(&mut observers).push(observer);
-        drop(observers);
+        let mut now = self.shared.now.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(now.observers.get_or_insert_default()).push(observer);
+        drop(now);
         self
     }
 
@@ -182,9 +194,8 @@ impl Predictor for Endpoint {
         let began = shared.clock.instant();
         let counting = shared.counters.begin();
         // Held until the answer is there: a swap meanwhile leaves this request where it is.
-        let live = shared.live();
-        let observers = shared.observers();
-        let seen = (!observers.is_empty()).then(|| request.clone());
+        let Now { live, observers } = shared.now();
+        let seen = observers.map(|observers| (observers, request.clone()));
         let answering = AssertUnwindSafe(live.predictor.predict(request)).catch_unwind();
         let result = answering.await.unwrap_or_else(|_| {
             shared.counters.panicked();
@@ -192,7 +203,7 @@ impl Predictor for Endpoint {
         });
         let took = shared.clock.instant().saturating_duration_since(began);
         counting.end(&result, took);
-        if let Some(request) = seen {
+        if let Some((observers, request)) = seen {
             observe(&observers, &request, &result, took);
         }
         result
@@ -218,30 +229,35 @@ impl Shared {
         clock: Arc<dyn Clock>,
         counters: Counters,
     ) -> Arc<Self> {
-        let (live, standing) = (RwLock::new(Arc::new(live)), Mutex::new(standing));
-        Arc::new(Self { name, live, standing, counters, observers: RwLock::default(), clock })
+        let now = RwLock::new(Now { live: Arc::new(live), observers: None });
+        Arc::new(Self { name, now, standing: Mutex::new(standing), counters, clock })
+    }
+
+    fn now(&self) -> Now {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn live(&self) -> Arc<Live> {
-        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn observers(&self) -> Arc<Vec<Arc<dyn Observer>>> {
-        Arc::clone(&self.observers.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner).live)
     }
 
     fn standing(&self) -> Standing {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Requests that come from now on are answered by this one.
+    /// Another model answers the requests that come from now on.
     fn swap(&self, live: Live) {
-        let mut slot = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut *slot, Arc::new(live));
-        // Freeing a model takes a while; callers need not wait for it.
-        drop(slot);
-        drop(old);
+        self.put(Arc::new(live));
         self.counters.swapped();
+    }
+
+    /// Requests that come from now on are answered by this.
+    fn put(&self, live: Arc<Live>) {
+        let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut now.live, live);
+        // Freeing a model takes a while; callers need not wait for it.
+        drop(now);
+        drop(old);
     }
 
     /// The registry said that what answers is what it names.

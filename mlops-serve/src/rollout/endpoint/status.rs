@@ -1,10 +1,12 @@
 //! What answers now, and whether it is what should.
 
+use super::load::Loaded;
+use crate::rollout::MemoryReservation;
 use mlops_core::{
     Digest, Error, Predictor, Timestamp,
     registry::{ModelUri, ModelVersion},
 };
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// What an endpoint says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct EndpointStatus {
     pub digest: Option<Digest>,
     /// When it began to answer.
     pub since: Timestamp,
+    /// Memory of its budget that it takes, in bytes; `None` without a budget.
+    pub memory_bytes: Option<u64>,
     /// Whether what answers may be another version than the registry names: because it is away, or
     /// because the version that it names did not come up.
     pub stale: bool,
@@ -41,6 +45,7 @@ impl EndpointStatus {
             version: Arc::clone(&info.version),
             digest: live.version.as_ref().map(ModelVersion::digest),
             since: live.since,
+            memory_bytes: live.memory_bytes(),
             stale: standing.problem.is_some(),
             problem: standing.problem.clone(),
             confirmed: standing.confirmed,
@@ -55,6 +60,8 @@ pub(super) struct Live {
     /// The version that it was loaded from; `None` if it is fixed.
     pub(super) version: Option<ModelVersion>,
     pub(super) since: Timestamp,
+    /// Gone once it is out of memory.
+    loaded: Weak<Loaded>,
 }
 
 impl Live {
@@ -63,7 +70,22 @@ impl Live {
         version: Option<ModelVersion>,
         since: Timestamp,
     ) -> Self {
-        Self { predictor, version, since }
+        Self { predictor, version, since, loaded: Weak::new() }
+    }
+
+    /// Knows whether its model is in memory.
+    pub(super) fn with_loaded(mut self, loaded: Weak<Loaded>) -> Self {
+        self.loaded = loaded;
+        self
+    }
+
+    /// There as long as its model is in memory, even when it is dropped.
+    pub(super) fn loaded(&self) -> Weak<Loaded> {
+        self.loaded.clone()
+    }
+
+    fn memory_bytes(&self) -> Option<u64> {
+        self.loaded.upgrade()?.memory.as_ref().map(MemoryReservation::bytes)
     }
 
     /// Whether it is this version: the same number and the same bytes. A registry that was restored
