@@ -158,12 +158,15 @@ fn a_row_without_a_category_is_refused() {
     let model = named("catboost_categories_alone");
     let session = load(&model).unwrap();
     let texts = tensors(&model["inputs"]).require("categories").unwrap().clone();
-    let nulls = NullBuffer::from_iter((0..texts.len()).map(|at| at != 4));
+    let nulls: NullBuffer = (0..texts.len()).map(|at| at != 4).collect();
     let holed = texts.with_nulls(Some(nulls)).unwrap();
     let error = run(&*session, &Tensors::one("categories", holed)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     assert!(error.to_string().contains("categories"), "{error}");
 }
+
+/// A change of a model, or of a part of it.
+type Change = fn(&mut Value);
 
 /// Which error a model with categories gives after a change.
 fn refusal(change: impl Fn(&mut Value)) -> (ErrorKind, String) {
@@ -182,7 +185,7 @@ fn assert_refused((given, message): (ErrorKind, String), kind: ErrorKind, said: 
 
 #[test]
 fn categories_that_lie_are_refused() {
-    let changes: [(fn(&mut Value), ErrorKind, &str); 3] = [
+    let changes: [(Change, ErrorKind, &str); 3] = [
         (|model| model["ctr_data"] = serde_json::json!({}), ErrorKind::InvalidInput, "no ctr_data"),
         (
             |model| model["features_info"]["categorical_features"][1]["feature_index"] = 0.into(),
@@ -202,7 +205,7 @@ fn categories_that_lie_are_refused() {
 
 #[test]
 fn statistics_that_lie_are_refused() {
-    let changes: [(fn(&mut Value), ErrorKind, &str); 5] = [
+    let changes: [(Change, ErrorKind, &str); 5] = [
         (
             |asked| asked["elements"][0]["cat_feature_index"] = 7.into(),
             ErrorKind::InvalidInput,
@@ -232,7 +235,7 @@ fn statistics_that_lie_are_refused() {
 
 #[test]
 fn counts_that_lie_are_refused() {
-    let changes: [(fn(&mut Value), &str); 4] = [
+    let changes: [(Change, &str); 4] = [
         (|table| table["hash_stride"] = 0.into(), "of 0"),
         (|table| table["hash_map"][0] = 1.5.into(), "in place of a key"),
         (|table| table["hash_map"][1] = "1".into(), "in place of a number"),

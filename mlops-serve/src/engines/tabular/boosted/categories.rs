@@ -1,7 +1,7 @@
 //! Rows with categories as rows of numbers: what a model asks of the categories of a row, answered once, so that
 //! its trees compare numbers only.
 //!
-//! As CatBoost has it: a category is the low half of the CityHash64 of its text, and what was learned of a
+//! As CatBoost has it: a category is the low half of the `CityHash64` of its text, and what was learned of a
 //! category, or of a combination of several, is found by a number that is made of such halves. Only the counts of
 //! the training rows are stored; the statistic is computed in `f32` from them when it is asked for.
 

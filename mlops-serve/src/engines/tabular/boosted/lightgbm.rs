@@ -69,7 +69,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Loaded> {
     };
     let link = link(header.fields.get("objective").copied().unwrap_or_default(), outputs)?;
     let base = vec![0.0; outputs];
-    let functions = Some(functions).filter(|functions| functions.len() > 0);
+    let functions = Some(functions).filter(|functions| functions.len() > 0).map(Box::new);
     let model = Boosted::F64(Ensemble { forest, sums: outputs, base, divisor, link, functions });
     Ok(Loaded {
         model,

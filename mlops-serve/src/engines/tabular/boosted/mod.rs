@@ -41,7 +41,7 @@ pub(super) enum Boosted {
     /// Rows of `f32`, computed in `f64`.
     Wide(Ensemble<f64>),
     /// Rows of `f32`, if there are any, and of categories, computed in `f64`.
-    Mixed(Ensemble<f64>, Categories),
+    Mixed(Ensemble<f64>, Box<Categories>),
 }
 
 /// Asks the model, whichever number type it has.
@@ -239,7 +239,7 @@ pub(super) struct Ensemble<S: Real> {
     divisor: S,
     link: Link,
     /// What leaves say, if they say functions: then a leaf holds the number of its own.
-    functions: Option<Functions<S>>,
+    functions: Option<Box<Functions<S>>>,
 }
 
 impl<S: Real + Element> Ensemble<S> {
@@ -249,7 +249,7 @@ impl<S: Real + Element> Ensemble<S> {
     }
 
     fn bytes(&self) -> usize {
-        self.forest.bytes() + self.functions.as_ref().map_or(0, Functions::bytes)
+        self.forest.bytes() + self.functions.as_ref().map_or(0, |functions| functions.bytes())
     }
 
     /// Adds what the trees say of each row to its sums.

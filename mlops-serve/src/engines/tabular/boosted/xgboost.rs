@@ -142,7 +142,7 @@ pub(super) fn load(Model { learner, version }: Model) -> Result<Loaded> {
             // It looks at the first only, whichever output it computes.
             let first = base.first().copied().unwrap_or_default();
             base.fill(first);
-            (forest, Some(functions))
+            (forest, Some(Box::new(functions)))
         }
         booster => {
             let (trees, weights) = trees(booster)?;

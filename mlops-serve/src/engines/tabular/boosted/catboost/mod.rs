@@ -154,7 +154,7 @@ pub(super) fn load(model: Model) -> Result<Loaded> {
     let ensemble = Ensemble { forest, sums: outputs, base, divisor: 1.0, link, functions: None };
     let model = match columns.categories.len() {
         0 => Boosted::Wide(ensemble),
-        _ => Boosted::Mixed(ensemble, categories),
+        _ => Boosted::Mixed(ensemble, Box::new(categories)),
     };
     let Columns { numbers, categories, .. } = columns;
     Ok(Loaded {
