@@ -23,7 +23,11 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "onnx" => files("mlops-serve/tests/data/tabular", "onnx"),
         "boosted" => ["txt", "json", "ubj"]
-            .map(|ending| files("mlops-serve/tests/data/boosted", ending))
+            .map(|ending| {
+                ["boosted", "boosters"]
+                    .map(|folder| files(&format!("mlops-serve/tests/data/{folder}"), ending))
+                    .concat()
+            })
             .concat(),
         "mlmodel" => vec![MLMODEL.into()],
         "grpc_infer" => requests("grpc_requests").into_iter().map(|r| r.0).collect(),

@@ -41,12 +41,21 @@ fn stored(criterion: &mut Criterion) {
     }
 }
 
+/// What texts cost: a small CatBoost model that combines three of them.
+fn categories(criterion: &mut Criterion) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/boosters");
+    made_up(criterion, "categories", &load(&folder.join("catboost_categories_combined.json")));
+}
+
 /// The model that `MLOPS_MODEL` names.
 fn yours(criterion: &mut Criterion) {
     let Some(path) = std::env::var_os("MLOPS_MODEL") else { return };
-    let session = load(Path::new(&path));
+    made_up(criterion, "yours", &load(Path::new(&path)));
+}
+
+fn made_up(criterion: &mut Criterion, name: &str, session: &TabularSession) {
     let inputs = &session.info().signature.inputs;
-    measure(criterion, "yours", &session, |rows| {
+    measure(criterion, name, session, |rows| {
         let tensors = inputs.iter().map(|spec| (spec.name.clone(), zeros(spec, rows)));
         tensors.fold(Tensors::new(), |all, (name, tensor)| all.with(name, tensor).unwrap())
     });
@@ -84,5 +93,5 @@ fn measure(
     group.finish();
 }
 
-criterion_group!(benches, stored, yours);
+criterion_group!(benches, stored, categories, yours);
 criterion_main!(benches);

@@ -23,9 +23,9 @@ OUT = ROOT / "mlops-serve/tests/data/boosted"
 ROWS = 400
 
 
-def edge_rows(data, thresholds, rng, dtype, infinite):
+def edge_rows(data, thresholds, rng, dtype, infinite, count=ROWS):
     """Real rows of which one feature is put to an edge, and rows of edges only."""
-    rows = data[rng.integers(len(data), size=ROWS)].astype(dtype)
+    rows = data[rng.integers(len(data), size=count)].astype(dtype)
     odd = np.array([np.nan, 0.0, -0.0, 1e-36, -1e-35, 1e-30, -0.5, -1.0, -7.0, 3.0, 2.5, 40.0, 1e9, np.inf, -np.inf], dtype)
     for at, row in enumerate(rows):
         feature = rng.integers(data.shape[1])

@@ -6,6 +6,8 @@ pub(crate) mod agreement;
 pub(crate) mod bombs;
 #[path = "tabular/boosted.rs"]
 mod boosted;
+#[path = "tabular/boosters.rs"]
+mod boosters;
 #[path = "tabular/hostile.rs"]
 mod hostile;
 #[path = "tabular/lies.rs"]

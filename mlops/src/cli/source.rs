@@ -6,7 +6,7 @@ use crate::{
 };
 use mlops_core::model::PackageBuilder;
 use mlops_serve::{
-    LoadOptions, LocalConfig, LocalPredictor, Session, engines::tabular::TabularEngine,
+    LoadOptions, LocalConfig, LocalPredictor, Session, engines::tabular::TabularSession,
     load_package,
 };
 use serde_json::json;
@@ -136,8 +136,16 @@ pub(super) fn session(package: &ModelPackage, engines: &Engines) -> Result<Arc<d
 pub(super) fn pack(path: &Path, into: &Path) -> Result<ModelPackage> {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let name = format!("model.{ending}");
-    // Its size is looked at before it is read.
-    let builder = match TabularEngine::new().load_file(path, &LoadOptions::default()) {
+    let options = LoadOptions::default();
+    let facts = std::fs::metadata(path).map_err(|source| Error::io(path.display(), source))?;
+    // Looked at before the bytes are in memory.
+    if facts.len() > options.max_model_bytes {
+        let (bytes, most) = (facts.len(), options.max_model_bytes);
+        return Err(Error::too_large(format!("{} has {bytes} bytes, over {most}", path.display())));
+    }
+    let bytes = std::fs::read(path).map_err(|source| Error::io(path.display(), source))?;
+    let loaded = TabularSession::load(&bytes, &options);
+    let builder = match loaded.context(|| format!("loading {}", path.display())) {
         Ok(session) => PackageBuilder::new()
             .with_flavor(session.flavor(), json!({ "data": name }))?
             .with_signature(&session.info().signature),
@@ -148,7 +156,6 @@ pub(super) fn pack(path: &Path, into: &Path) -> Result<ModelPackage> {
         }
         Err(error) => return Err(error),
     };
-    let bytes = std::fs::read(path).map_err(|source| Error::io(path.display(), source))?;
     builder.with_file(&name, bytes)?.write(into)
 }
 

@@ -132,8 +132,8 @@ impl TabularSession {
     }
 
     /// Reads the bytes of a file in any of the formats, as [`TabularSession::from_onnx`] does, with these
-    /// bounds. A model of boosted trees has one input, `features`, and one output, `prediction`: what its
-    /// library predicts.
+    /// bounds. A model of boosted trees has an input `features`, one of texts, `categories`, if it is CatBoost's and has
+    /// some, and one output, `prediction`: what its library predicts.
     pub fn load(bytes: &[u8], options: &LoadOptions) -> Result<Self> {
         options.check_size(bytes.len() as u64)?;
         match boosted::read(bytes) {

@@ -135,3 +135,11 @@ pub(crate) fn tensors(entries: &Value) -> Tensors {
     }
     tensors
 }
+
+/// The numbers of a tensor of floats, each exactly.
+pub(crate) fn numbers(tensor: &Tensor) -> Vec<f64> {
+    match tensor.dtype() {
+        DType::F64 => tensor.as_slice().unwrap().to_vec(),
+        _ => tensor.as_slice::<f32>().unwrap().iter().copied().map(f64::from).collect(),
+    }
+}

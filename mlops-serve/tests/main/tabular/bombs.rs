@@ -6,7 +6,7 @@ use super::proto::{
 
 /// Each with what it is.
 pub(crate) fn bombs() -> Vec<(&'static str, Vec<u8>)> {
-    [of_length(), of_number(), of_scans()].concat()
+    [of_length(), of_number(), of_scans(), of_categories()].concat()
 }
 
 fn x() -> Vec<u8> {
@@ -129,5 +129,44 @@ fn of_scans() -> Vec<(&'static str, Vec<u8>)> {
         ("a long scan of a wide state", of(1 << 17, wide, &small)),
         ("a long scan of a long body", of(1 << 17, same(), &long)),
         ("a growing scan", of(1 << 17, same(), &[grown, copy("i", "o")])),
+    ]
+}
+
+/// CatBoost models whose statistics would be computed or kept once for each that asks for them.
+fn of_categories() -> Vec<(&'static str, Vec<u8>)> {
+    const MANY: usize = 4_000;
+    let model = |kind: &str, classes: usize, targets: usize, keys: usize| {
+        let asked = (0..MANY).map(|at| {
+            serde_json::json!({
+                "identifier": "t", "ctr_type": kind, "borders": [0.5], "prior_numerator": 1,
+                "elements": [{ "cat_feature_index": 0, "combination_element": "cat_feature_value" }],
+                "prior_denomerator": at, "shift": 0, "scale": 1, "target_border_idx": at % targets,
+            })
+        });
+        let cells = (0..keys).flat_map(|key| {
+            let counts = std::iter::repeat_n(serde_json::json!(1), classes);
+            std::iter::once(serde_json::json!(key.to_string())).chain(counts)
+        });
+        let tree = |at: usize| {
+            let split =
+                serde_json::json!({ "split_type": "OnlineCtr", "split_index": at, "border": 0.5 });
+            serde_json::json!({ "leaf_values": [0.0, 1.0], "splits": [split] })
+        };
+        let model = serde_json::json!({
+            "features_info": {
+                "categorical_features": [{ "feature_index": 0 }],
+                "ctrs": asked.collect::<Vec<_>>(),
+            },
+            "ctr_data": { "t": { "hash_stride": classes + 1, "hash_map": cells.collect::<Vec<_>>() } },
+            "oblivious_trees": (0..MANY).map(tree).collect::<Vec<_>>(),
+            "scale_and_bias": [1, [0]],
+            "model_info": { "params": { "loss_function": { "type": "RMSE" } } },
+        });
+        model.to_string().into_bytes()
+    };
+    vec![
+        ("many classes", model("Borders", 4_000, 3_999, 1)),
+        ("many buckets", model("Buckets", 4_000, 4_000, 1)),
+        ("many keys", model("Counter", 1, 1, 4_000)),
     ]
 }

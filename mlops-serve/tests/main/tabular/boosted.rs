@@ -119,9 +119,10 @@ fn what_is_not_read_is_named() {
         ),
         (text.replacen("num_leaves=", "num_leaves=1", 1), ErrorKind::InvalidInput, "leaf_value"),
         (text[..text.len() / 2].to_owned(), ErrorKind::InvalidInput, "cut off in tree"),
-        (text.replacen("is_linear=0", "is_linear=1", 1), ErrorKind::Unsupported, "linear trees"),
+        (text.replacen("is_linear=0", "is_linear=1", 1), ErrorKind::InvalidInput, "leaf_const"),
         (json.replacen("binary:logistic", "odd:one", 1), ErrorKind::Unsupported, "odd:one"),
-        (json.replacen("\"gbtree\"", "\"gblinear\"", 1), ErrorKind::Unsupported, "gblinear"),
+        (json.replacen("\"gbtree\"", "\"gblinear\"", 1), ErrorKind::InvalidInput, "0 weights"),
+        (json.replacen("\"gbtree\"", "\"gbother\"", 1), ErrorKind::Unsupported, "gbother"),
         (json.replacen("left_children", "left", 1), ErrorKind::InvalidInput, "left_children"),
         ("CBM1 and more".to_owned(), ErrorKind::Unsupported, "format=\"json\""),
     ] {
@@ -210,13 +211,13 @@ fn a_file_of_an_early_lightgbm_ends_with_what_follows_its_trees() {
 
 #[test]
 fn another_booster_and_another_json_are_named() {
-    let linear = json!({ "learner": {
-        "gradient_booster": { "name": "gblinear", "model": { "weights": [0.5, 1.0] } },
+    let other = json!({ "learner": {
+        "gradient_booster": { "name": "gbother", "model": { "weights": [0.5, 1.0] } },
         "learner_model_param": { "base_score": "0.5", "num_class": "0", "num_feature": "1" },
         "objective": { "name": "reg:squarederror" },
     } });
-    let dump = json!({ "name": "tree", "tree_info": [] });
-    for (json, named) in [(linear, "gblinear"), (dump, "\"learner\"")] {
+    let dump = json!({ "name": "tree", "version": "v4", "tree_info": [] });
+    for (json, named) in [(other, "gbother"), (dump, "\"learner\"")] {
         let error = TabularSession::load(json.to_string().as_bytes(), &LoadOptions::default());
         let error = error.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);

@@ -3,7 +3,7 @@
 use super::{
     Golden,
     bombs::bombs,
-    boosted, json, list,
+    boosted, boosters, json, list,
     proto::{declared_output, input, model, node},
     run, sklearn, unhex,
 };
@@ -17,7 +17,8 @@ static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let golden = Golden::all().into_iter().map(|golden| golden.onnx());
     let cases = json("operators.json");
     let operators = list(&cases["cases"]).iter().map(|case| unhex(&case["onnx"]));
-    golden.chain(operators).chain(boosted::files()).chain(sklearn::files()).collect()
+    let trees = boosted::files().into_iter().chain(boosters::files());
+    golden.chain(operators).chain(trees).chain(sklearn::files()).collect()
 });
 
 /// A change to a file.

@@ -1,10 +1,10 @@
 //! scikit-learn's own answers to its exported models (`scripts/oracles/sklearn_corpus.py`).
 
-use super::{agreement::tensors, list, run, text};
-use mlops_core::{
-    ErrorKind,
-    tensor::{DType, Tensor, Tensors},
+use super::{
+    agreement::{numbers, tensors},
+    list, run, text,
 };
+use mlops_core::{ErrorKind, tensor::Tensors};
 use mlops_serve::{
     LoadOptions,
     engines::tabular::{TabularEngine, TabularSession},
@@ -57,13 +57,6 @@ fn difference(given: &Tensors, wanted: &Tensors, bound: impl Fn(f64) -> f64) -> 
         }
     }
     None
-}
-
-fn numbers(tensor: &Tensor) -> Vec<f64> {
-    match tensor.dtype() {
-        DType::F64 => tensor.as_slice().unwrap().to_vec(),
-        _ => tensor.as_slice::<f32>().unwrap().iter().copied().map(f64::from).collect(),
-    }
 }
 
 /// 1e-6 from scikit-learn, or 1e-4 where the manifest says that the graph computes in f32 what scikit-learn

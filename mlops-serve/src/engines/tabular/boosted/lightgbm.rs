@@ -3,7 +3,11 @@
 //!
 //! A category is a number: the code that the booster was trained with.
 
-use super::{Boosted, Ensemble, Loaded, link::Link};
+use super::{
+    Boosted, Ensemble, Loaded,
+    linear::{Functions, Missing},
+    link::Link,
+};
 use crate::engines::tabular::forest::{Forest, RawNode, RawWeight, Set, Test};
 use mlops_core::{Error, Result};
 use std::{collections::HashMap, fmt::Display, str::FromStr};
@@ -37,21 +41,25 @@ pub(super) fn read(bytes: &[u8]) -> Result<Loaded> {
     if outputs == 0 || outputs > usize::from(u16::MAX) {
         return Err(invalid(format!("has {outputs} trees an iteration")));
     }
-    let mut trees = Trees::default();
+    let mut trees = Trees {
+        nodes: Vec::new(),
+        weights: Vec::new(),
+        sets: Vec::new(),
+        functions: Functions::new(),
+        linear: None,
+        count: 0,
+    };
     let mut ended = header.ended;
     while !ended {
         let section = Section::read(&mut lines);
         trees.add(&section, outputs)?;
         ended = section.ended;
     }
-    let Trees { nodes, weights, sets, count } = trees;
+    let Trees { nodes, weights, sets, functions, count, .. } = trees;
     let forest = Forest::new(&nodes, weights, sets, &|why| invalid(why))?;
-    if forest.features() > features.len() {
-        return Err(invalid(format!(
-            "asks for feature {} of {}",
-            forest.features() - 1,
-            features.len()
-        )));
+    let asked = forest.features().max(functions.features());
+    if asked > features.len() {
+        return Err(invalid(format!("asks for feature {} of {}", asked - 1, features.len())));
     }
     #[expect(clippy::cast_precision_loss, reason = "far fewer trees than an f64 counts exactly")]
     let divisor = if header.fields.contains_key("average_output") {
@@ -61,8 +69,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<Loaded> {
     };
     let link = link(header.fields.get("objective").copied().unwrap_or_default(), outputs)?;
     let base = vec![0.0; outputs];
-    let model = Boosted::F64(Ensemble { forest, sums: outputs, base, divisor, link });
-    Ok(Loaded { model, flavor: "lightgbm", columns: features.len(), features })
+    let functions = Some(functions).filter(|functions| functions.len() > 0).map(Box::new);
+    let model = Boosted::F64(Ensemble { forest, sums: outputs, base, divisor, link, functions });
+    Ok(Loaded {
+        model,
+        flavor: "lightgbm",
+        columns: features.len(),
+        features,
+        categories: Vec::new(),
+    })
 }
 
 fn invalid(why: impl Display) -> Error {
@@ -165,11 +180,14 @@ impl<'a> Section<'a> {
 }
 
 /// The nodes and leaves of all trees.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Trees {
     nodes: Vec<RawNode<f64>>,
     weights: Vec<RawWeight<f64>>,
     sets: Vec<Set>,
+    /// Of each leaf, if the first tree is linear: then all are.
+    functions: Functions<f64>,
+    linear: Option<bool>,
     count: usize,
 }
 
@@ -179,11 +197,15 @@ impl Trees {
         if !section.whole {
             return Err(invalid(format!("is cut off in tree {at}")));
         }
-        if section.fields.get("is_linear").is_some_and(|linear| *linear != "0") {
-            return Err(Error::unsupported("linear trees of a LightGBM model are not supported"));
+        let linear = section.fields.get("is_linear").is_some_and(|linear| *linear != "0");
+        if *self.linear.get_or_insert(linear) != linear {
+            return Err(invalid("has linear trees and others"));
         }
         let leaves: usize = section.number("num_leaves")?;
-        let values = section.list::<f64>("leaf_value", leaves)?;
+        let mut values = section.list::<f64>("leaf_value", leaves)?;
+        if linear {
+            self.functions(section, &mut values)?;
+        }
         let (tree, branches) = (i64::try_from(at).unwrap_or(i64::MAX), leaves.saturating_sub(1));
         self.branches(section, tree, branches)?;
         let target = u32::try_from(at % outputs).unwrap_or(u32::MAX);
@@ -225,6 +247,24 @@ impl Trees {
                 no: child(right[at]),
                 missing_yes,
             });
+        }
+        Ok(())
+    }
+
+    /// Puts the number of its function in place of what each leaf says of a row in which a feature is missing.
+    fn functions(&mut self, section: &Section<'_>, values: &mut [f64]) -> Result<()> {
+        let constants = section.list::<f64>("leaf_const", values.len())?;
+        let counts = section.list::<usize>("num_features", values.len())?;
+        let all = counts.iter().try_fold(0_usize, |all, count| all.checked_add(*count));
+        let all = all.ok_or_else(|| invalid("has too many num_features"))?;
+        let features = section.list::<usize>("leaf_features", all)?;
+        let factors = section.list::<f64>("leaf_coeff", all)?;
+        let mut terms = features.into_iter().zip(factors);
+        for ((value, constant), count) in values.iter_mut().zip(constants).zip(counts) {
+            #[expect(clippy::cast_precision_loss, reason = "far fewer than an f64 counts exactly")]
+            let number = self.functions.len() as f64;
+            let instead = Missing::Instead(std::mem::replace(value, number));
+            self.functions.add(constant, terms.by_ref().take(count), instead);
         }
         Ok(())
     }

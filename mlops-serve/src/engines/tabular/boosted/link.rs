@@ -20,6 +20,8 @@ pub(super) enum Link {
     Hinge,
     /// The place of the largest sum of a row, the first of several.
     Largest,
+    /// A mean as it is, and `exp(2 x)` of the logarithm of a standard deviation: the variance.
+    MeanVariance,
 }
 
 impl Link {
@@ -43,6 +45,7 @@ impl Link {
             Self::SoftPlus => each(sums, |x| x.exp().ln_1p()),
             Self::Hinge => each(sums, |x| if x > 0.0 { 1.0 } else { 0.0 }),
             Self::Largest => return largest(sums),
+            Self::MeanVariance => each(&mut sums[1..], |x| (2.0 * x).exp()),
         }
         sums
     }

@@ -1,7 +1,12 @@
 //! XGBoost's JSON and UBJSON (`Booster.save_model`), as its `doc/model.schema` and C++ sources say. Rows and
 //! sums are `f32`, as there; a missing value is NaN, a category the code that the booster was trained with.
 
-use super::{Boosted, Ensemble, Loaded, link::Link, ubjson};
+use super::{
+    Boosted, Ensemble, Loaded,
+    linear::{Functions, Missing},
+    link::Link,
+    ubjson,
+};
 use crate::engines::tabular::forest::{Forest, RawNode, RawWeight, Set, Test};
 use mlops_core::{Error, Result};
 use serde::{
@@ -18,15 +23,15 @@ const WORDS: usize = 1 << 24;
 const NONE: i64 = -1;
 
 #[derive(Deserialize)]
-struct Model {
-    learner: Learner,
+pub(super) struct Model {
+    pub(super) learner: Learner,
     /// Of the XGBoost that wrote it.
     #[serde(default)]
-    version: Vec<u64>,
+    pub(super) version: Vec<u64>,
 }
 
 #[derive(Deserialize)]
-struct Learner {
+pub(super) struct Learner {
     #[serde(default)]
     feature_names: Vec<String>,
     gradient_booster: Booster,
@@ -71,6 +76,8 @@ struct Trees {
     each: Vec<Tree>,
     /// Of DART since version 3.4.
     weight_drop: Vec<f32>,
+    /// Of `gblinear`, which has no trees: for each feature, then for the constant, one for each output.
+    weights: Vec<f32>,
 }
 
 #[derive(Deserialize)]
@@ -112,19 +119,10 @@ pub(super) fn begins_binary(bytes: &[u8]) -> bool {
 }
 
 pub(super) fn read_binary(bytes: &[u8]) -> Result<Loaded> {
-    load(ubjson::read(bytes).map_err(unreadable)?)
+    load(ubjson::read(bytes).map_err(|cause| invalid(format!("cannot be read: {cause}")))?)
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Loaded> {
-    load(serde_json::from_slice(bytes).map_err(unreadable)?)
-}
-
-fn unreadable(cause: impl fmt::Display) -> Error {
-    invalid(format!("cannot be read: {cause}"))
-}
-
-fn load(Model { learner, version }: Model) -> Result<Loaded> {
-    let (trees, weights) = trees(learner.gradient_booster)?;
+pub(super) fn load(Model { learner, version }: Model) -> Result<Loaded> {
     let parameters = &learner.parameters;
     let outputs = outputs(parameters)?;
     let columns: usize = number("num_feature", &parameters.num_feature)?;
@@ -137,14 +135,53 @@ fn load(Model { learner, version }: Model) -> Result<Loaded> {
         return Err(unsupported("reg:quantileerror since version 3.4, which sorts the quantiles,"));
     }
     let (link, margin) = objective(objective_name)?;
-    let forest = forest(&trees, &weights, outputs)?;
+    let mut base = base(&parameters.base_score, outputs, margin)?;
+    let (forest, functions) = match learner.gradient_booster {
+        Booster { name, model: Some(model), .. } if name == "gblinear" => {
+            let (forest, functions) = linear(&model.weights, columns, outputs)?;
+            // It looks at the first only, whichever output it computes.
+            let first = base.first().copied().unwrap_or_default();
+            base.fill(first);
+            (forest, Some(Box::new(functions)))
+        }
+        booster => {
+            let (trees, weights) = trees(booster)?;
+            (forest(&trees, &weights, outputs)?, None)
+        }
+    };
     if forest.features() > columns {
         return Err(invalid(format!("asks for feature {} of {columns}", forest.features() - 1)));
     }
-    let base = base(&parameters.base_score, outputs, margin)?;
-    let model = Boosted::F32(Ensemble { forest, sums: outputs, base, divisor: 1.0, link });
+    let model =
+        Boosted::F32(Ensemble { forest, sums: outputs, base, divisor: 1.0, link, functions });
     let features = learner.feature_names.into_iter().map(Into::into).collect();
-    Ok(Loaded { model, flavor: "xgboost", columns, features })
+    Ok(Loaded { model, flavor: "xgboost", columns, features, categories: Vec::new() })
+}
+
+/// A tree of one leaf for each output, which says a linear function; what is missing is left out of it.
+fn linear(
+    weights: &[f32],
+    columns: usize,
+    outputs: usize,
+) -> Result<(Forest<f32>, Functions<f32>)> {
+    if columns.checked_add(1).and_then(|rows| rows.checked_mul(outputs)) != Some(weights.len()) {
+        let given = weights.len();
+        return Err(invalid(format!(
+            "has {given} weights of {columns} features, {outputs} outputs"
+        )));
+    }
+    let (mut nodes, mut leaves, mut functions) = (Vec::new(), Vec::new(), Functions::new());
+    for (target, tree) in (0_u16..).zip(0..outputs) {
+        let terms = (0..columns).map(|column| (column, weights[column * outputs + tree]));
+        functions.add(weights[columns * outputs + tree], terms, Missing::LeftOut);
+        let id = i64::from(target);
+        let (test, threshold, value) = (Test::Leaf, 0.0, f32::from(target));
+        let (feature, yes, no, missing_yes) = (0, 0, 0, false);
+        nodes.push(RawNode { tree: id, id, feature, threshold, test, yes, no, missing_yes });
+        leaves.push(RawWeight { tree: id, node: id, target: target.into(), value });
+    }
+    let forest = Forest::new(&nodes, leaves, Vec::new(), &|why| invalid(why))?;
+    Ok((forest, functions))
 }
 
 fn invalid(why: impl fmt::Display) -> Error {

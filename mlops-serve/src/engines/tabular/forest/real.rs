@@ -3,7 +3,7 @@
 use super::paged::Ordered;
 use std::{
     fmt::Debug,
-    ops::{Add, AddAssign, Div, Neg},
+    ops::{Add, AddAssign, Div, Mul, Neg},
 };
 
 /// What is nearer to zero is taken for it, where a test says so: LightGBM's `kZeroThreshold`.
@@ -18,6 +18,7 @@ pub(in super::super) trait Real:
     + Add<Output = Self>
     + AddAssign
     + Div<Output = Self>
+    + Mul<Output = Self>
     + Neg<Output = Self>
     + Send
     + Sync
