@@ -4,6 +4,9 @@
 mod doctor;
 #[path = "program/drift.rs"]
 mod drift;
+#[cfg(feature = "candle")]
+#[path = "program/encoder.rs"]
+mod encoder;
 #[path = "program/export.rs"]
 mod export;
 #[path = "program/grpc.rs"]
