@@ -7,10 +7,16 @@ mod batching;
 #[cfg(feature = "candle")]
 #[path = "main/candle.rs"]
 mod candle;
+#[cfg(feature = "candle")]
+#[path = "main/candle_module.rs"]
+mod candle_module;
 #[path = "main/compose.rs"]
 mod compose;
 #[path = "main/doubles.rs"]
 mod doubles;
+#[cfg(feature = "candle")]
+#[path = "main/encoder.rs"]
+mod encoder;
 #[path = "main/endpoint.rs"]
 mod endpoint;
 #[path = "main/exchange.rs"]

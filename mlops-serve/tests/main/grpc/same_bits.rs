@@ -131,3 +131,38 @@ async fn a_large_tensor_at_any_place() {
         assert!(answer.raw_output_contents[0] == values, "{id:?}");
     }
 }
+
+/// Texts to embeddings, without batching: JSON has the digits, the others the bytes.
+#[cfg(feature = "candle")]
+#[tokio::test]
+async fn of_an_encoder() {
+    use mlops_serve::{LocalConfig, LocalPredictor};
+    let local = LocalConfig::default();
+    let session = crate::encoder::small();
+    let model = std::sync::Arc::new(LocalPredictor::open("same", "1", session, &local).unwrap());
+    let server = Server::of(Service::new().with_model(std::sync::Arc::clone(&model))).await;
+    let texts: Vec<String> = crate::encoder::texts().into_iter().take(40).collect();
+    let asked = PredictRequest::new(crate::encoder::inputs(&texts));
+    let outputs = model.predict(asked).await.unwrap().outputs;
+    let wanted = outputs.require("embedding").unwrap();
+
+    let raw = strings(&texts.iter().map(String::as_bytes).collect::<Vec<_>>());
+    let grpc = ModelInferRequest {
+        model_name: "same".to_owned(),
+        inputs: vec![input("text", "BYTES", &[40])],
+        raw_input_contents: vec![raw],
+        ..Default::default()
+    };
+    let answer = server.infer(&grpc).await.unwrap();
+    assert_eq!(answer.raw_output_contents[0], wanted.as_bytes().unwrap());
+
+    let text = json!({ "name": "text", "datatype": "BYTES", "shape": [40], "data": texts });
+    let body = Body::from(json!({ "inputs": [text] }).to_string());
+    let request = Request::post("/v2/models/same/infer").body(body).unwrap();
+    let response = server.app.clone().oneshot(request).await.unwrap();
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let digits = body["outputs"][0]["data"].as_array().unwrap().iter();
+    let digits: Vec<f32> = digits.map(|digits| digits.to_string().parse().unwrap()).collect();
+    assert_eq!(digits, wanted.as_slice::<f32>().unwrap());
+}

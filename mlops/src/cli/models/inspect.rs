@@ -3,7 +3,7 @@
 mod formats;
 
 use super::super::{Answer, Console, console::visible, engines::Engines, source};
-use crate::{Error, Result, model::ModelPackage, signature::TensorSpec};
+use crate::{Error, Result, signature::TensorSpec};
 use clap::Args;
 use formats::Format;
 use mlops_serve::Session;
@@ -18,7 +18,7 @@ use std::{
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  mlops models inspect risk.pkl")]
 pub(in super::super) struct Inspect {
-    /// A file of ONNX, LightGBM, XGBoost, CatBoost, safetensors, scikit-learn, PyTorch or Keras, or an MLmodel folder
+    /// A file of ONNX, LightGBM, XGBoost, CatBoost, safetensors, scikit-learn, PyTorch or Keras, or a folder: MLmodel or Sentence Transformers
     file: PathBuf,
     /// Write the result as JSON
     #[arg(long)]
@@ -48,11 +48,17 @@ impl Finding {
     fn of(path: &Path) -> Result<Self> {
         let facts = std::fs::metadata(path).map_err(|source| Error::io(path.display(), source))?;
         if facts.is_dir() {
-            let package = ModelPackage::open(path)?;
-            return Ok(Self {
-                format: Format::Package,
-                loaded: source::session(&package, &Engines::default()),
-            });
+            let is_encoder = source::is_encoder(path);
+            let format = if is_encoder { Format::Encoder } else { Format::Package };
+            let scratch = super::super::scratch()?;
+            let package = source::open_folder(path, &scratch.path().join("package"));
+            let loaded = match package {
+                Ok(package) => source::session(&package, &Engines::default()),
+                // What is no package is an error; what is an encoder may be one that is not computed.
+                Err(error) if is_encoder => Err(error),
+                Err(error) => return Err(error),
+            };
+            return Ok(Self { format, loaded });
         }
         let format = Format::of(path)?;
         let loaded = if format.may_load() {

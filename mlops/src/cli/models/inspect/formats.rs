@@ -7,6 +7,8 @@ use std::{fs::File, io::Read, path::Path};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Package,
+    /// A folder of Sentence Transformers.
+    Encoder,
     Onnx,
     /// LightGBM's text.
     Text,
@@ -97,6 +99,7 @@ impl Format {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Package => "MLmodel folder",
+            Self::Encoder => "Sentence Transformers folder",
             Self::Onnx => "ONNX",
             Self::Text => "LightGBM, text",
             Self::Json => "XGBoost or CatBoost, JSON",
@@ -158,6 +161,7 @@ impl Format {
                 "import sys, xgboost; xgboost.Booster(model_file=sys.argv[1]).save_model(sys.argv[2])",
                 "ubj",
             ),
+            Self::Encoder => "look at the reason above; a BERT without layers after its pooling is what is computed".to_owned(),
             Self::Safetensors => "put it beside a config.json and an MLmodel with the flavor candle: see mlops_serve::engines::candle".to_owned(),
             Self::Pickle => onnx("import pickle; m = pickle.load(open(sys.argv[1], \"rb\"))"),
             Self::Joblib => onnx("import joblib; m = joblib.load(sys.argv[1])"),
