@@ -85,11 +85,55 @@ impl Config {
     /// the section, the key and the layer that set it.
     pub fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
         let value = self.tree.get(name).cloned().unwrap_or_else(|| Value::Table(Table::new()));
+        self.typed(value, name)
+    }
+
+    fn typed<T: DeserializeOwned>(&self, value: Value, path: &str) -> Result<T> {
         value.try_into().map_err(|cause: toml::de::Error| {
-            let text = cause.message().trim_end().to_owned();
-            let from = self.layers_of(name);
-            Error::invalid(format!("configuration [{name}]{from}: {text}")).with_source(cause)
+            let text = hinted(cause.message().trim_end());
+            let from = self.layers_of(path);
+            Error::invalid(format!("configuration [{path}]{from}: {text}")).with_source(cause)
         })
+    }
+
+    /// Every entry of a section of named things, such as `[models.NAME]`, each as a type. The error names
+    /// the entry, the key and the layer that set it.
+    ///
+    /// ```
+    /// # use mlops_core::config::Config;
+    /// #[derive(Debug, serde::Deserialize)]
+    /// #[serde(deny_unknown_fields)]
+    /// struct Model { source: String }
+    ///
+    /// let config = Config::new().with_toml("f", "[models.risk]\nsuorce = \"a.onnx\"")?;
+    /// let error = config.entries::<Model>("models").unwrap_err();
+    /// assert!(error.to_string().starts_with("configuration [models.risk] (from f): unknown field `suorce`"));
+    /// assert!(error.to_string().ends_with("; is `source` meant?"));
+    /// # Ok::<(), mlops_core::Error>(())
+    /// ```
+    pub fn entries<T: DeserializeOwned>(&self, section: &str) -> Result<BTreeMap<String, T>> {
+        let Some(value) = self.tree.get(section) else { return Ok(BTreeMap::new()) };
+        let Value::Table(entries) = value else {
+            let from = self.origin(section).unwrap_or("code");
+            return Err(Error::invalid(format!(
+                "configuration {section} (from {from}) is no table"
+            )));
+        };
+        let one = |(name, value): (&String, &Value)| {
+            let path = format!("{section}.{name}");
+            Ok((name.clone(), self.typed(value.clone(), &path)?))
+        };
+        entries.iter().map(one).collect()
+    }
+
+    /// `InvalidInput` names a section that none of these is, and the nearest that is.
+    pub fn check_sections(&self, known: &[&str]) -> Result<()> {
+        let unknown = self.tree.keys().find(|name| !known.contains(&name.as_str()));
+        let Some(name) = unknown else { return Ok(()) };
+        let layers = self.layers_of(name);
+        let from = self.origin(name).map_or(layers, |layer| format!(" (from {layer})"));
+        let hint = meant(name, known.iter().copied());
+        Err(Error::invalid(format!("configuration has no section [{name}]{from}{hint}")))
     }
 
     /// The layer that set a key, by its dotted path.
@@ -115,6 +159,52 @@ impl Config {
         layers.dedup();
         if layers.is_empty() { String::new() } else { format!(" (from {})", layers.join(", ")) }
     }
+}
+
+/// serde's message, with the nearest of the names that it lists if it says that one is unknown.
+fn hinted(text: &str) -> String {
+    let mut quoted = text.split('`').skip(1).step_by(2);
+    let hint = match quoted.next() {
+        Some(given) if text.starts_with("unknown ") => meant(given, quoted),
+        _ => String::new(),
+    };
+    format!("{text}{hint}")
+}
+
+/// What to add to a message that a name is unknown.
+fn meant<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(given, known).map_or(String::new(), |name| format!("; is `{name}` meant?"))
+}
+
+/// The known name that a given one is most likely to mean: the one with the fewest letters to add, to
+/// leave out or to change, if that are few.
+///
+/// ```
+/// use mlops_core::config::nearest;
+///
+/// assert_eq!(nearest("ensembel", ["split", "ensemble"]), Some("ensemble"));
+/// assert_eq!(nearest("x", ["split", "ensemble"]), None);
+/// ```
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let most = (given.chars().count() / 2).clamp(1, 3);
+    let near = known.into_iter().map(|name| (distance(given, name), name));
+    near.filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name)
+}
+
+/// Levenshtein's.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.chars().enumerate() {
+        let mut before = row[0];
+        row[0] = at + 1;
+        for (place, other) in other.iter().enumerate() {
+            let changed = before + usize::from(letter != *other);
+            before = row[place + 1];
+            row[place + 1] = changed.min(before + 1).min(row[place] + 1);
+        }
+    }
+    row[other.len()]
 }
 
 fn scalar(text: &str) -> Value {
@@ -278,6 +368,12 @@ mod tests {
             text.starts_with("configuration [serve] (from mlops.toml): unknown field `prot`"),
             "{text}"
         );
+        assert!(text.contains("expected `host` or `port`") && text.ends_with("; is `port` meant?"));
+        let known = config.check_sections(&["serve"]);
+        assert!(known.is_ok());
+        let error = config.check_sections(&["server", "models"]).unwrap_err().to_string();
+        let expected = "configuration has no section [serve] (from mlops.toml); is `server` meant?";
+        assert_eq!(error, expected);
         let error = Config::new().with_toml("f", "b = 1\na = hunter2").unwrap_err();
         assert!(error.to_string().starts_with("f: line 2: "), "{error}");
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");

@@ -16,6 +16,7 @@ pub mod error;
 #[cfg(feature = "evaluation")]
 pub mod evaluation;
 pub mod event;
+pub mod features;
 pub mod id;
 pub mod inference_log;
 pub mod model;
@@ -43,6 +44,7 @@ pub use digest::Digest;
 pub use drift::DriftDetector;
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use event::EventLog;
+pub use features::OnlineStore;
 pub use id::{
     Alias, EventId, ExperimentId, IdSource, ModelName, PooledIds, PredictionId, RandomIds, RunId,
     VersionId,

@@ -22,6 +22,8 @@ mod evaluation;
 #[cfg(all(feature = "inference-log", feature = "testing"))]
 #[path = "main/inference_log.rs"]
 mod inference_log;
+#[path = "main/online.rs"]
+mod online;
 #[cfg(feature = "evaluation")]
 #[path = "main/oracles.rs"]
 mod oracles;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod batching;
+mod breaker;
 pub mod compose;
 pub mod engines;
 #[cfg(feature = "grpc")]
@@ -8,6 +9,7 @@ pub mod grpc;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod local;
+mod own_runtime;
 pub mod rollout;
 
 pub use batching::{Batcher, BatchingConfig};

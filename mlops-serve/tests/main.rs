@@ -36,6 +36,9 @@ mod local;
 mod onnx;
 #[path = "main/package.rs"]
 mod package;
+#[cfg(feature = "remote")]
+#[path = "main/remote.rs"]
+mod remote;
 #[cfg(feature = "tabular")]
 #[path = "main/tabular.rs"]
 mod tabular;

@@ -8,6 +8,7 @@
 
 pub mod drift;
 pub mod event;
+pub mod online;
 pub mod pipeline;
 pub mod predictor;
 pub mod registry;

@@ -70,6 +70,47 @@ impl Tensor {
         part?.with_nulls(self.nulls.as_ref().map(|nulls| nulls.slice(start, count)))
     }
 
+    /// These rows, in this order, each as often as it is named, copied. `InvalidInput` if one is not
+    /// there, or for a scalar.
+    pub fn take_rows(&self, rows: &[usize]) -> Result<Self> {
+        let has = self.shape.first().copied();
+        if let Some(at) = rows.iter().find(|&&at| has.is_none_or(|has| at >= has)) {
+            return Err(Error::invalid(format!("{self:?} has no row {at}")));
+        }
+        if has.is_none() {
+            return Err(Error::invalid(format!("{self:?} has no rows")));
+        }
+        let width = self.row_len();
+        let mut shape = self.shape.clone();
+        shape[0] = rows.len();
+        let taken = match &self.values {
+            Values::Fixed(buffer) => {
+                let size = width * self.dtype.size().unwrap_or(1);
+                let mut bytes = MutableBuffer::with_capacity(rows.len() * size);
+                for at in rows {
+                    bytes.extend_from_slice(&buffer[at * size..(at + 1) * size]);
+                }
+                Self::fixed(self.dtype, shape, bytes.into())
+            }
+            Values::Variable(items) => {
+                let Items { offsets, bytes } = &**items;
+                let at = |index: usize| usize::try_from(offsets[index]).unwrap_or(0);
+                let of_row = |row: &usize| row * width..(row + 1) * width;
+                let taken: Vec<&[u8]> = rows
+                    .iter()
+                    .flat_map(of_row)
+                    .map(|index| &bytes.as_slice()[at(index)..at(index + 1)])
+                    .collect();
+                Self::variable(self.dtype, shape, taken.into_iter())
+            }
+        };
+        let nulls = self.nulls.as_ref().map(|nulls| {
+            let flags = rows.iter().flat_map(|row| row * width..(row + 1) * width);
+            flags.map(|at| nulls.is_valid(at)).collect::<Vec<_>>().into()
+        });
+        taken?.with_nulls(nulls)
+    }
+
     /// Memory that the elements take, in bytes.
     pub fn size_bytes(&self) -> usize {
         match &self.values {
@@ -117,6 +158,16 @@ impl Tensors {
         let mut some = Self::new();
         for (name, tensor) in self.iter() {
             let part = tensor.slice_rows(rows.clone());
+            some.push(Arc::clone(name), part.map_err(|error| error.context(name.to_string()))?)?;
+        }
+        Ok(some)
+    }
+
+    /// These rows of every tensor, in this order; `InvalidInput` names a tensor that lacks one.
+    pub fn take_rows(&self, rows: &[usize]) -> Result<Self> {
+        let mut some = Self::new();
+        for (name, tensor) in self.iter() {
+            let part = tensor.take_rows(rows);
             some.push(Arc::clone(name), part.map_err(|error| error.context(name.to_string()))?)?;
         }
         Ok(some)

@@ -9,7 +9,7 @@
 //!   first. An answer that is one member's keeps the prediction id that the member gave it, so that
 //!   what the member logged is found by it.
 //! - A wrapper is not seen in what it passes on, name and version included: [`Shadow`],
-//!   [`Replicas`], [`Cached`].
+//!   [`Replicas`], [`Cached`]. [`Lookup`] is one too, but that it takes keys where the model takes features.
 //!
 //! Id, key, parameters, deadline and priority of a request reach every member. A member that panics
 //! loses one request, which is `Internal`; the composition goes on.
@@ -18,8 +18,11 @@ mod arm;
 mod branch;
 mod cached;
 mod chain;
+#[cfg(feature = "definitions")]
+pub mod definition;
 mod ensemble;
 mod fallback;
+mod lookup;
 mod replicas;
 mod shadow;
 mod split;
@@ -30,6 +33,7 @@ pub use cached::{Cached, CachedConfig, CachedStats};
 pub use chain::{Chain, ChainBuilder};
 pub use ensemble::{Ensemble, EnsembleConfig};
 pub use fallback::{Fallback, FallbackConfig};
+pub use lookup::{Away, Lookup, LookupConfig, LookupStats, Missing};
 pub use replicas::{Replicas, ReplicasConfig};
 pub use shadow::{Shadow, ShadowConfig, ShadowObserver, ShadowPair, ShadowStats, ShadowWork};
 pub use split::Split;

@@ -6,6 +6,8 @@ pub mod candle;
 mod columns;
 #[cfg(feature = "onnx")]
 pub mod onnx;
+#[cfg(feature = "remote")]
+pub mod remote;
 #[cfg(feature = "tabular")]
 pub mod tabular;
 #[cfg(any(feature = "tabular", feature = "onnx"))]

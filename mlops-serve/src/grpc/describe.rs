@@ -3,10 +3,11 @@
 use super::{
     frames::framed,
     messages::{
-        DataType, Flag, InferStatistics, ModelConfig, ModelConfigResponse, ModelIndex, ModelInput,
-        ModelMetadataResponse, ModelOutput, ModelStatistics, ModelStatisticsResponse, ModelTarget,
-        RepositoryIndexRequest, RepositoryIndexResponse, ServerMetadataResponse, StatisticDuration,
-        TensorMetadata,
+        DataType, Flag, InferParameter, InferParameters, InferStatistics, ModelConfig,
+        ModelConfigResponse, ModelIndex, ModelInput, ModelMetadataResponse, ModelOutput,
+        ModelStatistics, ModelStatisticsResponse, ModelTarget, RepositoryIndexRequest,
+        RepositoryIndexResponse, ServerMetadataResponse, StatisticDuration, TensorMetadata,
+        infer_parameter::Choice,
     },
 };
 use crate::http::{
@@ -17,7 +18,7 @@ use crate::http::{
     statistics::{self, Span},
 };
 use axum::body::Bytes;
-use mlops_core::{Error, Predictor, Result, signature::TensorSpec};
+use mlops_core::{Error, Predictor, Result, signature::TensorSpec, tensor::DType};
 use prost::Message;
 use std::sync::Arc;
 
@@ -88,6 +89,7 @@ fn model_metadata(service: &Service, target: &ModelTarget) -> Result<ModelMetada
         name: spec.name.to_string(),
         datatype: spec.dtype.oip_name().to_owned(),
         shape: oip::axes(spec),
+        parameters: content_type(spec),
     };
     Ok(ModelMetadataResponse {
         name: target.name.clone(),
@@ -96,6 +98,15 @@ fn model_metadata(service: &Service, target: &ModelTarget) -> Result<ModelMetada
         inputs: info.signature.inputs.iter().map(tensor).collect(),
         outputs: info.signature.outputs.iter().map(tensor).collect(),
     })
+}
+
+/// The protocol's BYTES may be text.
+fn content_type(spec: &TensorSpec) -> InferParameters {
+    let text = (spec.dtype == DType::Utf8).then(|| {
+        let choice = Some(Choice::Text(oip::TEXT.to_owned()));
+        ("content_type".to_owned(), InferParameter { choice })
+    });
+    text.into_iter().collect()
 }
 
 fn model_config(service: &Service, target: &ModelTarget) -> Result<ModelConfigResponse> {

@@ -1,5 +1,6 @@
-//! The messages of `inference.GRPCInferenceService` that are small, and the answers: derived by hand,
-//! with the numbers of Triton's and the protocol's files. `ModelInferRequest` is walked instead.
+//! The messages of `inference.GRPCInferenceService` that are small, and those that are written: derived
+//! by hand, with the numbers of Triton's and the protocol's files. Requests and answers that come from
+//! others are walked instead.
 
 use prost::{Message, Oneof};
 use std::collections::BTreeMap;
@@ -55,6 +56,34 @@ pub(super) struct ModelInferResponse {
     pub(super) raw_output_contents: Vec<Vec<u8>>,
 }
 
+#[cfg(feature = "remote")]
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ModelInferRequest {
+    #[prost(string, tag = "1")]
+    pub(super) model_name: String,
+    #[prost(string, tag = "2")]
+    pub(super) model_version: String,
+    #[prost(string, tag = "3")]
+    pub(super) id: String,
+    #[prost(btree_map = "string, message", tag = "4")]
+    pub(super) parameters: InferParameters,
+    /// An input has the fields of an output.
+    #[prost(message, repeated, tag = "5")]
+    pub(super) inputs: Vec<InferOutputTensor>,
+    #[prost(message, repeated, tag = "6")]
+    pub(super) outputs: Vec<Named>,
+    #[prost(bytes = "vec", repeated, tag = "7")]
+    pub(super) raw_input_contents: Vec<Vec<u8>>,
+}
+
+/// An output that is asked for.
+#[cfg(feature = "remote")]
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Named {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct InferOutputTensor {
     #[prost(string, tag = "1")]
@@ -77,18 +106,18 @@ pub(super) struct ModelStreamInferResponse {
 
 /// `live` of the server, `ready` of it or of a model.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Flag {
+pub(crate) struct Flag {
     #[prost(bool, tag = "1")]
-    pub(super) value: bool,
+    pub(crate) value: bool,
 }
 
 /// Which model, and perhaps which version, is asked about.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct ModelTarget {
+pub(crate) struct ModelTarget {
     #[prost(string, tag = "1")]
-    pub(super) name: String,
+    pub(crate) name: String,
     #[prost(string, tag = "2")]
-    pub(super) version: String,
+    pub(crate) version: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -123,6 +152,9 @@ pub(super) struct TensorMetadata {
     pub(super) datatype: String,
     #[prost(int64, repeated, tag = "3")]
     pub(super) shape: Vec<i64>,
+    /// `MLServer`'s, and no one else's.
+    #[prost(btree_map = "string, message", tag = "4")]
+    pub(super) parameters: InferParameters,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -41,6 +41,10 @@
 //! let app: axum::Router = GrpcService::new(service.clone()).into_router().merge(service.into_router());
 //! ```
 
+#[cfg(feature = "remote")]
+mod answered;
+#[cfg(feature = "remote")]
+mod asking;
 mod call;
 mod config;
 mod contents;
@@ -53,6 +57,15 @@ mod request;
 mod response;
 mod service;
 mod wire;
+
+#[cfg(feature = "remote")]
+pub use {
+    answered::{decode_model_metadata, decode_response},
+    asking::encode_request,
+};
+
+#[cfg(feature = "remote")]
+pub(crate) use messages::{Flag, ModelTarget};
 
 pub use config::GrpcConfig;
 pub use request::InferMessage;

@@ -100,7 +100,7 @@ impl<'a> InferMessage<'a> {
             )));
         }
         for (index, bytes) in self.inputs.iter().enumerate() {
-            let input = Input::read(index, bytes, limits)?;
+            let input = RawTensor::read("input", index, bytes, limits)?;
             let unknown = || Error::invalid(format!("the model has no input {:?}", input.name));
             let spec = signature.input(input.name).ok_or_else(unknown)?;
             let raw = self.raw.get(index).copied();
@@ -114,20 +114,25 @@ impl<'a> InferMessage<'a> {
     }
 }
 
-/// One input, its elements not yet read.
-struct Input<'a> {
-    name: &'a str,
+/// One input, or one output that is given, its elements not yet read.
+pub(super) struct RawTensor<'a> {
+    pub(super) name: &'a str,
     datatype: &'a str,
     shape: Vec<usize>,
     parameters: Parameters,
     contents: Option<Bytes<'a>>,
 }
 
-impl<'a> Input<'a> {
-    fn read(index: usize, bytes: &Bytes<'a>, limits: &Limits) -> Result<Self> {
-        let what = format!("input {index}");
+impl<'a> RawTensor<'a> {
+    pub(super) fn read(
+        side: &str,
+        index: usize,
+        bytes: &Bytes<'a>,
+        limits: &Limits,
+    ) -> Result<Self> {
+        let what = format!("{side} {index}");
         let wrong = |error: Error| Error::new(error.kind(), format!("{what}: {}", error.message()));
-        let mut input = Input {
+        let mut input = RawTensor {
             name: "",
             datatype: "",
             shape: Vec::new(),
@@ -154,7 +159,7 @@ impl<'a> Input<'a> {
     }
 
     /// Its tensor; errors do not name it yet.
-    fn tensor(
+    pub(super) fn tensor(
         mut self,
         spec: &TensorSpec,
         raw: Option<Bytes<'a>>,
@@ -240,7 +245,7 @@ fn outputs(asked: &[Bytes<'_>], limits: &Limits) -> Result<Option<Vec<Arc<str>>>
     Ok((!names.is_empty()).then_some(names))
 }
 
-fn push<'a>(
+pub(super) fn push<'a>(
     into: &mut Vec<Bytes<'a>>,
     value: &Value<'a>,
     what: &str,
@@ -263,7 +268,7 @@ pub(super) fn bytes_of<'a>(value: &Value<'a>, what: &str) -> Result<Bytes<'a>> {
 }
 
 /// A text of at most as many bytes as a name may have.
-fn text<'a>(value: &Value<'a>, what: &str, limits: &Limits) -> Result<&'a str> {
+pub(super) fn text<'a>(value: &Value<'a>, what: &str, limits: &Limits) -> Result<&'a str> {
     let (bytes, max) = (bytes_of(value, what)?.slice(), limits.max_name_bytes);
     if bytes.len() > max {
         return Err(Error::too_large(format!("{what} is longer than {max} bytes")));

@@ -42,7 +42,7 @@ pub(super) fn message(response: &PredictResponse) -> Result<ModelInferResponse> 
     Ok(message)
 }
 
-fn output(name: &str, tensor: &Tensor) -> InferOutputTensor {
+pub(super) fn output(name: &str, tensor: &Tensor) -> InferOutputTensor {
     let nulls = oip::null_positions(tensor);
     let mut own = Parameters::new();
     if !nulls.is_empty() {
@@ -57,7 +57,7 @@ fn output(name: &str, tensor: &Tensor) -> InferOutputTensor {
     }
 }
 
-fn parameters(parameters: Parameters) -> InferParameters {
+pub(super) fn parameters(parameters: Parameters) -> InferParameters {
     let one = |(name, value)| {
         let choice = match value {
             Parameter::Bool(value) => Some(Choice::Bool(value)),

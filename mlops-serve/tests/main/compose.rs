@@ -6,10 +6,15 @@ mod branch;
 mod cached;
 #[path = "compose/chain.rs"]
 mod chain;
+#[cfg(feature = "definitions")]
+#[path = "compose/definition.rs"]
+mod definition;
 #[path = "compose/ensemble.rs"]
 mod ensemble;
 #[path = "compose/fallback.rs"]
 mod fallback;
+#[path = "compose/lookup.rs"]
+mod lookup;
 #[path = "compose/nested.rs"]
 mod nested;
 #[path = "compose/replicas.rs"]

@@ -10,6 +10,7 @@ const SUITES: &[(&str, &str)] = &[
     ("Registry", "registry_conformance!"),
     ("EventLog", "event_log_conformance!"),
     ("Pipeline", "pipeline_conformance!"),
+    ("OnlineStore", "online_store_conformance!"),
     ("Predictor", "predictor_conformance!"),
     ("Engine", "predictor_conformance!"),
     ("DriftDetector", "drift_conformance!"),

@@ -1,6 +1,7 @@
 //! Which replica is next: counts and times, without waiting and without a clock.
 
 use super::ReplicasConfig;
+use crate::breaker::Breaker;
 use std::time::Instant;
 
 /// All replicas, and whose turn it is among equals.
@@ -14,12 +15,7 @@ pub(super) struct State {
 struct Replica {
     /// Requests that it has to answer.
     outstanding: usize,
-    /// Failures since it last answered.
-    failures: u32,
-    /// It is left alone until then.
-    until: Option<Instant>,
-    /// One request tries whether it answers again.
-    trying: bool,
+    breaker: Breaker,
     /// It said so when it was last asked.
     unready: bool,
     asked: Option<Instant>,
@@ -28,10 +24,6 @@ struct Replica {
 impl Replica {
     fn word_is_old(&self, now: Instant, config: &ReplicasConfig) -> bool {
         self.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= config.ready_for)
-    }
-
-    fn is_left_alone(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| self.trying || now < until)
     }
 }
 
@@ -60,7 +52,7 @@ impl State {
         // `min_by_key` gives the first of equals.
         in_turn.filter(may).min_by_key(|&at| {
             let replica = &self.replicas[at];
-            (replica.is_left_alone(now), replica.outstanding)
+            (replica.breaker.is_left_alone(now), replica.outstanding)
         })
     }
 
@@ -75,7 +67,7 @@ impl State {
         self.turn = (at + 1) % self.replicas.len();
         let replica = &mut self.replicas[at];
         replica.outstanding += 1;
-        replica.trying |= replica.until.is_some_and(|until| until <= now);
+        replica.breaker.begin(now);
         Some(at)
     }
 
@@ -103,18 +95,6 @@ impl State {
     ) {
         let replica = &mut self.replicas[at];
         replica.outstanding -= 1;
-        match went_well {
-            Some(true) => (replica.failures, replica.until, replica.trying) = (0, None, false),
-            Some(false) => {
-                replica.failures = replica.failures.saturating_add(1);
-                if replica.failures >= config.failures.max(1) {
-                    // A time that cannot be told is one that never comes soon enough to matter.
-                    replica.until = now.checked_add(config.cool_down).or(replica.until);
-                    replica.trying = false;
-                }
-            }
-            // Whoever tried it was dropped, or was wrong: another one tries.
-            None => replica.trying = false,
-        }
+        replica.breaker.end(went_well, now, config.failures, config.cool_down);
     }
 }

@@ -1,4 +1,5 @@
-//! The outer JSON of a request: which parts it has. Data stays raw text until its type is known.
+//! The outer JSON of a request, or of an answer: which parts it has. Data stays raw text until its type
+//! is known.
 
 use super::Limits;
 use mlops_core::{Error, Result};
@@ -12,17 +13,21 @@ use serde::{
 use serde_json::value::RawValue;
 use std::{cell::RefCell, fmt, marker::PhantomData};
 
-/// The parts of a request, not yet read. Whatever nests in them was skipped without recursion.
+/// The parts, not yet read. Whatever nests in them was skipped without recursion.
 #[derive(Debug, Default)]
 pub(super) struct Envelope<'a> {
+    /// Of an answer, and so the version.
+    pub(super) model_name: Option<&'a RawValue>,
+    pub(super) model_version: Option<&'a RawValue>,
     pub(super) id: Option<&'a RawValue>,
     pub(super) parameters: Option<&'a RawValue>,
-    pub(super) inputs: Option<Vec<RawInput<'a>>>,
-    pub(super) outputs: Option<Vec<RawOutput<'a>>>,
+    pub(super) inputs: Option<Vec<RawTensor<'a>>>,
+    pub(super) outputs: Option<Vec<RawTensor<'a>>>,
 }
 
+/// An input, an output that is asked for (which has a name and parameters), or one that is given.
 #[derive(Debug, Deserialize)]
-pub(super) struct RawInput<'a> {
+pub(super) struct RawTensor<'a> {
     #[serde(borrow)]
     pub(super) name: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -35,18 +40,10 @@ pub(super) struct RawInput<'a> {
     pub(super) data: Option<&'a RawValue>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct RawOutput<'a> {
-    #[serde(borrow)]
-    pub(super) name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(super) parameters: Option<&'a RawValue>,
-}
-
 impl<'a> Envelope<'a> {
-    /// Splits a request's JSON into its parts.
-    pub(super) fn parse(json: &'a [u8], limits: &Limits) -> Result<Self> {
-        let state = State { limits, at: RefCell::new("the request"), refused: RefCell::new(None) };
+    /// Splits the JSON of `what`, "the request" or "the answer", into its parts.
+    pub(super) fn parse(json: &'a [u8], what: &'static str, limits: &Limits) -> Result<Self> {
+        let state = State { limits, what, at: RefCell::new(what), refused: RefCell::new(None) };
         let mut reader = serde_json::Deserializer::from_slice(json);
         let parsed = state.deserialize(&mut reader).and_then(|envelope| {
             reader.end()?;
@@ -59,6 +56,7 @@ impl<'a> Envelope<'a> {
 /// What the visitors share: the bounds, where they are, and our own reason to stop.
 struct State<'l> {
     limits: &'l Limits,
+    what: &'static str,
     at: RefCell<&'static str>,
     refused: RefCell<Option<Error>>,
 }
@@ -77,8 +75,8 @@ impl State<'_> {
                     self.at.borrow()
                 )
             }
-            serde_json::error::Category::Eof => format!("the request's JSON is cut off {place}"),
-            _ => format!("the request is not valid JSON {place}"),
+            serde_json::error::Category::Eof => format!("{}'s JSON is cut off {place}", self.what),
+            _ => format!("{} is not valid JSON {place}", self.what),
         })
     }
 
@@ -106,8 +104,12 @@ impl<'de> Visitor<'de> for &State<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut envelope = Envelope::default();
         while let Some(part) = map.next_key::<Part>()? {
-            *self.at.borrow_mut() = part.name();
+            *self.at.borrow_mut() = part.name().unwrap_or(self.what);
             match part {
+                Part::ModelName => self.once(&mut envelope.model_name, map.next_value()?, part)?,
+                Part::ModelVersion => {
+                    self.once(&mut envelope.model_version, map.next_value()?, part)?;
+                }
                 Part::Id => self.once(&mut envelope.id, map.next_value()?, part)?,
                 Part::Parameters => self.once(&mut envelope.parameters, map.next_value()?, part)?,
                 Part::Inputs => {
@@ -121,7 +123,7 @@ impl<'de> Visitor<'de> for &State<'_> {
                 Part::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        *self.at.borrow_mut() = "the request";
+        *self.at.borrow_mut() = self.what;
         Ok(envelope)
     }
 }
@@ -134,7 +136,8 @@ impl State<'_> {
         part: Part,
     ) -> Result<(), E> {
         if slot.is_some() {
-            return Err(self.refuse(Error::invalid(format!("{} is given twice", part.name()))));
+            let part = part.name().unwrap_or(self.what);
+            return Err(self.refuse(Error::invalid(format!("{part} is given twice"))));
         }
         *slot = value;
         Ok(())
@@ -142,8 +145,10 @@ impl State<'_> {
 }
 
 #[derive(Clone, Copy, Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
+#[serde(field_identifier, rename_all = "snake_case")]
 enum Part {
+    ModelName,
+    ModelVersion,
     Id,
     Parameters,
     Inputs,
@@ -153,13 +158,15 @@ enum Part {
 }
 
 impl Part {
-    fn name(self) -> &'static str {
+    fn name(self) -> Option<&'static str> {
         match self {
-            Self::Id => "\"id\"",
-            Self::Parameters => "\"parameters\"",
-            Self::Inputs => "\"inputs\"",
-            Self::Outputs => "\"outputs\"",
-            Self::Other => "the request",
+            Self::ModelName => Some("\"model_name\""),
+            Self::ModelVersion => Some("\"model_version\""),
+            Self::Id => Some("\"id\""),
+            Self::Parameters => Some("\"parameters\""),
+            Self::Inputs => Some("\"inputs\""),
+            Self::Outputs => Some("\"outputs\""),
+            Self::Other => None,
         }
     }
 }
@@ -197,7 +204,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Objects<'_, '_, T> {
         while let Some(Object(object)) = seq.next_element()? {
             let max = self.state.limits.max_inputs;
             if objects.len() == max {
-                let message = format!("{} has more than {max} elements", self.part.name());
+                let part = self.part.name().unwrap_or(self.state.what);
+                let message = format!("{part} has more than {max} elements");
                 return Err(self.state.refuse(Error::too_large(message)));
             }
             objects.push(object);

@@ -1,4 +1,5 @@
-//! The Open Inference Protocol v2 as plain functions: bytes in, a request out; a response in, bytes out.
+//! The Open Inference Protocol v2 as plain functions: bytes in, a request out; a response in, bytes out;
+//! and for who asks another server the other way round.
 //!
 //! Nothing here knows a server. A request is one JSON object; with Triton's binary extension the raw
 //! tensors follow it, in the order of the inputs, and a header says how long the JSON is.
@@ -20,6 +21,8 @@
 //! - a `null` that `non_finite` does not list is a null if the model takes nulls, else NaN in a float
 //!   tensor, else an error.
 
+mod answered;
+mod asking;
 mod binary;
 mod configuration;
 mod data;
@@ -31,8 +34,10 @@ mod parameters;
 mod request;
 mod response;
 
+pub use answered::{Answered, decode_response};
+pub use asking::encode_request;
 pub use configuration::{ModelConfiguration, model_configuration};
-pub use metadata::{model_metadata, server_metadata};
+pub use metadata::{Described, decode_model_metadata, model_metadata, server_metadata};
 pub use request::{Decoded, decode_request};
 pub use response::{Encoded, OutputForms, encode_response};
 
@@ -40,10 +45,15 @@ pub(super) use data::closing_quote;
 pub(super) use parameters::parse as parse_parameters;
 pub(super) use request::read_elements;
 pub(super) use response::{push_elements, push_json};
+#[cfg(feature = "remote")]
+pub(crate) use {
+    answered::about as about_output, asking::parameters as request_parameters,
+    metadata::DescribedTensor,
+};
 #[cfg(feature = "grpc")]
 pub(crate) use {
     binary::write as write_raw,
-    metadata::{EXTENSIONS, PLATFORM, axes},
+    metadata::{EXTENSIONS, PLATFORM, TEXT, axes},
     parameters::{LISTS, refuse_unsupported, take_text},
     request::{about, axis_length, datatype_of, element_count, obey, read_raw, read_strings},
     response::{null_positions, parameters as response_parameters},

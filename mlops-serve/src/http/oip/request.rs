@@ -4,7 +4,7 @@ use super::{
     Limits, OutputForms, binary,
     binary::Tail,
     data::{self, Plan},
-    envelope::{self, Envelope, RawInput, RawOutput},
+    envelope::{self, Envelope, RawTensor},
     parameters as params,
 };
 use mlops_core::{
@@ -60,7 +60,7 @@ pub fn decode_request(
     if json_bytes == Some(0) {
         return raw(body.clone(), signature, limits);
     }
-    let envelope = Envelope::parse(&body[..length], limits)?;
+    let envelope = Envelope::parse(&body[..length], "the request", limits)?;
     let mut tail = Tail::new(body.slice(length));
     let mut decoded = without_inputs(&envelope, limits)?;
     let inputs = envelope.inputs.ok_or_else(|| Error::invalid("the request has no \"inputs\""))?;
@@ -121,7 +121,8 @@ fn outputs(
 ) -> Result<(Names, OutputForms)> {
     let mut forms = OutputForms::new(default_binary);
     let mut names: Vec<Arc<str>> = Vec::new();
-    for (index, RawOutput { name, parameters }) in envelope.outputs.iter().flatten().enumerate() {
+    for (index, RawTensor { name, parameters, .. }) in envelope.outputs.iter().flatten().enumerate()
+    {
         let name: Arc<str> = named(*name, "output", index, limits)?.into();
         let what = format!("output {name:?}");
         if names.contains(&name) {
@@ -137,7 +138,12 @@ fn outputs(
     Ok(((!names.is_empty()).then_some(names), forms))
 }
 
-fn named(name: Option<&RawValue>, what: &str, index: usize, limits: &Limits) -> Result<String> {
+pub(super) fn named(
+    name: Option<&RawValue>,
+    what: &str,
+    index: usize,
+    limits: &Limits,
+) -> Result<String> {
     let what = format!("the name of {what} {index}");
     let name = name.ok_or_else(|| Error::invalid(format!("{what} is missing")))?;
     envelope::text(name, &what, limits.max_name_bytes)
@@ -145,7 +151,7 @@ fn named(name: Option<&RawValue>, what: &str, index: usize, limits: &Limits) -> 
 
 fn input(
     index: usize,
-    raw: &RawInput<'_>,
+    raw: &RawTensor<'_>,
     signature: &ModelSignature,
     tail: &mut Tail,
     limits: &Limits,
@@ -162,9 +168,9 @@ pub(crate) fn about(spec: &TensorSpec, error: &Error) -> Error {
     Error::new(error.kind(), format!("input {:?}: {}", spec.name, error.message()))
 }
 
-/// One input's tensor; errors do not name it yet.
-fn tensor(
-    raw: &RawInput<'_>,
+/// The tensor of an input, or of an output that is given; errors do not name it yet.
+pub(super) fn tensor(
+    raw: &RawTensor<'_>,
     spec: &TensorSpec,
     tail: &mut Tail,
     limits: &Limits,

@@ -106,7 +106,8 @@ pub(crate) fn parameters(response: &PredictResponse) -> mlops_core::predictor::P
     parameters
 }
 
-fn output(
+/// One tensor of an answer, or of a request: its JSON, and behind it its bytes if it is raw.
+pub(super) fn output(
     name: &str,
     tensor: &Tensor,
     json: &mut Vec<u8>,

@@ -104,17 +104,18 @@ async fn metadata_names_packed_columns() {
     assert_eq!(server, json!({ "name": "loans", "version": "7", "extensions": extensions }));
     assert_eq!(host.get("/v2/models").await.json(), json!({ "models": ["sum"] }));
     let model = host.get("/v2/models/sum").await;
+    let text = json!({ "content_type": "str" });
     assert_eq!(
         model.json(),
         json!({
             "name": "sum", "versions": ["1"], "platform": "mlops",
             "inputs": [
                 { "name": "x", "datatype": "FP32", "shape": [-1, 2], "columns": ["age", "income"] },
-                { "name": "label", "datatype": "BYTES", "shape": [-1] },
+                { "name": "label", "datatype": "BYTES", "shape": [-1], "parameters": text },
             ],
             "outputs": [
                 { "name": "sum", "datatype": "FP32", "shape": [-1] },
-                { "name": "label", "datatype": "BYTES", "shape": [-1] },
+                { "name": "label", "datatype": "BYTES", "shape": [-1], "parameters": text },
             ],
         })
     );
