@@ -2,6 +2,7 @@
 
 pub mod batching;
 pub mod compose;
+mod durations;
 pub mod engines;
 #[cfg(feature = "grpc")]
 pub mod grpc;
@@ -11,6 +12,7 @@ pub mod local;
 pub mod rollout;
 
 pub use batching::{Batcher, BatchingConfig};
+pub use durations::{DURATION_BOUNDS, Durations};
 pub use engines::{Engine, InferOptions, LoadOptions, Session, SessionInfo, Stop};
 pub use local::{LocalConfig, LocalPredictor, load_package};
 pub use rollout::endpoint::{Endpoint, EndpointConfig};

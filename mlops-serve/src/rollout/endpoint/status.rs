@@ -4,7 +4,10 @@ use mlops_core::{
     Digest, Error, Predictor, Timestamp,
     registry::{ModelUri, ModelVersion},
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// What an endpoint says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub(super) struct Live {
     /// The version that it was loaded from; `None` if it is fixed.
     pub(super) version: Option<ModelVersion>,
     pub(super) since: Timestamp,
+    pub(super) answered: AtomicU64,
+    pub(super) failed: AtomicU64,
 }
 
 impl Live {
@@ -63,7 +68,14 @@ impl Live {
         version: Option<ModelVersion>,
         since: Timestamp,
     ) -> Self {
-        Self { predictor, version, since }
+        let (answered, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { predictor, version, since, answered, failed }
+    }
+
+    /// Counts an answer, or a failure, of this version.
+    pub(super) fn count(&self, is_answer: bool) {
+        let counter = if is_answer { &self.answered } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether it is this version: the same number and the same bytes. A registry that was restored
