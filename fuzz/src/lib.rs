@@ -13,7 +13,7 @@ pub use seeds::seeds;
 
 use mlops_core::{
     Digest,
-    data::{CsvOptions, Dataset},
+    data::{CsvOptions, Dataset, ParquetOptions},
     search::{Filter, List, Order},
 };
 use mlops_drift::Profile;
@@ -90,8 +90,13 @@ pub fn csv(bytes: &[u8]) {
     }
 }
 
-/// Parquet: as [`csv`].
+/// Parquet: as [`csv`]; and as a stranger's, of which no more is decoded than is allowed.
 pub fn parquet(bytes: &[u8]) {
+    let bounded = ParquetOptions::new().with_max_bytes(1 << 20).with_max_columns(100);
+    if let Ok(dataset) = Dataset::decode_parquet("fuzz", bytes.to_vec(), &bounded) {
+        assert!(dataset.columns().len() <= 100);
+        round_trip(&dataset);
+    }
     if let Ok(dataset) = Dataset::from_parquet("fuzz", bytes.to_vec()) {
         round_trip(&dataset);
     }

@@ -3,6 +3,7 @@
 pub mod batching;
 mod breaker;
 pub mod compose;
+mod durations;
 pub mod engines;
 #[cfg(feature = "grpc")]
 pub mod grpc;
@@ -13,6 +14,7 @@ mod own_runtime;
 pub mod rollout;
 
 pub use batching::{Batcher, BatchingConfig};
+pub use durations::{DURATION_BOUNDS, Durations};
 pub use engines::{Engine, InferOptions, LoadOptions, Session, SessionInfo, Stop};
 pub use local::{LocalConfig, LocalPredictor, load_package};
 pub use rollout::{

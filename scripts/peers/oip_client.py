@@ -12,10 +12,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 import onnxruntime as ort
 import tritonclient.http as http
+from openapi_spec_validator import validate
 from tritonclient.utils import InferenceServerException
 
 DATA = Path(__file__).resolve().parents[2] / "examples/data"
@@ -33,6 +35,7 @@ class Peer:
 
     def __init__(self, url, name, onnx, rows):
         host = url.removeprefix("http://").rstrip("/")
+        self.host = host
         self.name, self.client = name, http.InferenceServerClient(host, concurrency=8)
         session = ort.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
         self.inputs, self.outputs = session.get_inputs(), session.get_outputs()
@@ -75,6 +78,14 @@ def server_metadata(peer):
     assert "binary_tensor_data" in said["extensions"], said
 
 
+def document(peer):
+    """openapi.json, by the validator of those who write such."""
+    with urlopen(f"http://{peer.host}/v2/openapi.json") as answer:
+        said = json.load(answer)
+    validate(said)
+    assert f"/v2/models/{peer.name}/infer" in said["paths"], list(said["paths"])
+
+
 def model_metadata(peer):
     said = peer.client.get_model_metadata(peer.name)
     assert said["name"] == peer.name and said["versions"] is not None, said
@@ -99,6 +110,22 @@ def encodings(peer):
             check_close(f"{name} with binary in, out = {way}", answer[name], wanted)
             same = answer[name].tobytes() == answers[True, True][name].tobytes()
             assert same, f"{name}: binary in, out = {way} differs from all binary"
+
+
+def compressed(peer):
+    """gzip and deflate, each way in and out: the same bits as without."""
+    many = np.repeat(peer.rows, 20, axis=0)
+    for binary in (False, True):
+        plain = peer.infer(many, binary, binary)
+        for into in (None, "gzip", "deflate"):
+            for out in (None, "gzip", "deflate"):
+                answer = peer.infer(
+                    many, binary, binary,
+                    request_compression_algorithm=into, response_compression_algorithm=out,
+                )
+                for name in peer.wanted:
+                    same = answer[name].tobytes() == plain[name].tobytes()
+                    assert same, f"{name}: {into} in, {out} out, binary {binary}: other bits"
 
 
 def check_close(what, given, wanted):
@@ -180,8 +207,10 @@ def mistakes(peer):
 CHECKS = {
     "live and ready": lives,
     "server metadata": server_metadata,
+    "openapi.json is valid OpenAPI": document,
     "model metadata are the ONNX file's": model_metadata,
     "JSON and binary: the same bits, and ONNX Runtime's answer": encodings,
+    "gzip and deflate: the same bits": compressed,
     "all outputs unless asked for some": defaults,
     "a row alone and among others: the same bits": rows_alone,
     "chosen outputs, and the caller's id": some_outputs,

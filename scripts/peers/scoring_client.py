@@ -90,6 +90,22 @@ def csv(peer):
         assert np.array_equal(np.array([row[name] for row in rows]), wanted), name
 
 
+def parquet(peer):
+    """What pandas writes: by pyarrow, with Snappy or without, in two precisions."""
+    names = [f"c{at}" for at in range(peer.rows.shape[1])]
+    for precision in (np.float32, np.float64):
+        frame = pd.DataFrame(peer.rows.astype(precision), columns=names)
+        for way in ("snappy", None):
+            headers = {"Content-Type": "application/vnd.apache.parquet"}
+            body = frame.to_parquet(compression=way)
+            answer = requests.post(f"{peer.url}/invocations", data=body, headers=headers)
+            assert answer.status_code == 200, answer.text
+            rows = answer.json()["predictions"]
+            for name, wanted in peer.wanted.items():
+                given = np.array([row[name] for row in rows])
+                assert np.array_equal(given, wanted), f"{name}: {precision}, {way}"
+
+
 def mistakes(peer):
     for what, data in (
         ("a column less", pd.DataFrame(peer.rows[:, :-1])),
@@ -112,6 +128,7 @@ CHECKS = {
     "arrays, alone and under names": tensors,
     "records": records,
     "CSV": csv,
+    "Parquet": parquet,
     "mistakes are 400, echo nothing and harm nobody": mistakes,
 }
 

@@ -164,7 +164,7 @@ impl Shared {
         let info = self.inner.info();
         let now = self.clock.instant();
         info.check(&request, now)?;
-        let (waiting, caller, seat) = Waiting::new(request, &info)?;
+        let (waiting, caller, seat) = Waiting::new(request, &info, now)?;
         if !self.push(waiting, now, &info) {
             self.counters.refused.add(1);
             let message = format!("too many requests wait for model {:?} already", info.name);
@@ -204,6 +204,9 @@ impl Shared {
             batches.into_iter().map(|members| (Permit(Arc::clone(self)), members)).collect();
         self.let_go(dropped, &info);
         for (permit, members) in batches {
+            for member in &members {
+                self.counters.waited.add(now.saturating_duration_since(member.since));
+            }
             self.counters.formed(members.len(), members.iter().map(Waits::rows).sum());
             Seat::give_out(Arc::clone(self), permit, members);
         }

@@ -1,5 +1,6 @@
 //! What a batcher counts.
 
+use crate::durations::{DurationCounters, Durations};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Upper bounds of [`BatchingStats::rows_per_batch`]; the last cell has none.
@@ -31,6 +32,8 @@ pub struct BatchingStats {
     pub panics: u64,
     /// Requests that wait now.
     pub waiting: u64,
+    /// How long those in batches had waited until these were formed.
+    pub waited: Durations,
 }
 
 /// Counts for one batcher, or for all that took each other's place.
@@ -47,6 +50,7 @@ pub(crate) struct Counters {
     pub(super) bisected: Counter,
     pub(super) panics: Counter,
     waiting: Counter,
+    pub(super) waited: DurationCounters,
 }
 
 #[derive(Debug, Default)]
@@ -99,6 +103,7 @@ impl Counters {
             bisected: self.bisected.read(),
             panics: self.panics.read(),
             waiting: self.waiting.read(),
+            waited: self.waited.read(),
         }
     }
 }

@@ -16,6 +16,8 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) request: PredictRequest,
+    /// When it came.
+    pub(super) since: Instant,
     rows: usize,
     bytes: usize,
     /// Whether rows of other requests may stand beside its own.
@@ -35,6 +37,7 @@ impl Waiting {
     pub(super) fn new(
         request: PredictRequest,
         info: &PredictorInfo,
+        since: Instant,
     ) -> Result<(Self, Arc<Caller>, oneshot::Receiver<Result<Seat>>)> {
         let (rows, bytes) = (request.inputs.rows()?, request.inputs.size_bytes());
         let signature = &info.signature;
@@ -43,7 +46,7 @@ impl Waiting {
         let (reply, seat) = oneshot::channel();
         let weak = Arc::downgrade(&caller);
         let reply = Some(reply);
-        Ok((Self { request, rows, bytes, is_mergeable, caller: weak, reply }, caller, seat))
+        Ok((Self { request, since, rows, bytes, is_mergeable, caller: weak, reply }, caller, seat))
     }
 }
 

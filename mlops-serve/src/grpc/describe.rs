@@ -59,18 +59,18 @@ fn read<M: Message + Default>(message: &[u8]) -> Result<M> {
 
 async fn server_ready(service: &Service) -> bool {
     let models = Health::of_all(service).await;
-    !models.is_empty() && models.iter().all(Health::is_ready)
+    (!models.is_empty() || service.may_be_empty()) && models.iter().all(Health::is_ready)
 }
 
 /// A model that is not here is not ready, as Triton has it.
 async fn model_ready(service: &Service, target: &ModelTarget) -> bool {
     match model(service, target) {
-        Ok(model) => Health::of(service, &target.name, model).await.is_ready(),
+        Ok(model) => Health::of(service, &target.name, &*model).await.is_ready(),
         Err(_) => false,
     }
 }
 
-fn model<'a>(service: &'a Service, target: &ModelTarget) -> Result<&'a Arc<dyn Predictor>> {
+fn model(service: &Service, target: &ModelTarget) -> Result<Arc<dyn Predictor>> {
     let version = Some(&*target.version).filter(|version| !version.is_empty());
     service.model(&target.name, version)
 }
@@ -160,10 +160,11 @@ fn data_type(name: &str) -> i32 {
 /// Of one model, or of all without a name.
 fn model_statistics(service: &Service, target: &ModelTarget) -> Result<ModelStatisticsResponse> {
     let model_stats = if target.name.is_empty() {
-        let each = service.models.iter().map(|(name, model)| service.statistics(name, model));
+        let all = service.all();
+        let each = all.iter().map(|(name, model)| service.statistics(name, model));
         each.map(statistics).collect()
     } else {
-        vec![statistics(service.statistics(&target.name, model(service, target)?))]
+        vec![statistics(service.statistics(&target.name, &*model(service, target)?))]
     };
     Ok(ModelStatisticsResponse { model_stats })
 }

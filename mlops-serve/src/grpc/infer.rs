@@ -129,7 +129,7 @@ async fn read(service: &Arc<Service>, message: Buffer) -> Result<Question> {
         let limits = &service.config.limits;
         let parts = InferMessage::read(&message, limits)?;
         let (name, version) = (parts.model().to_owned(), parts.version().map(str::to_owned));
-        let model = Arc::clone(service.model(&name, version.as_deref())?);
+        let model = service.model(&name, version.as_deref())?;
         let info = model.info();
         let decoded = parts.decode(&info.signature, limits)?;
         Ok(Question { name, version, model, info, decoded })

@@ -7,7 +7,7 @@ use super::{
     frames::{Answered, Messages},
     infer,
 };
-use crate::http::Service;
+use crate::http::{Service, trace};
 use axum::{
     Router,
     body::{Body, Bytes, HttpBody},
@@ -26,6 +26,7 @@ use std::{
     task::{Context, Poll},
 };
 use tonic::server::NamedService;
+use tracing::Instrument;
 
 /// The models of a [`Service`] over gRPC: `inference.GRPCInferenceService`.
 ///
@@ -88,7 +89,12 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (service, request) = (self.clone(), request.map(Body::new));
-        Box::pin(async move { Ok(service.answer(request).await) })
+        let traced = trace::span(request.headers());
+        let answer = async move { Ok(service.answer(request).await) };
+        match traced {
+            None => Box::pin(answer),
+            Some(span) => Box::pin(answer.instrument(span)),
+        }
     }
 }
 

@@ -1,6 +1,11 @@
 //! Bodies, bounded: one by one, all together, and in time.
 
-use super::{config::HttpConfig, refusal::Refusal};
+use super::{
+    coding::{ContentCoding, Inflater},
+    config::HttpConfig,
+    infer::off_the_timers,
+    refusal::Refusal,
+};
 use axum::{
     body::{Body, BodyDataStream},
     http::{HeaderMap, StatusCode, header},
@@ -68,21 +73,30 @@ pub(super) struct Held {
 }
 
 impl Held {
-    fn push(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
+    fn with_room(bytes: usize, budget: &Arc<Budget>) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), share: Share::of(budget) }
+    }
+
+    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), Error> {
         self.share.grow(chunk.len())?;
         self.bytes.extend_from_slice(chunk);
         Ok(())
     }
+
+    /// A body without bytes, beside this one.
+    pub(super) fn empty(&self) -> Self {
+        Self::with_room(0, &self.share.budget)
+    }
 }
 
-/// Reads a body within its bounds.
+/// Reads a body within its bounds; one that is compressed as what it stands for.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,
     config: &HttpConfig,
     budget: &Arc<Budget>,
 ) -> Result<Held, Refusal> {
-    refuse_coding(headers)?;
+    let coding = ContentCoding::of_request(headers)?;
     let declared = declared_length(headers);
     let within = async {
         let mut stream = body.into_data_stream();
@@ -90,8 +104,14 @@ pub(super) async fn read(
             drain(&mut stream, headers, config, declared).await;
             return Err(too_large(config));
         }
-        let room = declared.unwrap_or(0).min(1 << 20);
-        let mut held = Held { bytes: Vec::with_capacity(room), share: Share::of(budget) };
+        if let Some(coding) = coding {
+            let inflated = inflate(coding, &mut stream, config, budget).await;
+            if inflated.as_ref().is_err_and(|error| error.kind() == ErrorKind::TooLarge) {
+                drain(&mut stream, headers, config, None).await;
+            }
+            return inflated.map_err(Refusal::from);
+        }
+        let mut held = Held::with_room(declared.unwrap_or(0).min(1 << 20), budget);
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| {
                 Refusal::new(StatusCode::BAD_REQUEST, "the body ended before its time")
@@ -109,6 +129,32 @@ pub(super) async fn read(
     in_time(config.timeout, within).await.unwrap_or_else(|| Err(late()))
 }
 
+/// What the chunks stand for. Compressed they are bounded too: bytes that stand for nothing would
+/// otherwise have no end.
+async fn inflate(
+    coding: ContentCoding,
+    stream: &mut BodyDataStream,
+    config: &HttpConfig,
+    budget: &Arc<Budget>,
+) -> Result<Held, Error> {
+    let mut inflater = Inflater::new(coding, Held::with_room(0, budget), config.max_body_bytes)?;
+    let mut compressed: usize = 0;
+    while let Some(chunk) = stream.next().await {
+        let mut chunk = chunk.map_err(|_| Error::invalid("the body ended before its time"))?;
+        compressed = compressed.saturating_add(chunk.len());
+        if compressed > config.max_body_bytes {
+            let max = config.max_body_bytes;
+            return Err(Error::too_large(format!("the body is longer than {max} bytes")));
+        }
+        inflater.push(&mut chunk, config.max_inline_bytes)?;
+        if !chunk.is_empty() {
+            let rest = move || inflater.push(&mut chunk, usize::MAX).map(|()| inflater);
+            inflater = off_the_timers(true, rest).await?;
+        }
+    }
+    inflater.finish()
+}
+
 /// The future's value, or `None` after this long.
 pub(crate) async fn in_time<T>(
     limit: Option<Duration>,
@@ -122,16 +168,6 @@ pub(crate) async fn in_time<T>(
 
 fn declared_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn refuse_coding(headers: &HeaderMap) -> Result<(), Refusal> {
-    match headers.get(header::CONTENT_ENCODING) {
-        Some(coding) if coding != "identity" => Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "a body with a content-encoding is not taken: send it as it is",
-        )),
-        _ => Ok(()),
-    }
 }
 
 fn too_large(config: &HttpConfig) -> Refusal {

@@ -14,7 +14,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpConfig {
-    /// Bytes of one body; more is 413.
+    /// Bytes of one body, and of what it stands for if it is compressed; more is 413.
     pub max_body_bytes: usize,
     /// Bytes of a body over the limit that are read and dropped, so that a client that writes first
     /// and reads later still sees its 413; past this the connection is closed on it.
@@ -24,6 +24,8 @@ pub struct HttpConfig {
     /// Bodies and outputs over this many bytes are read and written on the runtime's blocking
     /// threads, so that they delay nobody's timers.
     pub max_inline_bytes: usize,
+    /// Answers of fewer bytes are not compressed, whatever their callers take.
+    pub min_compressed_bytes: usize,
     /// How long a request may take, from its head to the answer: 408 while its body is still coming,
     /// 504 after. It needs a runtime with timers (`enable_time`); `None` needs none.
     pub timeout: Option<Duration>,
@@ -38,13 +40,15 @@ pub struct HttpConfig {
 }
 
 impl Default for HttpConfig {
-    /// 64 MiB a body, 512 MiB in flight, 128 MiB drained, 256 KiB inline, 60 s, 10,000 outcomes.
+    /// 64 MiB a body, 512 MiB in flight, 128 MiB drained, 256 KiB inline, compressed from 1 KiB, 60 s, 10,000
+    /// outcomes.
     fn default() -> Self {
         Self {
             max_body_bytes: 64 << 20,
             max_drained_bytes: 128 << 20,
             max_bytes_in_flight: 512 << 20,
             max_inline_bytes: 256 << 10,
+            min_compressed_bytes: 1 << 10,
             timeout: Some(Duration::from_mins(1)),
             max_outcomes: 10_000,
             limits: Limits::default(),
@@ -80,6 +84,13 @@ impl HttpConfig {
     #[must_use]
     pub fn with_max_inline_bytes(mut self, bytes: usize) -> Self {
         self.max_inline_bytes = bytes;
+        self
+    }
+
+    /// The shortest answer that is compressed for a caller who asks for that.
+    #[must_use]
+    pub fn with_min_compressed_bytes(mut self, bytes: usize) -> Self {
+        self.min_compressed_bytes = bytes;
         self
     }
 

@@ -1,6 +1,6 @@
 //! What a router counts, and the last net under a handler that panics.
 
-use super::{refusal::Refusal, service::Service};
+use super::{refusal::Refusal, service::Service, trace};
 use axum::{
     extract::{Request, State},
     http::StatusCode,
@@ -16,6 +16,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+use tracing::Instrument;
 
 /// Counts of a router since it was made; shared with whoever asked [`Service::counters`] for them.
 ///
@@ -86,7 +87,12 @@ pub(super) async fn counted(
     request: Request,
     next: Next,
 ) -> Response {
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let traced = trace::span(request.headers());
+    let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let answered = match traced {
+        None => answering.await,
+        Some(span) => answering.instrument(span).await,
+    };
     let response = answered.unwrap_or_else(|_| {
         service.counters.panicked();
         Refusal::from(Error::internal("answering this request panicked")).into_response()

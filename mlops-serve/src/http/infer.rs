@@ -2,6 +2,7 @@
 
 use super::{
     body::{self, Held, in_time},
+    coding::{ContentCoding, compressed},
     oip::{self, Decoded, Encoded, OutputForms},
     refusal::Refusal,
     routes::{Target, TargetPath, target},
@@ -34,7 +35,7 @@ pub(super) async fn infer(
 ) -> Result<Response, Refusal> {
     let started = service.clock.instant();
     let Target { name, version } = target(path)?;
-    let model = Arc::clone(service.model(&name, version.as_deref())?);
+    let model = service.model(&name, version.as_deref())?;
     let (parts, body) = request.into_parts();
     let json_bytes = json_bytes(&parts.headers)?;
     let mut held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
@@ -49,7 +50,27 @@ pub(super) async fn infer(
     let prediction = response.prediction.to_string();
     let encoded = encode(&service, response, forms).await?;
     drop::<Held>(held);
-    Ok(respond(encoded, &prediction))
+    let (body, coding) = for_the_wire(&service, &parts.headers, encoded.body).await?;
+    Ok(respond(Encoded { body, ..encoded }, coding, &prediction))
+}
+
+/// An answer's bytes as the caller takes them: compressed, if it says so and there are many.
+pub(super) async fn for_the_wire(
+    service: &Service,
+    headers: &HeaderMap,
+    bytes: Vec<u8>,
+) -> Result<(Vec<u8>, Option<ContentCoding>)> {
+    if bytes.len() < service.config.min_compressed_bytes {
+        return Ok((bytes, None));
+    }
+    let Some(coding) = ContentCoding::wanted(headers) else { return Ok((bytes, None)) };
+    // It takes about as long as writing eight times as much.
+    let is_long = bytes.len().saturating_mul(8) > service.config.max_inline_bytes;
+    let work = move || match compressed(coding, &bytes) {
+        Some(fewer) => Ok((fewer, Some(coding))),
+        None => Ok((bytes, None)),
+    };
+    off_the_timers(is_long, work).await
 }
 
 fn json_bytes(headers: &HeaderMap) -> Result<Option<usize>> {
@@ -139,7 +160,7 @@ pub(crate) fn check_version(
     }
 }
 
-fn respond(encoded: Encoded, prediction: &str) -> Response {
+fn respond(encoded: Encoded, coding: Option<ContentCoding>, prediction: &str) -> Response {
     let binary = encoded.json_bytes;
     let mut response = (StatusCode::OK, encoded.body).into_response();
     let headers = response.headers_mut();
@@ -148,8 +169,17 @@ fn respond(encoded: Encoded, prediction: &str) -> Response {
     if let Some(length) = binary {
         headers.insert(JSON_BYTES, HeaderValue::from(length));
     }
+    say(headers, coding, prediction);
+    response
+}
+
+/// The headers of every answer of a model.
+pub(super) fn say(headers: &mut HeaderMap, coding: Option<ContentCoding>, prediction: &str) {
+    if let Some(coding) = coding {
+        headers.insert(header::CONTENT_ENCODING, coding.header());
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
     if let Ok(prediction) = HeaderValue::from_str(prediction) {
         headers.insert(PREDICTION, prediction);
     }
-    response
 }

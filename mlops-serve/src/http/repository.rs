@@ -1,15 +1,18 @@
-//! Which models there are, and which of them answer: the index of Triton's repository extension.
+//! Which models there are, and which of them answer; loading and unloading them: Triton's repository
+//! extension.
 
 use super::{
     body,
+    invocations::allowed,
+    loading::Again,
     refusal::{Refusal, json},
-    routes::{Health, to_json},
+    routes::{Health, Target, TargetPath, target, to_json},
     service::Service,
 };
 use axum::{
     extract::{Request, State},
     http::StatusCode,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use mlops_core::Error;
 use serde::{Deserialize, Serialize};
@@ -35,7 +38,16 @@ pub(crate) async fn indexed(service: &Service, ready_only: bool) -> Vec<Indexed>
         version: health.version,
         reason: health.error.unwrap_or_default(),
     };
-    wanted.map(one).collect()
+    let mut known: Vec<Indexed> = wanted.map(one).collect();
+    if let Some(loading) = service.loading.as_ref().filter(|_| !ready_only) {
+        // A loader that does not know them now does not hide those that are there.
+        let others = loading.loader.names().await.unwrap_or_default();
+        for name in others.iter().filter(|name| service.model(name, None).is_err()) {
+            let (name, version) = (name.to_string(), String::new());
+            known.push(Indexed { name, version, state: "UNAVAILABLE", reason: "unloaded".into() });
+        }
+    }
+    known
 }
 
 /// The body may be absent, or an object with `ready`.
@@ -43,6 +55,63 @@ pub(crate) async fn indexed(service: &Service, ready_only: bool) -> Vec<Indexed>
 struct Asked {
     #[serde(default)]
     ready: bool,
+}
+
+/// What may stand in a request to load or unload a model: parameters that ask for nothing.
+#[derive(Default, Deserialize)]
+struct Wish {
+    #[serde(default)]
+    parameters: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Wish {
+    fn read(bytes: &[u8]) -> Result<(), Error> {
+        let Self { parameters } = match bytes.trim_ascii() {
+            b"" => Self::default(),
+            bytes => serde_json::from_slice(bytes).map_err(|_| {
+                Error::invalid("the request is no JSON object that may have \"parameters\"")
+            })?,
+        };
+        // Models here depend on none.
+        match parameters.keys().find(|name| *name != "unload_dependents") {
+            None => Ok(()),
+            Some(_) => Err(Error::unsupported(
+                "a model is loaded as the repository has it: no configuration or file is taken",
+            )),
+        }
+    }
+}
+
+/// Loads a model, or loads it anew: until that has come up, what was there answers.
+pub(super) async fn load(
+    State(service): State<Arc<Service>>,
+    path: TargetPath,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let Target { name, .. } = target(path)?;
+    let loading = allowed(&service, request.headers())?;
+    let (parts, body) = request.into_parts();
+    let held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
+    Wish::read(&held.bytes)?;
+    drop(held);
+    service.refuse_own(&name)?;
+    loading.load(&name, None, Again::Replace).await?;
+    Ok(StatusCode::OK.into_response())
+}
+
+pub(super) async fn unload(
+    State(service): State<Arc<Service>>,
+    path: TargetPath,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let Target { name, .. } = target(path)?;
+    let loading = allowed(&service, request.headers())?;
+    let (parts, body) = request.into_parts();
+    let held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
+    Wish::read(&held.bytes)?;
+    service.refuse_own(&name)?;
+    loading.unload(&name)?;
+    Ok(StatusCode::OK.into_response())
 }
 
 pub(super) async fn index(

@@ -3,7 +3,7 @@
 use super::{
     access::guarded,
     counters::counted,
-    infer, oip, outcomes,
+    infer, oip, openapi, outcomes,
     refusal::{Refusal, json},
     repository,
     service::Service,
@@ -38,9 +38,13 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v2/", get(server))
         .route("/v2/health/live", get(live))
         .route("/v2/health/ready", get(ready))
+        .route("/v2/openapi.json", get(openapi::document))
+        .route("/v2/docs", get(openapi::page))
         .route("/v2/models", get(models))
         .route("/v2/models/stats", get(all_statistics))
         .route("/v2/repository/index", post(repository::index))
+        .route("/v2/repository/models/{name}/load", post(repository::load))
+        .route("/v2/repository/models/{name}/unload", post(repository::unload))
         .route("/v2/models/{name}/outcomes", post(outcomes::outcomes));
     for model in ["/v2/models/{name}", "/v2/models/{name}/versions/{version}"] {
         router = router
@@ -87,7 +91,8 @@ async fn models(State(service): State<Arc<Service>>) -> Response {
     struct Models<'a> {
         models: Vec<&'a str>,
     }
-    let models = Models { models: service.models.keys().map(AsRef::as_ref).collect() };
+    let all = service.all();
+    let models = Models { models: all.iter().map(|(name, _)| name.as_ref()).collect() };
     json(StatusCode::OK, to_json(&models))
 }
 
@@ -118,12 +123,13 @@ async fn statistics(
     let model = service.model(&name, version.as_deref())?;
     Ok(json(
         StatusCode::OK,
-        to_json(&Statistics { model_stats: vec![service.statistics(&name, model)] }),
+        to_json(&Statistics { model_stats: vec![service.statistics(&name, &*model)] }),
     ))
 }
 
 async fn all_statistics(State(service): State<Arc<Service>>) -> Response {
-    let each = service.models.iter().map(|(name, model)| service.statistics(name, model));
+    let all = service.all();
+    let each = all.iter().map(|(name, model)| service.statistics(name, model));
     json(StatusCode::OK, to_json(&Statistics { model_stats: each.collect() }))
 }
 
@@ -168,7 +174,8 @@ impl Health {
 
     /// Of every model, asked at the same time.
     pub(crate) async fn of_all(service: &Service) -> Vec<Self> {
-        let each = service.models.iter().map(|(name, model)| Self::of(service, name, model));
+        let all = service.all();
+        let each = all.iter().map(|(name, model)| Self::of(service, name, model));
         join_all(each).await
     }
 
@@ -183,7 +190,7 @@ async fn model_ready(
 ) -> Result<Response, Refusal> {
     let Target { name, version } = target(path)?;
     let model = service.model(&name, version.as_deref())?;
-    let health = Health::of(&service, &name, model).await;
+    let health = Health::of(&service, &name, &*model).await;
     Ok(json(ready_status(health.ready), to_json(&health)))
 }
 
@@ -199,7 +206,9 @@ async fn ready(State(service): State<Arc<Service>>) -> Response {
     }
     let models = Health::of_all(&service).await;
     let error = match models.iter().find_map(|health| health.error.clone()) {
-        None if models.is_empty() => Some("no model is loaded".to_owned()),
+        None if models.is_empty() && !service.may_be_empty() => {
+            Some("no model is loaded".to_owned())
+        }
         error => error,
     };
     let (ready, stale) = (error.is_none(), models.iter().any(|health| health.stale));

@@ -1,7 +1,12 @@
 //! What the router is made of: models by name, where outcomes go, and what is said of health.
 
 use super::{
-    HttpConfig, HttpCounters, RateLimit, access::Limiter, body::Budget, invocations, routes,
+    HttpConfig, HttpCounters, RateLimit,
+    access::Limiter,
+    body::Budget,
+    invocations,
+    loading::{Loading, LoadingConfig, ModelLoader},
+    routes,
     statistics::Tally,
 };
 use axum::Router;
@@ -62,9 +67,11 @@ impl<F: Fn() -> ModelStatus + Send + Sync> HealthSource for F {
 /// ```
 #[derive(Clone)]
 pub struct Service {
-    pub(crate) models: BTreeMap<Arc<str>, Arc<dyn Predictor>>,
+    models: BTreeMap<Arc<str>, Arc<dyn Predictor>>,
+    pub(super) loading: Option<Arc<Loading>>,
     statuses: BTreeMap<Arc<str>, Arc<dyn HealthSource>>,
     invocations: Option<Arc<str>>,
+    hosting: bool,
     outcomes: Option<Arc<dyn OutcomeLog>>,
     outcomes_of: BTreeMap<Arc<str>, Arc<dyn OutcomeLog>>,
     pub(super) authenticator: Option<Arc<dyn Authenticator>>,
@@ -88,8 +95,10 @@ impl Service {
         let config = HttpConfig::default();
         Self {
             models: BTreeMap::new(),
+            loading: None,
             statuses: BTreeMap::new(),
             invocations: None,
+            hosting: false,
             outcomes: None,
             outcomes_of: BTreeMap::new(),
             authenticator: None,
@@ -127,12 +136,40 @@ impl Service {
     ///
     /// # Behavior
     /// - `application/json` holds one of `dataframe_split`, `dataframe_records`, `instances` and
-    ///   `inputs`, and perhaps `params`; `text/csv` a table with a head
+    ///   `inputs`, and perhaps `params`; `text/csv` a table with a head; with the feature `data`
+    ///   `application/vnd.apache.parquet` (or `application/x-parquet`) a Parquet file that becomes no
+    ///   more than [`max_body_bytes`](HttpConfig::max_body_bytes)
     /// - columns that the model does not take are left out; missing ones are named
     /// - an error is `{"error_code": "…", "message": "…"}`, with neither inputs nor stack traces
     #[must_use]
     pub fn with_invocations(mut self, model: impl Into<Arc<str>>) -> Self {
         self.invocations = Some(model.into());
+        self
+    }
+
+    /// Answers for every model, in the forms of [`with_invocations`](Self::with_invocations), as
+    /// `SageMaker`'s multi-model endpoints are asked.
+    ///
+    /// # Behavior
+    /// - `POST /models/{name}/invoke` asks that model; `POST /invocations` the one that the header
+    ///   `X-Amzn-SageMaker-Target-Model` names, or, without the header, that of `with_invocations`
+    /// - `GET /models` and `/models/{name}` say what is there
+    /// - with a [loader](Self::with_loader) `POST /models` loads `{"model_name": …, "url": …}`: 409 if
+    ///   it is there already, 507 where there is no room; `DELETE /models/{name}` takes it out
+    #[must_use]
+    pub fn with_hosting(mut self) -> Self {
+        self.hosting = true;
+        self
+    }
+
+    /// Lets callers load and unload models while the server runs: by Triton's
+    /// `/v2/repository/models/{name}/load` and `/unload`, and by [`with_hosting`](Self::with_hosting)'s
+    /// routes. Models that were there from the start stay.
+    ///
+    /// A server that loads models is ready without any.
+    #[must_use]
+    pub fn with_loader(mut self, loader: Arc<dyn ModelLoader>, config: LoadingConfig) -> Self {
+        self.loading = Some(Arc::new(Loading::new(loader, config)));
         self
     }
 
@@ -205,17 +242,19 @@ impl Service {
     /// The router: routes below `/v2`, and those of [`with_invocations`](Self::with_invocations); no
     /// fallback, no state left to give.
     pub fn into_router(self) -> Router {
-        let (scored, service) = (self.invocations.clone(), Arc::new(self));
+        let (scored, hosting) = (self.invocations.clone(), self.hosting);
+        let service = Arc::new(self);
         let router = routes::router(Arc::clone(&service));
-        match scored {
-            None => router,
-            Some(model) => router.merge(invocations::router(service, model)),
+        if scored.is_none() && !hosting {
+            return router;
         }
+        router.merge(invocations::router(service, scored, hosting))
     }
 
     /// The model of this name and, if one is asked for, of this version.
-    pub(crate) fn model(&self, name: &str, version: Option<&str>) -> Result<&Arc<dyn Predictor>> {
-        let model = self.models.get(name);
+    pub(crate) fn model(&self, name: &str, version: Option<&str>) -> Result<Arc<dyn Predictor>> {
+        let loaded = || self.loading.as_ref()?.model(name);
+        let model = self.models.get(name).cloned().or_else(loaded);
         let model =
             model.ok_or_else(|| Error::not_found(format!("there is no model {}", shown(name))))?;
         match version {
@@ -225,6 +264,36 @@ impl Service {
             ))),
             _ => Ok(model),
         }
+    }
+
+    /// Every model that is there now, by name.
+    pub(crate) fn all(&self) -> Vec<(Arc<str>, Arc<dyn Predictor>)> {
+        let own = self.models.iter().map(|(name, model)| (Arc::clone(name), Arc::clone(model)));
+        let mut all: Vec<_> = own.collect();
+        if let Some(loading) = &self.loading {
+            all.extend(loading.all());
+            all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        }
+        all
+    }
+
+    /// Whether there are the routes of MLflow's scoring server, and those by name.
+    pub(super) fn scores(&self) -> (bool, bool) {
+        (self.invocations.is_some(), self.hosting)
+    }
+
+    /// Whether having no model is no reason not to be ready.
+    pub(crate) fn may_be_empty(&self) -> bool {
+        self.loading.is_some()
+    }
+
+    /// `Conflict` for a model that was there from the start: callers neither replace nor remove it.
+    pub(super) fn refuse_own(&self, name: &str) -> Result<()> {
+        if self.models.contains_key(name) {
+            let message = format!("model {} is there from the start, and stays", shown(name));
+            return Err(Error::conflict(message));
+        }
+        Ok(())
     }
 
     /// Where the outcomes of the model of this name go.
@@ -249,6 +318,7 @@ impl fmt::Debug for Service {
         let (models, outcomes) = (self.models.keys(), self.outcomes_of.keys());
         f.debug_struct("Service")
             .field("models", &models.collect::<Vec<_>>())
+            .field("loading", &self.loading)
             .field("outcomes", &self.outcomes.is_some())
             .field("outcomes_of", &outcomes.collect::<Vec<_>>())
             .field("config", &self.config)

@@ -7,6 +7,7 @@ use mlops_core::{
 };
 use serde::Serialize;
 use std::{
+    ops::Deref,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -78,14 +79,36 @@ pub(crate) struct Spans {
 
 /// A question that is being answered.
 pub(super) struct Asked<'a> {
-    tally: Option<&'a Tally>,
+    tally: Option<Counting<'a>>,
     model: &'a dyn Predictor,
     rows: u64,
     started: Instant,
     began: Instant,
 }
 
+/// Where a question is counted: with a model of the service's own, or with one that may go meanwhile.
+enum Counting<'a> {
+    Own(&'a Tally),
+    Loaded(Arc<Tally>),
+}
+
+impl Deref for Counting<'_> {
+    type Target = Tally;
+
+    fn deref(&self) -> &Tally {
+        match self {
+            Self::Own(tally) => tally,
+            Self::Loaded(tally) => tally,
+        }
+    }
+}
+
 impl Service {
+    fn counting(&self, name: &str) -> Option<Counting<'_>> {
+        let loaded = || self.loading.as_ref()?.tally(name).map(Counting::Loaded);
+        self.tallies.get(name).map(|tally| Counting::Own(tally)).or_else(loaded)
+    }
+
     /// Begins to time one question; `started` is when its request came.
     pub(super) fn tally<'a>(
         &'a self,
@@ -95,7 +118,7 @@ impl Service {
         request: &PredictRequest,
     ) -> Asked<'a> {
         let rows = request.inputs.rows().unwrap_or(0);
-        let tally = self.tallies.get(name).map(AsRef::as_ref);
+        let tally = self.counting(name);
         let began = self.clock.instant();
         Asked { tally, model, rows: u64::try_from(rows).unwrap_or(u64::MAX), started, began }
     }
@@ -103,7 +126,7 @@ impl Service {
     /// What was counted of this model; the version is the one that answers now.
     pub(crate) fn statistics(&self, name: &str, model: &dyn Predictor) -> ModelStatistics {
         let version = model.info().version.to_string();
-        let tally = self.tallies.get(name);
+        let tally = self.counting(name);
         let counts = tally.map(|tally| tally.read(&version)).unwrap_or_default();
         let not_timed = Span { count: counts.success.count, ns: 0 };
         let last = counts.last.map_or(0, Timestamp::unix_millis);

@@ -8,15 +8,24 @@ mod answers;
 mod bad_inputs;
 #[path = "http/bodies.rs"]
 mod bodies;
+#[path = "http/compressed.rs"]
+mod compressed;
 #[path = "http/goldens.rs"]
 pub(crate) mod goldens;
 #[path = "http/guest.rs"]
 mod guest;
+#[path = "http/hosting.rs"]
+mod hosting;
 #[cfg(feature = "data")]
 #[path = "http/invocations.rs"]
 mod invocations;
+#[path = "http/openapi.rs"]
+mod openapi;
 #[path = "http/outcomes.rs"]
 mod outcomes;
+#[cfg(feature = "data")]
+#[path = "http/parquet.rs"]
+mod parquet;
 #[path = "http/round_trip.rs"]
 mod round_trip;
 #[path = "http/socket.rs"]

@@ -1,5 +1,6 @@
 //! Files that become datasets, and datasets that become files.
 
+mod bounds;
 mod csv;
 mod parquet;
 

@@ -1,6 +1,6 @@
 //! Parquet, with Snappy: what every tool of the field reads and writes.
 
-use super::name_of;
+use super::{bounds, name_of};
 use crate::{
     Error, ErrorKind, Result,
     data::{Dataset, Part},
@@ -35,11 +35,15 @@ pub struct ParquetOptions {
     pub columns: Option<Vec<Arc<str>>>,
     /// The most rows of one record batch.
     pub batch_rows: usize,
+    /// The most bytes that the columns may become, decompressed and decoded; any number if `None`.
+    pub max_bytes: Option<usize>,
+    /// The most columns that the file may have; any number if `None`.
+    pub max_columns: Option<usize>,
 }
 
 impl Default for ParquetOptions {
     fn default() -> Self {
-        Self { columns: None, batch_rows: 64 * 1024 }
+        Self { columns: None, batch_rows: 64 * 1024, max_bytes: None, max_columns: None }
     }
 }
 
@@ -60,6 +64,10 @@ impl ParquetOptions {
 setters!(ParquetOptions {
     /// Sets the most rows of one record batch; 0 counts as 1.
     with_batch_rows => batch_rows: usize,
+    /// Bounds what is read, for files of strangers.
+    with_max_bytes => max_bytes: usize,
+    /// Bounds how many columns the file may have.
+    with_max_columns => max_columns: usize,
 });
 
 impl Dataset {
@@ -78,9 +86,30 @@ impl Dataset {
 
     /// Reads the bytes of a Parquet file; as [`read_parquet`](Self::read_parquet), with all columns.
     pub fn from_parquet(name: impl Into<Arc<str>>, bytes: impl Into<Bytes>) -> Result<Self> {
-        let name = name.into();
-        read(bytes.into(), Arc::clone(&name), &ParquetOptions::new())
-            .map_err(|error| error.context(name.to_string()))
+        Self::decode_parquet(name, bytes, &ParquetOptions::new())
+    }
+
+    /// Reads the bytes of a Parquet file as these options say.
+    ///
+    /// # Behavior
+    /// - as [`read_parquet`](Self::read_parquet)
+    /// - with [`max_bytes`](ParquetOptions::max_bytes) nothing of the file is decompressed before what
+    ///   it says of itself is within that: more is `TooLarge`, and so is a description of more than
+    ///   1 MiB; columns that are nested are `Unsupported`
+    pub fn decode_parquet(
+        name: impl Into<Arc<str>>,
+        bytes: impl Into<Bytes>,
+        options: &ParquetOptions,
+    ) -> Result<Self> {
+        let (name, bytes) = (name.into(), bytes.into());
+        let read = || match options.max_bytes {
+            None => read(bytes, Arc::clone(&name), options),
+            Some(max) => {
+                let work = || read_bounded(&bytes, options, max);
+                Self::from_batches(Arc::clone(&name), caught(work)?)
+            }
+        };
+        read().map_err(|error| error.context(name.to_string()))
     }
 }
 
@@ -128,9 +157,12 @@ fn read(
     name: Arc<str>,
     options: &ParquetOptions,
 ) -> Result<Dataset> {
-    let batches = catch_unwind(AssertUnwindSafe(|| read_batches(source, options)))
-        .unwrap_or_else(|_| Err(Error::corrupt("the Parquet decoder gave up on these bytes")))?;
-    Dataset::from_batches(name, batches)
+    Dataset::from_batches(name, caught(|| read_batches(source, options))?)
+}
+
+fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Error::corrupt("the Parquet decoder gave up on these bytes")))
 }
 
 fn read_batches(
@@ -139,21 +171,60 @@ fn read_batches(
 ) -> Result<Vec<RecordBatch>> {
     let metadata =
         ArrowReaderMetadata::load(&source, ArrowReaderOptions::default()).map_err(foreign)?;
-    let schema = Arc::clone(metadata.schema());
+    let roots = roots(&metadata, options)?;
+    decode(source, metadata, roots, options, (options.batch_rows.max(1), usize::MAX))
+}
+
+/// The same for bytes of a stranger, in the types that the file itself has: what a writer notes beside
+/// them is not looked at.
+fn read_bounded(bytes: &Bytes, options: &ParquetOptions, max: usize) -> Result<Vec<RecordBatch>> {
+    bounds::check_footer(bytes)?;
+    let plain = ArrowReaderOptions::default().with_skip_arrow_metadata(true);
+    let metadata = ArrowReaderMetadata::load(bytes, plain).map_err(foreign)?;
+    let roots = roots(&metadata, options)?;
+    let rows = bounds::check(bytes, metadata.metadata(), &roots, max)?;
+    let rows = rows.min(options.batch_rows.max(1));
+    decode(bytes.clone(), metadata, roots, options, (rows, max))
+}
+
+/// Where the wanted columns stand in the file.
+fn roots(metadata: &ArrowReaderMetadata, options: &ParquetOptions) -> Result<Vec<usize>> {
+    let schema = metadata.schema();
+    let count = schema.fields().len();
+    if let Some(max) = options.max_columns.filter(|max| count > *max) {
+        return Err(Error::too_large(format!("the table has more than {max} columns")));
+    }
+    let position = |name: &Arc<str>| {
+        schema.index_of(name).map_err(|_| Error::invalid(format!("has no column {name:?}")))
+    };
+    match &options.columns {
+        None => Ok((0..count).collect()),
+        Some(names) => names.iter().map(position).collect(),
+    }
+}
+
+fn decode(
+    source: impl ChunkReader + 'static,
+    metadata: ArrowReaderMetadata,
+    roots: Vec<usize>,
+    options: &ParquetOptions,
+    (batch_rows, max_bytes): (usize, usize),
+) -> Result<Vec<RecordBatch>> {
     let mut reader = Reader::new_with_metadata(source, metadata);
-    if let Some(names) = &options.columns {
-        let position = |name: &Arc<str>| {
-            schema.index_of(name).map_err(|_| Error::invalid(format!("has no column {name:?}")))
-        };
-        let positions = names.iter().map(position).collect::<Result<Vec<_>>>()?;
-        let mask = ProjectionMask::roots(reader.parquet_schema(), positions);
+    if options.columns.is_some() {
+        let mask = ProjectionMask::roots(reader.parquet_schema(), roots);
         reader = reader.with_projection(mask);
     }
-    let reader = reader.with_batch_size(options.batch_rows.max(1)).build().map_err(foreign)?;
+    let reader = reader.with_batch_size(batch_rows).build().map_err(foreign)?;
     let empty = RecordBatch::new_empty(arrow_array::RecordBatchReader::schema(&reader));
-    let mut batches = Vec::new();
+    let (mut batches, mut bytes) = (Vec::new(), 0_usize);
     for batch in reader {
-        batches.push(batch.map_err(foreign)?);
+        let batch = batch.map_err(foreign)?;
+        bytes = bytes.saturating_add(batch.get_array_memory_size());
+        if bytes > max_bytes {
+            return Err(Error::too_large(format!("the table is longer than {max_bytes} bytes")));
+        }
+        batches.push(batch);
     }
     if batches.is_empty() {
         batches.push(empty);

@@ -20,7 +20,7 @@ use std::sync::Arc;
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What probes ask, which have no key: whether the server is there, and ready.
-const OPEN: [&str; 4] = ["/v2/health/live", "/v2/health/ready", "/ping", "/health"];
+pub(super) const OPEN: [&str; 4] = ["/v2/health/live", "/v2/health/ready", "/ping", "/health"];
 
 /// Lets through who is known and does not ask too often; before anything of a body is read.
 pub(super) async fn guarded(
@@ -32,7 +32,7 @@ pub(super) async fn guarded(
     if OPEN.contains(&path) {
         return next.run(request).await;
     }
-    let is_scoring = path == "/invocations";
+    let is_scoring = path == "/invocations" || path.starts_with("/models");
     let admitted = service.caller(request.headers()).map_err(Denied::from);
     let Err(Denied { error, wait }) = admitted.and_then(|caller| service.one_more(&caller)) else {
         return next.run(request).await;
@@ -61,6 +61,21 @@ impl Service {
         let Some(authenticator) = &self.authenticator else { return Ok(Arc::default()) };
         let caller = authenticator.authenticate(credentials(headers)?.as_deref())?;
         Ok(caller.name)
+    }
+
+    /// `PermissionDenied` for a caller without this role; nobody has one where nobody is asked for
+    /// credentials.
+    pub(super) fn require_role(&self, headers: &HeaderMap, role: &str) -> Result<()> {
+        let has_role = match &self.authenticator {
+            None => false,
+            Some(known) => known.authenticate(credentials(headers)?.as_deref())?.has_role(role),
+        };
+        if has_role {
+            Ok(())
+        } else {
+            let message = format!("this needs a caller of the role {role:?}");
+            Err(Error::new(ErrorKind::PermissionDenied, message))
+        }
     }
 
     /// Counts one more request of this caller; `Overloaded` for who asks too often.

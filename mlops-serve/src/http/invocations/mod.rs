@@ -1,19 +1,25 @@
-//! One model behind the paths and forms of MLflow's scoring server, which are `SageMaker`'s too:
+//! Models behind the paths and forms of MLflow's scoring server, which are `SageMaker`'s too:
 //! `POST /invocations`, `GET /ping`. What bytes mean is said by plain functions that know no server.
 
 mod csv;
+mod hosting;
 mod json;
+#[cfg(feature = "data")]
+mod parquet;
 mod predictions;
 mod table;
 mod walk;
 
 pub use csv::decode_csv;
+pub(super) use hosting::allowed;
 pub use json::decode_request;
+#[cfg(feature = "data")]
+pub use parquet::decode_parquet;
 pub use predictions::encode_outputs;
 
 use super::{
-    body,
-    infer::{PREDICTION, answer, off_the_timers},
+    HttpConfig, body,
+    infer::{answer, for_the_wire, off_the_timers, say},
     oip::Limits,
     refusal::{Refusal, json},
     routes::Health,
@@ -22,7 +28,7 @@ use super::{
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, StatusCode, header},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -59,31 +65,43 @@ fn one_more_column(columns: usize, most: usize) -> Result<()> {
     Err(Error::too_large(format!("the table has more than {most} columns")))
 }
 
-/// The routes, for the model that the service names for them.
-pub(super) fn router(service: Arc<Service>, model: Arc<str>) -> Router {
-    Router::new()
+/// The model that `SageMaker`'s caller wants.
+const TARGET: HeaderName = HeaderName::from_static("x-amzn-sagemaker-target-model");
+
+/// The routes, for the model that the service names for them, if any, and perhaps for all by name.
+pub(super) fn router(service: Arc<Service>, model: Option<Arc<str>>, hosting: bool) -> Router {
+    let routes = Router::new()
         .route("/ping", get(ping))
         .route("/health", get(ping))
         .route("/version", get(version))
-        .route("/invocations", post(invocations))
+        .route("/invocations", post(invocations));
+    let routes = if hosting { routes.merge(hosting::routes()) } else { routes };
+    routes
         .route_layer(from_fn_with_state(Arc::clone(&service), super::access::guarded))
         .route_layer(from_fn_with_state(Arc::clone(&service), super::counters::counted))
-        .with_state(Scoring { service, model })
+        .with_state(Scoring { service, model, hosting })
 }
 
 #[derive(Clone)]
 struct Scoring {
     service: Arc<Service>,
-    model: Arc<str>,
+    model: Option<Arc<str>>,
+    hosting: bool,
 }
 
-/// 200 if the model would answer, 404 if there is none.
-async fn ping(State(Scoring { service, model }): State<Scoring>) -> Response {
-    let Ok(found) = service.model(&model, None) else {
-        return StatusCode::NOT_FOUND.into_response();
+/// 200 if the model would answer, 404 if there is none; for all by name, if each of them would.
+async fn ping(State(Scoring { service, model, .. }): State<Scoring>) -> Response {
+    let is_ready = if let Some(model) = model {
+        let Ok(found) = service.model(&model, None) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        Health::of(&service, &model, &*found).await.is_ready()
+    } else {
+        let models = Health::of_all(&service).await;
+        let is_there = !models.is_empty() || service.may_be_empty();
+        is_there && models.iter().all(Health::is_ready)
     };
-    let health = Health::of(&service, &model, &**found).await;
-    let status = if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, "\n").into_response()
 }
 
@@ -92,14 +110,26 @@ async fn version(State(Scoring { service, .. }): State<Scoring>) -> String {
 }
 
 async fn invocations(State(scoring): State<Scoring>, request: Request) -> Response {
-    scoring.score(request).await.unwrap_or_else(Refusal::into_scoring_response)
+    let answered = async { scoring.score(&scoring.wanted(request.headers())?, request).await };
+    answered.await.unwrap_or_else(Refusal::into_scoring_response)
 }
 
 impl Scoring {
-    async fn score(&self, request: Request) -> Result<Response, Refusal> {
-        let Self { service, model: name } = self;
+    /// The name of the model that is asked.
+    fn wanted(&self, headers: &HeaderMap) -> Result<Arc<str>> {
+        let named = headers.get(TARGET).filter(|_| self.hosting);
+        let Some(named) = named else {
+            let unnamed = || Error::invalid(format!("say in the header {TARGET} which model"));
+            return self.model.clone().ok_or_else(unnamed);
+        };
+        let named = named.to_str().map(Into::into);
+        named.map_err(|_| Error::invalid(format!("header {TARGET} is no text")))
+    }
+
+    async fn score(&self, name: &str, request: Request) -> Result<Response, Refusal> {
+        let service = &self.service;
         let started = service.clock.instant();
-        let model = Arc::clone(service.model(name, None)?);
+        let model = service.model(name, None)?;
         let (parts, body) = request.into_parts();
         let coding = Coding::of(&parts.headers)?;
         let mut held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
@@ -113,10 +143,10 @@ impl Scoring {
         let elements: usize = response.outputs.iter().map(|(_, tensor)| tensor.len()).sum();
         let is_long = elements.saturating_mul(8) > service.config.max_inline_bytes;
         let write = move || encode_outputs(&response.outputs, form);
-        let mut response = json(StatusCode::OK, off_the_timers(is_long, write).await?);
-        if let Ok(prediction) = HeaderValue::from_str(&prediction) {
-            response.headers_mut().insert(PREDICTION, prediction);
-        }
+        let written = off_the_timers(is_long, write).await?;
+        let (body, coding) = for_the_wire(service, &parts.headers, written).await?;
+        let mut response = json(StatusCode::OK, body);
+        say(response.headers_mut(), coding, &prediction);
         Ok(response)
     }
 
@@ -126,15 +156,18 @@ impl Scoring {
         bytes: Vec<u8>,
         info: Arc<PredictorInfo>,
     ) -> Result<(PredictRequest, Form)> {
-        let (is_long, limits) = (
-            bytes.len() > self.service.config.max_inline_bytes,
-            self.service.config.limits.clone(),
-        );
+        let config = &self.service.config;
+        let (is_long, limits) = (coding.is_long(bytes.len(), config), config.limits.clone());
+        #[cfg(feature = "data")]
+        let max_bytes = config.max_body_bytes;
         let read = move || match coding {
             Coding::Json => decode_request(&bytes, &info.signature, &limits),
             Coding::Csv => {
                 decode_csv(&bytes, &info.signature, &limits).map(|request| (request, Form::Table))
             }
+            #[cfg(feature = "data")]
+            Coding::Parquet => decode_parquet(bytes, &info.signature, &limits, max_bytes)
+                .map(|request| (request, Form::Table)),
         };
         off_the_timers(is_long, read).await
     }
@@ -145,9 +178,21 @@ impl Scoring {
 enum Coding {
     Json,
     Csv,
+    #[cfg(feature = "data")]
+    Parquet,
 }
 
 impl Coding {
+    /// Whether reading so many bytes may take long.
+    fn is_long(self, bytes: usize, config: &HttpConfig) -> bool {
+        match self {
+            Self::Json | Self::Csv => bytes > config.max_inline_bytes,
+            // A few bytes of it may be a long table.
+            #[cfg(feature = "data")]
+            Self::Parquet => true,
+        }
+    }
+
     fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
         let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let mut parts = given.unwrap_or_default().split(';').map(str::trim);
@@ -165,6 +210,11 @@ impl Coding {
         match media.as_str() {
             "application/json" => Ok(Self::Json),
             "text/csv" => Ok(Self::Csv),
+            #[cfg(feature = "data")]
+            "application/vnd.apache.parquet" | "application/x-parquet" => Ok(Self::Parquet),
+            _ if cfg!(feature = "data") => refuse(
+                "the content type is application/json, text/csv or application/vnd.apache.parquet",
+            ),
             _ => refuse("the content type is application/json or text/csv"),
         }
     }

@@ -166,7 +166,7 @@ fn is_missing(slots: &HashMap<String, usize>, slot: usize) -> Error {
 }
 
 /// Whether an input holds several columns that have no names.
-fn packs_unnamed(spec: &TensorSpec) -> bool {
+pub(super) fn packs_unnamed(spec: &TensorSpec) -> bool {
     spec.columns.is_empty() && spec.shape.len() == 2 && spec.shape[1].is_none_or(|n| n > 1)
 }
 

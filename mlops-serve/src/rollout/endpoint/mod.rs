@@ -14,7 +14,7 @@ mod status;
 pub use compatible::check_compatible;
 pub use config::{EndpointConfig, Swap};
 pub use follow::Follower;
-pub use stats::EndpointStats;
+pub use stats::{EndpointStats, VersionStats};
 pub use status::EndpointStatus;
 
 use crate::batching::{Batcher, BatchingConfig};
@@ -30,7 +30,7 @@ use status::{Live, Standing};
 use std::{
     fmt,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering},
     time::Duration,
 };
 use tokio::sync::oneshot;
@@ -167,7 +167,16 @@ impl Endpoint {
 
     /// What it has counted since it exists.
     pub fn stats(&self) -> EndpointStats {
-        self.shared.counters.snapshot()
+        let live = self.shared.live();
+        let info = live.predictor.info();
+        let mut stats = self.shared.counters.snapshot();
+        stats.live = VersionStats {
+            model: Arc::clone(&info.name),
+            version: Arc::clone(&info.version),
+            answered: live.answered.load(Ordering::Relaxed),
+            failed: live.failed.load(Ordering::Relaxed),
+        };
+        stats
     }
 }
 
@@ -203,6 +212,7 @@ impl Predictor for Endpoint {
         });
         let took = shared.clock.instant().saturating_duration_since(began);
         counting.end(&result, took);
+        live.count(result.is_ok());
         if let Some((observers, request)) = seen {
             observe(&observers, &request, &result, took);
         }

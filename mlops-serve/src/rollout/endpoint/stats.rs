@@ -1,6 +1,9 @@
 //! What an endpoint counts: plain atomics, so that reading them costs nothing and installs nothing.
 
-use crate::batching::{self, BatchingStats};
+use crate::{
+    batching::{self, BatchingStats},
+    durations::{DurationCounters, Durations},
+};
 use mlops_core::{ErrorKind, Result, predictor::PredictResponse};
 use std::{
     collections::BTreeMap,
@@ -29,12 +32,30 @@ pub struct EndpointStats {
     pub rows: u64,
     /// Time that answers and errors took, together.
     pub took: Duration,
+    /// How long each of them took.
+    pub durations: Durations,
+    /// What answers now, and what it has answered since it took over.
+    pub live: VersionStats,
     /// Models that took the place of another.
     pub swaps: u64,
     /// Calls lost to a panic.
     pub panics: u64,
     /// What its batchers counted; all zero if it has none.
     pub batching: BatchingStats,
+}
+
+/// Counts of one version, as long as it answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VersionStats {
+    /// The model's name, which may differ from the endpoint's.
+    pub model: Arc<str>,
+    /// Its version.
+    pub version: Arc<str>,
+    /// Requests that it answered.
+    pub answered: u64,
+    /// Requests that failed with it.
+    pub failed: u64,
 }
 
 #[derive(Debug)]
@@ -44,7 +65,7 @@ pub(super) struct Counters {
     errors: Vec<(ErrorKind, AtomicU64)>,
     abandoned: AtomicU64,
     rows: AtomicU64,
-    took_nanos: AtomicU64,
+    durations: DurationCounters,
     swaps: AtomicU64,
     inner: InnerCounters,
 }
@@ -66,7 +87,7 @@ impl Default for Counters {
             errors: ErrorKind::all().map(|kind| (kind, zero())).collect(),
             abandoned: zero(),
             rows: zero(),
-            took_nanos: zero(),
+            durations: DurationCounters::default(),
             swaps: zero(),
             inner: InnerCounters::default(),
         }
@@ -101,7 +122,7 @@ impl Counters {
         let counts = self.errors.iter().map(|(kind, count)| (*kind, get(count)));
         let errors: BTreeMap<_, _> = counts.filter(|(_, count)| *count > 0).collect();
         let (answered, abandoned) = (get(&self.answered), get(&self.abandoned));
-        let requests = get(&self.requests);
+        let (requests, durations) = (get(&self.requests), self.durations.read());
         let ended = answered + abandoned + errors.values().sum::<u64>();
         EndpointStats {
             requests,
@@ -110,7 +131,9 @@ impl Counters {
             abandoned,
             in_flight: requests.saturating_sub(ended),
             rows: get(&self.rows),
-            took: Duration::from_nanos(get(&self.took_nanos)),
+            took: durations.sum,
+            durations,
+            live: VersionStats::default(),
             swaps: get(&self.swaps),
             panics: get(&self.inner.panics),
             batching: self.inner.batching.snapshot(),
@@ -121,7 +144,7 @@ impl Counters {
 impl Counting<'_> {
     pub(super) fn end(mut self, result: &Result<PredictResponse>, took: Duration) {
         let Some(counters) = self.0.take() else { return };
-        add(&counters.took_nanos, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        counters.durations.add(took);
         match result {
             Ok(response) => {
                 let rows = response.outputs.rows().unwrap_or(0);

@@ -6,7 +6,10 @@ use mlops_core::{
     Digest, Error, Predictor, Timestamp,
     registry::{ModelUri, ModelVersion},
 };
-use std::sync::{Arc, Weak};
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// What an endpoint says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub(super) struct Live {
     pub(super) since: Timestamp,
     /// Gone once it is out of memory.
     loaded: Weak<Loaded>,
+    pub(super) answered: AtomicU64,
+    pub(super) failed: AtomicU64,
 }
 
 impl Live {
@@ -70,7 +75,8 @@ impl Live {
         version: Option<ModelVersion>,
         since: Timestamp,
     ) -> Self {
-        Self { predictor, version, since, loaded: Weak::new() }
+        let (answered, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { predictor, version, since, loaded: Weak::new(), answered, failed }
     }
 
     /// Knows whether its model is in memory.
@@ -86,6 +92,12 @@ impl Live {
 
     fn memory_bytes(&self) -> Option<u64> {
         self.loaded.upgrade()?.memory.as_ref().map(MemoryReservation::bytes)
+    }
+
+    /// Counts an answer, or a failure, of this version.
+    pub(super) fn count(&self, is_answer: bool) {
+        let counter = if is_answer { &self.answered } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether it is this version: the same number and the same bytes. A registry that was restored

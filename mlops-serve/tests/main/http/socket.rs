@@ -1,7 +1,7 @@
 //! A real socket on 127.0.0.1, served on a thread with a current-thread runtime, and a client of
 //! another make (ureq) that asks.
 
-use super::{Host, good};
+use super::{Answer, Host, good};
 use mlops_serve::http::{HttpConfig, HttpCounters};
 use serde_json::{Value, json};
 use std::{
@@ -45,6 +45,17 @@ impl Server {
         let url = format!("http://{}{path}", self.address);
         let mut answer = self.client.post(url).send(body).unwrap();
         (answer.status().as_u16(), answer.body_mut().read_to_vec().unwrap())
+    }
+
+    /// The whole answer to a POST with these headers; its body as it came.
+    pub(super) fn ask(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = self.client.post(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut answer = request.send(body).unwrap();
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        Answer { status, headers, body: answer.body_mut().read_to_vec().unwrap().into() }
     }
 
     pub(super) fn still_answers(&self) {
