@@ -2,6 +2,8 @@
 
 pub mod batching;
 pub mod compose;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod engines;
 #[cfg(feature = "grpc")]
 pub mod grpc;

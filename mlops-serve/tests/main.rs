@@ -9,6 +9,9 @@ mod batching;
 mod candle;
 #[path = "main/compose.rs"]
 mod compose;
+#[cfg(all(feature = "conformance", feature = "grpc"))]
+#[path = "main/conformance.rs"]
+mod conformance;
 #[path = "main/doubles.rs"]
 mod doubles;
 #[path = "main/endpoint.rs"]
