@@ -3,6 +3,8 @@
 pub mod batching;
 mod breaker;
 pub mod compose;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod durations;
 pub mod engines;
 #[cfg(feature = "grpc")]

@@ -12,6 +12,9 @@ mod candle;
 mod candle_module;
 #[path = "main/compose.rs"]
 mod compose;
+#[cfg(all(feature = "conformance", feature = "grpc"))]
+#[path = "main/conformance.rs"]
+mod conformance;
 #[path = "main/doubles.rs"]
 mod doubles;
 #[cfg(feature = "candle")]

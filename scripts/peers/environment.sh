@@ -10,6 +10,22 @@ peers_python() { python_with python scripts/peers/requirements.txt; }
 # Other people's tree libraries and compilers, beside those.
 trees_python() { python_with trees scripts/peers/trees_requirements.txt; }
 
+# NVIDIA's Triton, which a wheel carries.
+triton_python() { python_with triton scripts/peers/triton.txt; }
+
+# NVIDIA's load generator; says in $libraries where what it links to lies: of Triton's wheel, under the names that
+# it looks for.
+perf_analyzer_python() {
+    local site
+    triton_python
+    site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    libraries="${python%/bin/python}/libraries"
+    mkdir -p "$libraries"
+    ln -sf "$site"/nvidia_pytriton.libs/libb64-*.so.0d "$libraries/libb64.so.0d"
+    ln -sf "$site"/nvidia_pytriton.libs/libcudart-*.so.12.* "$libraries/libcudart.so.12"
+    python_with perf_analyzer scripts/peers/perf_analyzer.txt
+}
+
 # One of $mlflow_clients, as its users install it; says where the interpreter is in $python.
 mlflow_python() { python_with "mlflow-$1" "scripts/peers/mlflow-$1.txt"; }
 
