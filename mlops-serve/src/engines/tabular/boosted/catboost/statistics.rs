@@ -116,7 +116,7 @@ impl<'a> Questions<'a> {
         Ok(self.place(Key::Is(at, category), Question::Is(at, category)))
     }
 
-    /// Where the statistic of this number among those asked stands in a row. `missing` says of each numeric
+    /// Where the statistic of this number among those asked stands in a row. `columns` says of each numeric
     /// feature where it is, and whether a missing value is above every border.
     pub(super) fn statistic(
         &mut self,
