@@ -9,6 +9,7 @@
 mod audit;
 mod backup;
 mod columns;
+mod conformance;
 mod console;
 mod doctor;
 mod drift;
@@ -52,6 +53,7 @@ enum Command {
     Why(why::Why),
     #[command(subcommand)]
     Drift(drift::Drift),
+    Conformance(conformance::Conformance),
     Doctor(doctor::Doctor),
     Gc(gc::Gc),
     #[command(subcommand)]
@@ -112,6 +114,7 @@ impl Command {
             Self::Predict(predict) => predict.run(console),
             Self::Why(why) => why.run(console),
             Self::Drift(drift) => drift.run(console),
+            Self::Conformance(conformance) => conformance.run(console),
             Self::Doctor(doctor) => doctor.run(console),
             Self::Gc(gc) => gc.run(console),
             Self::Audit(audit) => audit.run(console),
@@ -134,6 +137,7 @@ impl Command {
             Self::Predict(predict) => predict.json,
             Self::Why(why) => why.json,
             Self::Drift(drift) => drift.json(),
+            Self::Conformance(conformance) => conformance.json,
             Self::Doctor(doctor) => doctor.json,
             Self::Gc(gc) => gc.json,
             Self::Audit(audit) => audit.json(),

@@ -1,5 +1,7 @@
 //! The program, as a user runs it: real processes, real sockets, exit codes.
 
+#[path = "program/conformance.rs"]
+mod conformance;
 #[path = "program/doctor.rs"]
 mod doctor;
 #[path = "program/drift.rs"]
