@@ -27,24 +27,24 @@ pub(super) enum Met {
 }
 
 impl Mutated {
-    /// Sends so many mutations of these bodies in turn; what `send` says of each is counted.
+    /// Sends so many mutations of these bodies in turn; what `ask` says of each is counted.
     pub(super) async fn of<F: Future<Output = Met>>(
         bodies: &[Vec<u8>],
         (count, seed): (usize, u64),
-        send: impl Fn(Vec<u8>) -> F,
+        ask: impl Fn(Vec<u8>) -> F,
     ) -> Self {
         let mut found = Self::default();
         for at in 0..count {
             let stream = seed.wrapping_mul(1_000_003).wrapping_add(at as u64);
             let body = mutate(&bodies[at % bodies.len()], &mut Random(stream));
             found.sent += 1;
-            match send(body).await {
+            match ask(body).await {
                 Met::Answered => found.answered += 1,
                 Met::Refused => {}
-                Met::Wordless(seen) => found.wordless.push(format!("body {at}: {seen}")),
-                Met::Fault(seen) => found.faults.push(format!("body {at}: {seen}")),
-                Met::Silence(seen) => {
-                    found.silent.push(format!("body {at}: {seen}"));
+                Met::Wordless(said) => found.wordless.push(format!("body {at}: {said}")),
+                Met::Fault(said) => found.faults.push(format!("body {at}: {said}")),
+                Met::Silence(said) => {
+                    found.silent.push(format!("body {at}: {said}"));
                     // A server that is gone answers none of the others, either.
                     if found.silent.len() == 10 {
                         break;

@@ -33,6 +33,11 @@ impl Model {
         let in_json = |spec: &Spec| Datatype::of(&spec.datatype).is_none_or(Datatype::is_in_json);
         self.inputs.iter().all(in_json)
     }
+
+    /// Harmless elements for each input; `None` for a datatype that the protocol does not have.
+    pub(super) fn sample(&self, rows: usize) -> Option<Vec<Tensor>> {
+        self.inputs.iter().map(|spec| Tensor::sample(spec, rows)).collect()
+    }
 }
 
 /// A request that the subject answers.
@@ -100,7 +105,7 @@ impl Peer {
                 let inputs = request["inputs"].as_array();
                 inputs.and_then(|all| all.iter().map(Tensor::of_json).collect())
             }
-            None => self.sample(self.subject(), 2),
+            None => self.subject().sample(2),
         };
         let tensors: Vec<Tensor> = tensors.ok_or("no request can be made: an unknown datatype")?;
         let body = request(&tensors);
@@ -115,10 +120,6 @@ impl Peer {
         let outputs = answers.pop().unwrap_or_default();
         let repeats = answers.pop().is_some_and(|first| super::answer::same(&first, &outputs));
         Ok(Good { tensors, outputs, repeats })
-    }
-
-    pub(super) fn sample(&self, model: &Model, rows: usize) -> Option<Vec<Tensor>> {
-        model.inputs.iter().map(|spec| Tensor::sample(spec, rows)).collect()
     }
 
     pub(super) fn said(&self) -> ServerSaid {
@@ -166,7 +167,7 @@ impl Peer {
             return Ok(self.good()?.tensors.clone());
         }
         let unknown = || skipped("the model has an input of an unknown datatype");
-        self.sample(model, 2).ok_or_else(unknown)
+        model.sample(2).ok_or_else(unknown)
     }
 
     /// Whether a model's answers are the same each time, as far as is known.

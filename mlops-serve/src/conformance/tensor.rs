@@ -64,15 +64,15 @@ impl Tensor {
 
     /// With flat data.
     pub(super) fn json(&self) -> Value {
-        self.json_with(Value::Array(self.values.clone()))
+        self.json_with(&Value::Array(self.values.clone()))
     }
 
     /// With data nested like the shape.
     pub(super) fn nested_json(&self) -> Value {
-        self.json_with(nested(&self.shape, &mut self.values.iter()))
+        self.json_with(&nested(&self.shape, &mut self.values.iter()))
     }
 
-    pub(super) fn json_with(&self, data: Value) -> Value {
+    fn json_with(&self, data: &Value) -> Value {
         let (name, datatype) = (&self.name, self.datatype.name());
         json!({ "name": name, "shape": self.shape, "datatype": datatype, "data": data })
     }

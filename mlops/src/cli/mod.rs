@@ -10,6 +10,7 @@ mod audit;
 mod backup;
 mod bench;
 mod columns;
+mod conformance;
 mod console;
 mod doctor;
 mod drift;
@@ -54,6 +55,7 @@ enum Command {
     Why(why::Why),
     #[command(subcommand)]
     Drift(drift::Drift),
+    Conformance(conformance::Conformance),
     Doctor(doctor::Doctor),
     Gc(gc::Gc),
     #[command(subcommand)]
@@ -115,6 +117,7 @@ impl Command {
             Self::Bench(bench) => bench.run(console),
             Self::Why(why) => why.run(console),
             Self::Drift(drift) => drift.run(console),
+            Self::Conformance(conformance) => conformance.run(console),
             Self::Doctor(doctor) => doctor.run(console),
             Self::Gc(gc) => gc.run(console),
             Self::Audit(audit) => audit.run(console),
@@ -138,6 +141,7 @@ impl Command {
             Self::Bench(bench) => bench.json,
             Self::Why(why) => why.json,
             Self::Drift(drift) => drift.json(),
+            Self::Conformance(conformance) => conformance.json,
             Self::Doctor(doctor) => doctor.json,
             Self::Gc(gc) => gc.json,
             Self::Audit(audit) => audit.json(),

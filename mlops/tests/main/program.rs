@@ -2,6 +2,8 @@
 
 #[path = "program/bench.rs"]
 mod bench;
+#[path = "program/conformance.rs"]
+mod conformance;
 #[path = "program/doctor.rs"]
 mod doctor;
 #[path = "program/drift.rs"]

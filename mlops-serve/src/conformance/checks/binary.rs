@@ -75,7 +75,7 @@ pub(super) fn checks() -> Vec<Check> {
         Check::declared("binary.input_at_any_address", BINARY, |peer| {
             async {
                 for pad in 1..8 {
-                    input(peer, pad).await?
+                    input(peer, pad).await?;
                 }
                 Ok(())
             }
@@ -124,7 +124,9 @@ pub(super) fn with_json(json: &Value, tensors: &[Tensor], pad: usize) -> (Vec<u8
     let mut body = json.to_string().into_bytes();
     body.resize(body.len() + pad, b' ');
     let length = body.len();
-    tensors.iter().for_each(|tensor| body.extend(tensor.raw()));
+    for tensor in tensors {
+        body.extend(tensor.raw());
+    }
     (body, length)
 }
 
@@ -206,7 +208,7 @@ async fn raw_request(peer: &Peer) -> Verdict {
         _ => false,
     };
     let model = peer.models.iter().find(is_such);
-    let tensors = model.and_then(|model| Some((model, peer.sample(model, 1)?)));
+    let tensors = model.and_then(|model| Some((model, model.sample(1)?)));
     let Some((model, tensors)) = tensors else {
         return Err(skipped("no model has one input with at most one open axis"));
     };
@@ -225,7 +227,7 @@ async fn infinity(peer: &Peer) -> Verdict {
         .find_map(|kind| peer.taker(*kind).ok())
         .ok_or_else(|| skipped("no model has an input of FP32 or FP64"))?;
     peer.declares("binary_tensor_data")?;
-    let Some(mut tensors) = peer.sample(model, 1) else { return Err(skipped("no request")) };
+    let Some(mut tensors) = model.sample(1) else { return Err(skipped("no request")) };
     let mut endless = tensors.clone();
     let size = tensors[at].datatype.size().unwrap_or(4);
     let bytes: &[u8] =

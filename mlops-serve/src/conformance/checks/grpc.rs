@@ -98,7 +98,8 @@ async fn server_metadata(peer: &Peer) -> Verdict {
     let same = said.name == peer.server["name"] && said.version == peer.server["version"];
     ensure(same, "what REST says", || format!("{said:?}"))?;
     let (mut theirs, mut ours) = (peer.extensions(), said.extensions.clone());
-    (theirs.sort(), ours.sort());
+    theirs.sort();
+    ours.sort();
     ensure(theirs == ours, "the extensions that REST says", || format!("{ours:?}"))
 }
 

@@ -18,8 +18,10 @@ const JSON: &str = "RFC 8259: JSON";
 
 pub(super) fn checks() -> Vec<Check> {
     let mut all = vec![
-        Check::required("infer.answers", RESPONSE, |peer| answers(peer).boxed()),
-        Check::required("infer.outputs_are_declared", RESPONSE, |peer| as_declared(peer).boxed()),
+        Check::required("infer.answers", RESPONSE, |peer| async move { answers(peer) }.boxed()),
+        Check::required("infer.outputs_are_declared", RESPONSE, |peer| {
+            async move { as_declared(peer) }.boxed()
+        }),
         Check::required("infer.names_the_model", RESPONSE, |peer| names_the_model(peer).boxed()),
         Check::required("infer.nested_data", DATA, |peer| nested(peer).boxed()),
         Check::required("infer.id_is_echoed", REQUEST, |peer| id_is_echoed(peer).boxed()),
@@ -54,7 +56,7 @@ pub(super) fn checks() -> Vec<Check> {
     all
 }
 
-async fn answers(peer: &Peer) -> Verdict {
+fn answers(peer: &Peer) -> Verdict {
     let wanted = "an answer to a request that fits the metadata (give one with --request)";
     match peer.why_not() {
         None => Ok(()),
@@ -65,7 +67,7 @@ async fn answers(peer: &Peer) -> Verdict {
     }
 }
 
-async fn as_declared(peer: &Peer) -> Verdict {
+fn as_declared(peer: &Peer) -> Verdict {
     let good = peer.good()?;
     let declared = &peer.subject().outputs;
     for Output { name, datatype, shape, .. } in &good.outputs {

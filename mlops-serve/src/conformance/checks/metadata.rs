@@ -17,7 +17,7 @@ pub(super) fn checks() -> Vec<Check> {
         Check::required("metadata.server", SERVER, |peer| server(peer).boxed()),
         Check::required("metadata.model", MODEL, |peer| model(peer).boxed()),
         Check::required("metadata.datatypes", "OIP REST, Tensor Data Types", |peer| {
-            datatypes(peer).boxed()
+            async move { datatypes(peer) }.boxed()
         }),
         Check::required("metadata.version", MODEL, |peer| version(peer).boxed()),
         Check::required("metadata.unknown_model", "OIP REST, Model Metadata JSON Error", |peer| {
@@ -72,7 +72,7 @@ async fn model(peer: &Peer) -> Verdict {
     ensure(is_list || versions.is_null(), "versions as a list of texts, or none", || answer.shown())
 }
 
-async fn datatypes(peer: &Peer) -> Verdict {
+fn datatypes(peer: &Peer) -> Verdict {
     for model in &peer.models {
         for spec in model.inputs.iter().chain(&model.outputs) {
             let (name, datatype) = (&spec.name, &spec.datatype);

@@ -89,7 +89,7 @@ const SABOTEURS: &[(&str, Inward, Outward, &[&str])] = &[
             if is_infer(seen) {
                 edit(body, |json| {
                     if json["id"].is_null() {
-                        json["id"] = "made-up".into()
+                        json["id"] = "made-up".into();
                     }
                 });
             }
