@@ -23,8 +23,8 @@ use std::{
 pub(super) struct Repository {
     /// Let callers load and unload the models of this folder, by Triton's repository calls and by SageMaker's
     /// (POST /models): NAME.onnx and the like, or MLmodel folders. With --api-keys, callers with a key
-    #[arg(long, value_name = "DIR")]
-    model_repository: Option<PathBuf>,
+    #[arg(id = "model_repository", long = "model-repository", value_name = "DIR")]
+    folder: Option<PathBuf>,
     /// Models of the repository that are loaded at a time
     #[arg(long, value_name = "N", default_value_t = 100, requires = "model_repository")]
     max_loaded_models: usize,
@@ -43,15 +43,15 @@ impl Repository {
         batching: Option<BatchingConfig>,
     ) -> Result<(Service, Loaded)> {
         let loaded = Loaded::default();
-        let Some(folder) = &self.model_repository else { return Ok((service, loaded)) };
+        let Some(folder) = &self.folder else { return Ok((service, loaded)) };
         let root = folder.canonicalize();
         let root = root.map_err(|source| Error::io(folder.display(), source))?;
         let config = LoadingConfig::default()
             .with_max_models(self.max_loaded_models)
             .with_max_bytes(self.max_loaded_bytes);
         let (engines, kept) = (engines.clone(), loaded.clone());
-        let loader = FolderLoader { root, engines, local, batching, loaded: kept };
-        Ok((service.with_loader(Arc::new(loader), config), loaded))
+        let repository = FolderLoader { root, engines, local, batching, loaded: kept };
+        Ok((service.with_loader(Arc::new(repository), config), loaded))
     }
 }
 
@@ -95,9 +95,9 @@ impl FolderLoader {
     }
 
     fn named(&self, name: &str) -> Option<Source> {
-        let file = |ending: &&str| self.root.join(format!("{name}.{ending}"));
         let found = inside(&self.root, &self.root.join(name)).and_then(|path| model_in(&path));
-        let file = || ENDINGS.iter().map(|ending| file(ending)).find(|path| path.is_file());
+        let mut files = ENDINGS.iter().map(|ending| self.root.join(format!("{name}.{ending}")));
+        let mut file = || files.find(|path| path.is_file());
         found.or_else(|| inside(&self.root, &file()?).map(Source::File))
     }
 

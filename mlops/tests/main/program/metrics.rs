@@ -68,7 +68,7 @@ fn well_formed(page: &str) {
     let (mut family, mut seen, mut bucket) = (String::new(), BTreeSet::new(), 0.0);
     for line in page.lines() {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
-            family = rest.split_once(' ').unwrap().0.to_owned();
+            rest.split_once(' ').unwrap().0.clone_into(&mut family);
             continue;
         }
         let Some((series, value)) = line.rsplit_once(' ').filter(|_| !line.starts_with('#')) else {

@@ -32,7 +32,7 @@ fn callers_load_what_the_folder_has_and_nothing_else() {
         let row = rows("logistic", 1).remove(0).1;
         let url = format!("{}/v2/repository/models/{name}/load", server.url);
         assert_eq!(server.client.post(url).send_empty().unwrap().status(), 200);
-        let (answer, _) = server.infer(name, &[row.clone()]);
+        let (answer, _) = server.infer(name, std::slice::from_ref(&row));
         let table = json!({ "dataframe_split": { "columns": columns(), "data": [row] } });
         let (status, scored) = server.post(&format!("/models/{name}/invoke"), &table);
         assert_eq!(status, 200, "{scored}");
