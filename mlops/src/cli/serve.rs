@@ -28,6 +28,7 @@ use std::{
 };
 
 mod logged;
+mod repository;
 
 /// Serve models over HTTP and gRPC
 #[expect(clippy::doc_markdown, reason = "help is printed as it stands")]
@@ -37,8 +38,14 @@ mod logged;
 )]
 pub(super) struct Serve {
     /// What to serve, once a model: a file of ONNX, LightGBM, XGBoost or CatBoost, a folder of MLmodel or Sentence Transformers, or models:/NAME@ALIAS
-    #[arg(long = "model", value_name = "[NAME=]SOURCE", required = true)]
+    #[arg(
+        long = "model",
+        value_name = "[NAME=]SOURCE",
+        required_unless_present = "model_repository"
+    )]
     models: Vec<NamedSource>,
+    #[command(flatten)]
+    repository: repository::Repository,
     /// The address to listen on
     #[arg(long, visible_alias = "addr", default_value = "127.0.0.1")]
     host: String,
@@ -76,6 +83,8 @@ pub(super) struct Serve {
     engines: Engines,
     #[command(flatten)]
     bounds: server::Bounds,
+    #[command(flatten)]
+    tls: server::TlsFiles,
     /// Announce what is served as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -95,17 +104,22 @@ impl Serve {
     }
 
     async fn serve(&self, console: &Console) -> Result<Answer> {
-        let access = self.access()?;
+        let (access, loaded) = self.access()?;
         // Before the models are loaded: a port that is taken is known at once.
-        let server = Server::bind(&self.host, self.port, self.bounds).await?;
+        let tls = self.tls.open()?;
+        let bind = async |port| Server::bind(&self.host, port, self.bounds).await;
+        let server = bind(self.port).await?.with_tls(tls.as_ref());
         let grpc_server = match self.grpc_port {
             None => None,
-            Some(port) => Some(Server::bind(&self.host, port, self.bounds).await?),
+            Some(port) => Some(bind(port).await?.with_tls(tls.as_ref())),
         };
         let scratch = super::scratch()?;
         let models = self.open_all(scratch.path(), console).await?;
         let end = server::asked_to_end()?.shared();
-        let (app, grpc) = Self::apps(access, &models, end.clone());
+        if let Some(tls) = tls {
+            tokio::spawn(tls.follow(server::Hangups::listen()?));
+        }
+        let (app, grpc) = Self::apps((access, loaded), &models, end.clone());
         announce(&server, grpc_server.as_ref(), &models, console)?;
         let over_grpc = async {
             match grpc_server {
@@ -153,10 +167,7 @@ impl Serve {
         console: &Console,
     ) -> Result<Served> {
         let log = self.log(name, console)?;
-        let mut local = LocalConfig::default();
-        if let Some(threads) = self.threads {
-            local = local.with_threads(threads);
-        }
+        let local = self.local();
         let (endpoint, keeper) = if let Source::Registry(uri) = source {
             let store = home::registry(&self.registry_uri)?;
             let mut config =
@@ -186,6 +197,11 @@ impl Serve {
         Ok(Served { endpoint, log: log.map(|(log, _)| log), predictor })
     }
 
+    fn local(&self) -> LocalConfig {
+        let local = LocalConfig::default();
+        self.threads.map_or(local.clone(), |threads| local.with_threads(threads))
+    }
+
     fn batching(&self) -> Option<BatchingConfig> {
         self.max_batch_rows.map(|rows| BatchingConfig::default().with_max_batch_rows(rows))
     }
@@ -203,7 +219,7 @@ impl Serve {
     }
 
     /// A service without models, that lets in who may ask.
-    fn access(&self) -> Result<Service> {
+    fn access(&self) -> Result<(Service, repository::Loaded)> {
         let config = HttpConfig::default().with_max_body_bytes(self.max_body_bytes);
         let mut service = Service::new().with_config(config);
         if let Some(path) = &self.api_keys {
@@ -218,12 +234,12 @@ impl Serve {
         if let Some(rate) = self.rate_limit {
             service = service.with_rate_limit(RateLimit::new(rate).context(|| "--rate-limit")?);
         }
-        Ok(service)
+        self.repository.offered(service, &self.engines, self.local(), self.batching())
     }
 
     /// The same models over HTTP, with metrics beside them, and over gRPC.
     fn apps(
-        mut service: Service,
+        (mut service, loaded): (Service, repository::Loaded),
         served: &[Served],
         end: impl Future<Output = ()> + Send + 'static,
     ) -> (axum::Router, axum::Router) {
@@ -248,11 +264,18 @@ impl Serve {
         if let [only] = served {
             service = service.with_invocations(Arc::clone(only.endpoint.name()));
         }
+        service = service.with_hosting();
         let metered = served.iter().map(|Served { endpoint, log, .. }| Metered {
             endpoint: endpoint.clone(),
             log: log.clone(),
         });
-        let metrics = server::metrics(service.counters(), metered.collect());
+        let own: Vec<Metered> = metered.collect();
+        let metered = move || {
+            let loaded = loaded.endpoints().into_iter();
+            let loaded = loaded.map(|endpoint| Metered { endpoint, log: None });
+            own.iter().cloned().chain(loaded).collect()
+        };
+        let metrics = server::metrics(service.counters(), metered);
         let grpc = GrpcService::new(service.clone()).with_end(end).into_router();
         (service.into_router().merge(metrics), grpc)
     }
@@ -265,8 +288,8 @@ fn announce(
     models: &[Served],
     console: &Console,
 ) -> Result<()> {
-    let url = format!("http://{}", server.address()?);
-    let grpc = grpc.map(Server::address).transpose()?.map(|address| format!("grpc://{address}"));
+    let url = server.url("http")?;
+    let grpc = grpc.map(|server| server.url("grpc")).transpose()?;
     let models = models.iter().map(|model| {
         let info = model.endpoint.info();
         (model.endpoint.name(), Arc::clone(&info.version))

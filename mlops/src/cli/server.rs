@@ -39,6 +39,8 @@ pub(super) struct Server {
     max_artifact_bytes: Option<u64>,
     #[command(flatten)]
     bounds: server::Bounds,
+    #[command(flatten)]
+    tls: server::TlsFiles,
     /// Announce the address as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -51,10 +53,15 @@ impl Server {
 
     async fn serve(&self, console: &Console) -> Result<Answer> {
         // Before the record is opened: a port that is taken is known at once.
+        let tls = self.tls.open()?;
         let server = server::Server::bind(&self.host, self.port, self.bounds).await?;
+        let server = server.with_tls(tls.as_ref());
         let store = self.record.create().await?;
         let config = self.config(&store)?;
         let end = server::asked_to_end()?;
+        if let Some(tls) = tls {
+            tokio::spawn(tls.follow(server::Hangups::listen()?));
+        }
         announce(&server, &store, console)?;
         let counters = Arc::<Counters>::default();
         let calls = Arc::clone(&counters).around(router(store, config));
@@ -83,7 +90,7 @@ impl Server {
 
 /// The first thing on stdout: whoever starts a server waits for it, and reads the port from it.
 fn announce(server: &server::Server, store: &SqlStore, console: &Console) -> Result<()> {
-    let url = format!("http://{}", server.address()?);
+    let url = server.url("http")?;
     if console.json() {
         let record = store.uri();
         return console.say_json(&json!({ "listening": url, "record": record }));

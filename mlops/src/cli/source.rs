@@ -28,7 +28,7 @@ pub(super) enum Source {
 }
 
 /// The endings of bare files: ONNX, LightGBM's text, JSON of XGBoost and CatBoost, XGBoost's UBJSON.
-const ENDINGS: [&str; 5] = ["onnx", "txt", "lgb", "json", "ubj"];
+pub(super) const ENDINGS: [&str; 5] = ["onnx", "txt", "lgb", "json", "ubj"];
 
 /// `NAME=SOURCE`, or a source alone, which has a name of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,19 +22,12 @@ use tokio::{
 pub(super) struct Bounded {
     listener: TcpListener,
     free: Arc<Semaphore>,
-    promptly: Option<(usize, Duration)>,
 }
 
 impl Bounded {
     pub(super) fn new(listener: TcpListener, connections: usize) -> Self {
         let free = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { listener, free, promptly: None }
-    }
-
-    /// Ends connections on which so many bytes have not come within this time.
-    pub(super) fn with_first(mut self, bytes: usize, within: Duration) -> Self {
-        self.promptly = Some((bytes, within));
-        self
+        Self { listener, free }
     }
 }
 
@@ -49,9 +42,7 @@ impl Listener for Bounded {
         let (stream, address) = Listener::accept(&mut self.listener).await;
         // Small answers must not wait for more to send; without it they are only later.
         let _ = stream.set_nodelay(true);
-        let first =
-            self.promptly.map(|(missing, within)| First { missing, late: Box::pin(sleep(within)) });
-        (Connection { stream, first, _permit: permit }, address)
+        (Connection { stream, _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -63,8 +54,33 @@ impl Listener for Bounded {
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
-    first: Option<First>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// What the client will say first, without taking it; none if it says nothing.
+    pub(super) async fn first_byte(&self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        let count = self.stream.peek(&mut byte).await?;
+        Ok((count > 0).then_some(byte[0]))
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+/// A stream that ends unless so many bytes come soon.
+#[derive(Debug)]
+pub(super) struct Prompt<S> {
+    stream: S,
+    first: Option<First>,
 }
 
 /// What must come soon.
@@ -72,6 +88,13 @@ pub(super) struct Connection {
 struct First {
     missing: usize,
     late: Pin<Box<Sleep>>,
+}
+
+impl<S> Prompt<S> {
+    pub(super) fn new(stream: S, bytes: usize, within: Duration) -> Self {
+        let first = First { missing: bytes, late: Box::pin(sleep(within)) };
+        Self { stream, first: Some(first) }
+    }
 }
 
 impl First {
@@ -82,7 +105,7 @@ impl First {
     }
 }
 
-impl AsyncRead for Connection {
+impl<S: AsyncRead + Unpin> AsyncRead for Prompt<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -101,32 +124,46 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
+/// Writes go to the stream inside.
+macro_rules! write_through {
+    ($name:ty $(, $stream:ident)?) => {
+        impl$(<$stream: AsyncWrite + Unpin>)? AsyncWrite for $name {
+            fn poll_write(
+                mut self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut self.stream).poll_write(context, bytes)
+            }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
-    }
+            fn poll_write_vectored(
+                mut self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                parts: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+            }
 
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
+            fn is_write_vectored(&self) -> bool {
+                self.stream.is_write_vectored()
+            }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
+            fn poll_flush(
+                mut self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+            ) -> Poll<io::Result<()>> {
+                Pin::new(&mut self.stream).poll_flush(context)
+            }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
+            fn poll_shutdown(
+                mut self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+            ) -> Poll<io::Result<()>> {
+                Pin::new(&mut self.stream).poll_shutdown(context)
+            }
+        }
+    };
 }
+
+write_through!(Connection);
+write_through!(Prompt<S>, S);

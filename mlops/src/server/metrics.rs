@@ -1,11 +1,12 @@
 //! `GET /metrics`: what endpoints, router and logs have counted, in Prometheus' text format 0.0.4.
 
 use axum::{Router, http::header, routing::get};
-use mlops_core::inference_log::InferenceLog;
+use mlops_core::inference_log::{InferenceLog, LogCounts};
 use mlops_serve::{
-    Endpoint,
+    DURATION_BOUNDS, Durations, Endpoint,
     batching::{BatchingStats, ROWS_BOUNDS},
     http::{HttpCounters, HttpCounts},
+    rollout::endpoint::VersionStats,
 };
 use std::{fmt::Write, sync::Arc};
 
@@ -16,9 +17,12 @@ pub(crate) struct Metered {
     pub(crate) log: Option<Arc<InferenceLog>>,
 }
 
-/// A router with the one route.
-pub(crate) fn metrics(counters: Arc<HttpCounters>, endpoints: Vec<Metered>) -> Router {
-    route(move || Page::of(&counters, &endpoints))
+/// A router with the one route, for the endpoints that are there whenever it is asked.
+pub(crate) fn metrics(
+    counters: Arc<HttpCounters>,
+    endpoints: impl Fn() -> Vec<Metered> + Clone + Send + Sync + 'static,
+) -> Router {
+    route(move || Page::of(&counters, &endpoints()))
 }
 
 /// A router with the one route, for a server without endpoints.
@@ -47,7 +51,18 @@ impl Page {
         let mut page = Self(String::new());
         page.http(counters.read());
         page.endpoints(endpoints);
+        page.versions(endpoints);
+        page.durations(
+            ("mlops_endpoint_request_seconds", "How long answers and errors took in the process"),
+            endpoints,
+            |endpoint| endpoint.stats().durations,
+        );
         page.batching(endpoints);
+        page.durations(
+            ("mlops_batcher_wait_seconds", "How long requests waited that ran in a batch"),
+            endpoints,
+            |endpoint| endpoint.stats().batching.waited,
+        );
         page.logs(endpoints);
         page
     }
@@ -90,18 +105,73 @@ impl Page {
                 self.line(&name, &[("endpoint", endpoint.name())], read(endpoint));
             }
         }
-        self.family("mlops_endpoint_seconds_total", "counter", "Time that answers took, together");
-        self.family("mlops_endpoint_errors_total", "counter", "Requests that failed, by kind");
-        self.family("mlops_endpoint_panics_total", "counter", "Calls lost to a panic");
+        let name = "mlops_endpoint_seconds_total";
+        self.family(name, "counter", "Time that answers took, together");
         for Metered { endpoint, .. } in endpoints {
-            let (name, stats) = (endpoint.name(), endpoint.stats());
-            let labels = [("endpoint", &**name)];
-            self.line("mlops_endpoint_seconds_total", &labels, stats.took.as_secs_f64());
-            self.line("mlops_endpoint_panics_total", &labels, stats.panics);
-            for (kind, count) in &stats.errors {
-                let labels = [("endpoint", &**name), ("kind", &format!("{kind:?}"))];
-                self.line("mlops_endpoint_errors_total", &labels, count);
+            let labels = [("endpoint", &**endpoint.name())];
+            self.line(name, &labels, endpoint.stats().took.as_secs_f64());
+        }
+        let name = "mlops_endpoint_panics_total";
+        self.family(name, "counter", "Calls lost to a panic");
+        for Metered { endpoint, .. } in endpoints {
+            self.line(name, &[("endpoint", &**endpoint.name())], endpoint.stats().panics);
+        }
+        let name = "mlops_endpoint_errors_total";
+        self.family(name, "counter", "Requests that failed, by kind");
+        for Metered { endpoint, .. } in endpoints {
+            for (kind, count) in &endpoint.stats().errors {
+                let labels = [("endpoint", &**endpoint.name()), ("kind", &format!("{kind:?}"))];
+                self.line(name, &labels, count);
             }
+        }
+    }
+
+    /// What answers now. A version that is gone has no more series.
+    fn versions(&mut self, endpoints: &[Metered]) {
+        type Read = fn(&VersionStats) -> u64;
+        self.family("mlops_endpoint_info", "gauge", "The model that answers, always 1");
+        for Metered { endpoint, .. } in endpoints {
+            let (name, live) = (endpoint.name(), endpoint.stats().live);
+            let labels =
+                [("endpoint", &**name), ("model", &*live.model), ("version", &*live.version)];
+            self.line("mlops_endpoint_info", &labels, 1);
+        }
+        let facts: [(&str, &str, Read); 2] = [
+            ("answered", "Requests that this version answered", |live| live.answered),
+            ("failed", "Requests that failed with this version", |live| live.failed),
+        ];
+        for (name, help, read) in facts {
+            let name = format!("mlops_endpoint_version_{name}_total");
+            self.family(&name, "counter", help);
+            for Metered { endpoint, .. } in endpoints {
+                let (own, live) = (endpoint.name(), endpoint.stats().live);
+                let labels = [("endpoint", &**own), ("version", &*live.version)];
+                self.line(&name, &labels, read(&live));
+            }
+        }
+    }
+
+    /// A histogram of seconds.
+    fn durations(
+        &mut self,
+        (name, help): (&str, &str),
+        endpoints: &[Metered],
+        read: impl Fn(&Endpoint) -> Durations,
+    ) {
+        self.family(name, "histogram", help);
+        let bounds = DURATION_BOUNDS.iter().map(|bound| bound.as_secs_f64().to_string());
+        let bounds: Vec<String> = bounds.chain(["+Inf".to_owned()]).collect();
+        for Metered { endpoint, .. } in endpoints {
+            let (own, durations) = (endpoint.name(), read(endpoint));
+            let mut up_to = 0;
+            for (bound, count) in bounds.iter().zip(durations.counts) {
+                up_to += count;
+                let labels = [("endpoint", &**own), ("le", bound.as_str())];
+                self.line(&format!("{name}_bucket"), &labels, up_to);
+            }
+            let labels = [("endpoint", &**own)];
+            self.line(&format!("{name}_sum"), &labels, durations.sum.as_secs_f64());
+            self.line(&format!("{name}_count"), &labels, up_to);
         }
     }
 
@@ -145,16 +215,19 @@ impl Page {
     }
 
     fn logs(&mut self, endpoints: &[Metered]) {
-        let names = ["accepted", "dropped", "written", "failed"];
-        let full = |name: &str| format!("mlops_inference_log_{name}_total");
-        for name in names {
-            self.family(&full(name), "counter", "Records of the inference log");
-        }
-        for Metered { endpoint, log } in endpoints {
-            let Some(counts) = log.as_ref().map(|log| log.counts()) else { continue };
-            let values = [counts.accepted, counts.dropped, counts.written, counts.failed];
-            for (name, value) in names.iter().zip(values) {
-                self.line(&full(name), &[("endpoint", endpoint.name())], value);
+        type Read = fn(&LogCounts) -> u64;
+        let facts: [(&str, Read); 4] = [
+            ("accepted", |counts| counts.accepted),
+            ("dropped", |counts| counts.dropped),
+            ("written", |counts| counts.written),
+            ("failed", |counts| counts.failed),
+        ];
+        for (name, read) in facts {
+            let name = format!("mlops_inference_log_{name}_total");
+            self.family(&name, "counter", "Records of the inference log");
+            for Metered { endpoint, log } in endpoints {
+                let Some(counts) = log.as_ref().map(|log| log.counts()) else { continue };
+                self.line(&name, &[("endpoint", &**endpoint.name())], read(&counts));
             }
         }
     }

@@ -1,24 +1,29 @@
-//! What only a program may do in its process: listen, bound connections, shut down, serve `/metrics`.
+//! What only a program may do in its process: listen, speak TLS, bound connections, shut down,
+//! serve `/metrics`.
 
 mod connections;
 mod counters;
 mod metrics;
+mod tls;
 
 pub(crate) use counters::Counters;
 pub(crate) use metrics::{Metered, http_metrics, metrics};
+pub(crate) use tls::{Hangups, Tls, TlsFiles};
 
 use crate::{Error, Result};
 use axum::serve::Listener;
 use clap::Args;
-use connections::{Bounded, Connection};
+use connections::{Bounded, Connection, Prompt};
 use hyper::server::conn::{http1, http2};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
 use std::{future::Future, io, net::SocketAddr, pin::pin, time::Duration};
 use tokio::net::TcpListener;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 /// How a program listens.
@@ -41,6 +46,7 @@ pub(crate) struct Bounds {
 pub(crate) struct Server {
     listener: TcpListener,
     bounds: Bounds,
+    tls: Option<Tls>,
 }
 
 impl Server {
@@ -57,12 +63,25 @@ impl Server {
                 _ => Error::io(what, source),
             }
         })?;
-        Ok(Self { listener, bounds })
+        Ok(Self { listener, bounds, tls: None })
+    }
+
+    /// Speaks TLS, if there is a certificate.
+    #[must_use]
+    pub(crate) fn with_tls(mut self, tls: Option<&Tls>) -> Self {
+        self.tls = tls.cloned();
+        self
     }
 
     /// Where it listens: the port that the system chose if none was asked for.
     pub(crate) fn address(&self) -> Result<SocketAddr> {
         self.listener.local_addr().map_err(|source| Error::io("the server's address", source))
+    }
+
+    /// The same as clients are told it; with TLS the scheme has an `s`.
+    pub(crate) fn url(&self, scheme: &str) -> Result<String> {
+        let s = if self.tls.is_some() { "s" } else { "" };
+        Ok(format!("{scheme}{s}://{}", self.address()?))
     }
 
     /// Serves HTTP/1 until `stop` is done, then answers what is in flight, for as long as the grace
@@ -77,12 +96,11 @@ impl Server {
         let idle = Duration::from_secs(self.bounds.idle_seconds);
         http.timer(TokioTimer::new()).header_read_timeout(idle);
         let app = app.layer(RequestBodyTimeoutLayer::new(idle));
-        let listener = Bounded::new(self.listener, self.bounds.max_connections);
-        let serve = |connection, open: &GracefulShutdown| {
+        let serve = move |stream: Stream, open: Watcher| {
             let service = TowerToHyperService::new(app.clone());
-            open.watch(http.serve_connection(TokioIo::new(connection), service))
+            open.watch(http.serve_connection(TokioIo::new(stream), service))
         };
-        Ok(accept(listener, serve, self.bounds, stop).await)
+        self.accept(b"http/1.1", serve, stop).await
     }
 
     /// The same over HTTP/2, as clients of gRPC speak it. Their connections stay open while they
@@ -95,48 +113,59 @@ impl Server {
         let mut http = http2::Builder::new(TokioExecutor::new());
         let idle = Duration::from_secs(self.bounds.idle_seconds);
         http.timer(TokioTimer::new()).keep_alive_interval(idle).keep_alive_timeout(idle);
-        let listener = Bounded::new(self.listener, self.bounds.max_connections);
-        // Pings begin after what every client of HTTP/2 says first.
-        let listener = listener.with_first(HTTP2_PREFACE, idle);
-        let serve = |connection, open: &GracefulShutdown| {
+        let serve = move |stream: Stream, open: Watcher| {
             let service = TowerToHyperService::new(app.clone());
-            open.watch(http.serve_connection(TokioIo::new(connection), service))
+            // Pings begin after what every client of HTTP/2 says first.
+            let stream = Prompt::new(stream, HTTP2_PREFACE, idle);
+            open.watch(http.serve_connection(TokioIo::new(stream), service))
         };
-        Ok(accept(listener, serve, self.bounds, stop).await)
+        self.accept(b"h2", serve, stop).await
+    }
+
+    /// Accepts connections until `stop` is done, then waits for those that are open. Whether all ended.
+    async fn accept<C>(
+        self,
+        protocol: &[u8],
+        serve: impl Fn(Stream, Watcher) -> C + Clone + Send + 'static,
+        stop: impl Future<Output = ()>,
+    ) -> Result<bool>
+    where
+        C: Future<Output = hyper::Result<()>> + Send + 'static,
+    {
+        let acceptor = self.tls.map(|tls| tls.acceptor(&[protocol])).transpose()?;
+        let mut listener = Bounded::new(self.listener, self.bounds.max_connections);
+        let (open, mut stop) = (GracefulShutdown::new(), pin!(stop));
+        loop {
+            let (connection, _) = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut stop => break,
+            };
+            let (serve, watcher, acceptor) = (serve.clone(), open.watcher(), acceptor.clone());
+            tokio::spawn(async move {
+                let stream = match acceptor {
+                    None => Some(Either::Left(connection)),
+                    Some(acceptor) => {
+                        tls::handshake(&acceptor, connection).await.map(Either::Right)
+                    }
+                };
+                let Some(stream) = stream else { return };
+                // A client that breaks off harms nobody else.
+                if let Err(error) = serve(stream, watcher).await {
+                    tracing::debug!(%error, "a connection ended");
+                }
+            });
+        }
+        drop(listener);
+        let grace = Duration::from_secs(self.bounds.shutdown_seconds);
+        Ok(tokio::time::timeout(grace, open.shutdown()).await.is_ok())
     }
 }
+
+/// A client's bytes, without TLS or under it.
+type Stream = Either<Connection, TlsStream<Connection>>;
 
 /// Bytes that a client of HTTP/2 begins with.
 const HTTP2_PREFACE: usize = 24;
-
-/// Accepts connections until `stop` is done, then waits for those that are open. Whether all ended.
-async fn accept<C>(
-    mut listener: Bounded,
-    serve: impl Fn(Connection, &GracefulShutdown) -> C,
-    bounds: Bounds,
-    stop: impl Future<Output = ()>,
-) -> bool
-where
-    C: Future<Output = hyper::Result<()>> + Send + 'static,
-{
-    let (open, mut stop) = (GracefulShutdown::new(), pin!(stop));
-    loop {
-        let (stream, _) = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut stop => break,
-        };
-        let connection = serve(stream, &open);
-        tokio::spawn(async move {
-            // A client that breaks off harms nobody else.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended");
-            }
-        });
-    }
-    drop(listener);
-    let grace = Duration::from_secs(bounds.shutdown_seconds);
-    tokio::time::timeout(grace, open.shutdown()).await.is_ok()
-}
 
 /// Serves on threads of its own until the work is done.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {

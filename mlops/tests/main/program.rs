@@ -19,12 +19,16 @@ mod grpc;
 mod inspect;
 #[path = "program/keeping.rs"]
 mod keeping;
+#[path = "program/metrics.rs"]
+mod metrics;
 #[path = "program/models.rs"]
 mod models;
 #[path = "program/predict.rs"]
 mod predict;
 #[path = "program/record.rs"]
 mod record;
+#[path = "program/repository.rs"]
+mod repository;
 #[path = "program/runs.rs"]
 mod runs;
 #[path = "program/serve.rs"]
@@ -35,6 +39,8 @@ mod server;
 mod silence;
 #[path = "program/swaps.rs"]
 mod swaps;
+#[path = "program/tls.rs"]
+mod tls;
 #[path = "program/why.rs"]
 mod why;
 

@@ -189,3 +189,36 @@ proptest! {
         }
     }
 }
+
+/// Files of strangers: what they become is known before it is made.
+#[test]
+fn a_bounded_reader_makes_no_room_for_what_a_page_claims() {
+    let numbers: Vec<f64> = (0..400_000).map(|at| f64::from(at) * 1.5).collect();
+    let column: mlops_core::arrow::array::ArrayRef =
+        std::sync::Arc::new(mlops_core::arrow::array::Float64Array::from(numbers));
+    let dataset = Dataset::from_columns("t", [("x", column)]).unwrap();
+    let mut bytes = dataset.to_parquet().unwrap();
+    let bounded = |max: usize| ParquetOptions::new().with_max_bytes(max);
+    let read =
+        |bytes: &[u8], max: usize| Dataset::decode_parquet("t", bytes.to_vec(), &bounded(max));
+    assert_eq!(read(&bytes, 64 << 20).unwrap().digest(), dataset.digest());
+    let error = read(&bytes, 1 << 20).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+
+    // The first page's head: its kind, then, as a number of seven bits a byte, its size decompressed.
+    assert_eq!((&bytes[..4], bytes[6]), (&b"PAR1"[..], 0x15));
+    let last = (7..12).find(|&at| bytes[at] < 0x80).unwrap();
+    assert_eq!(last, 10, "four bytes");
+    bytes[7..10].fill(0xfe);
+    bytes[10] = 0x7f;
+    let error = read(&bytes, 64 << 20).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    assert!(error.message().contains("longer than 67108864 bytes"), "{error}");
+
+    let nested = read(&std::fs::read(fixture("nested.parquet")).unwrap(), 1 << 20).unwrap_err();
+    assert_eq!(nested.kind(), ErrorKind::Unsupported, "{nested}");
+    let one = ParquetOptions::new().with_max_columns(3).with_max_bytes(1 << 20);
+    let wide = std::fs::read(fixture("foreign.parquet")).unwrap();
+    let error = Dataset::decode_parquet("t", wide, &one).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+}

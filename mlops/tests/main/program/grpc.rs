@@ -10,7 +10,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 
 const LATE: Duration = Duration::from_secs(20);
 
@@ -37,18 +40,21 @@ fn question(model: &str, rows: &[Vec<f32>]) -> Vec<u8> {
     [field(1, model.as_bytes()), field(5, &input), field(7, &raw)].concat()
 }
 
-struct Client(h2::client::SendRequest<Bytes>);
+pub(super) struct Client(h2::client::SendRequest<Bytes>);
 
 impl Client {
     async fn connect(address: &str) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap()).await
+    }
+
+    pub(super) async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         let (sender, connection) = h2::client::handshake(stream).await.unwrap();
         tokio::spawn(connection);
         Self(sender)
     }
 
     /// The status, and the answer's message.
-    async fn call(&self, method: &str, message: Vec<u8>) -> (String, Vec<u8>) {
+    pub(super) async fn call(&self, method: &str, message: Vec<u8>) -> (String, Vec<u8>) {
         let mut sender = self.0.clone().ready().await.unwrap();
         let request = Request::post(format!("http://a/inference.GRPCInferenceService/{method}"))
             .header("content-type", "application/grpc")
@@ -81,7 +87,7 @@ async fn open_stream(client: &Client, message: Vec<u8>) -> impl Sized {
     (body, answers)
 }
 
-fn wait<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn wait<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(LATE, work).await.unwrap() })
 }

@@ -1,0 +1,203 @@
+//! Models that callers load by name, out of one folder.
+
+use super::super::{
+    engines::Engines,
+    source::{ENDINGS, Source},
+};
+use crate::{Error, Predictor, Result};
+use async_trait::async_trait;
+use clap::Args;
+use mlops_serve::{
+    BatchingConfig, Endpoint, LocalConfig,
+    http::{LoadingConfig, ModelLoader, Service},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+/// The flags.
+#[expect(clippy::doc_markdown, reason = "help is printed as it stands")]
+#[derive(Clone, Debug, Args)]
+pub(super) struct Repository {
+    /// Let callers load and unload the models of this folder, by Triton's repository calls and by SageMaker's
+    /// (POST /models): NAME.onnx and the like, or MLmodel folders. With --api-keys, callers with a key
+    #[arg(id = "model_repository", long = "model-repository", value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Models of the repository that are loaded at a time
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "model_repository")]
+    max_loaded_models: usize,
+    /// Bytes of their files together; one model more is refused with 507
+    #[arg(long, value_name = "BYTES", default_value_t = 2 << 30, requires = "model_repository")]
+    max_loaded_bytes: u64,
+}
+
+impl Repository {
+    /// The service, with what callers may load, if there is a folder for that.
+    pub(super) fn offered(
+        &self,
+        service: Service,
+        engines: &Engines,
+        local: LocalConfig,
+        batching: Option<BatchingConfig>,
+    ) -> Result<(Service, Loaded)> {
+        let loaded = Loaded::default();
+        let Some(folder) = &self.folder else { return Ok((service, loaded)) };
+        let root = folder.canonicalize();
+        let root = root.map_err(|source| Error::io(folder.display(), source))?;
+        let config = LoadingConfig::default()
+            .with_max_models(self.max_loaded_models)
+            .with_max_bytes(self.max_loaded_bytes);
+        let (engines, kept) = (engines.clone(), loaded.clone());
+        let repository = FolderLoader { root, engines, local, batching, loaded: kept };
+        Ok((service.with_loader(Arc::new(repository), config), loaded))
+    }
+}
+
+/// The endpoints of what is loaded now. Whoever unloads one drops the last that holds it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Loaded(Arc<Mutex<Vec<Weak<Endpoint>>>>);
+
+impl Loaded {
+    pub(super) fn endpoints(&self) -> Vec<Endpoint> {
+        // Nothing panics while it is held.
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|one| one.strong_count() > 0);
+        all.iter().filter_map(Weak::upgrade).map(|endpoint| (*endpoint).clone()).collect()
+    }
+
+    fn add(&self, endpoint: &Arc<Endpoint>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|one| one.strong_count() > 0);
+        all.push(Arc::downgrade(endpoint));
+    }
+}
+
+/// Loads what lies below one folder, and nothing else.
+struct FolderLoader {
+    root: PathBuf,
+    engines: Engines,
+    local: LocalConfig,
+    batching: Option<BatchingConfig>,
+    loaded: Loaded,
+}
+
+impl FolderLoader {
+    fn find(&self, name: &str, url: Option<&str>) -> Result<Source> {
+        let found = match url {
+            None => self.named(name),
+            Some(url) => self.at(url)?,
+        };
+        found.ok_or_else(|| {
+            Error::not_found(format!("the repository has no model {name:?} that could be loaded"))
+        })
+    }
+
+    fn named(&self, name: &str) -> Option<Source> {
+        let found = inside(&self.root, &self.root.join(name)).and_then(|path| model_in(&path));
+        let mut files = ENDINGS.iter().map(|ending| self.root.join(format!("{name}.{ending}")));
+        let mut file = || files.find(|path| path.is_file());
+        found.or_else(|| inside(&self.root, &file()?).map(Source::File))
+    }
+
+    /// What a URL names: a path below the folder, as `SageMaker` gives it.
+    fn at(&self, url: &str) -> Result<Option<Source>> {
+        let path = Path::new(url.strip_prefix("file://").unwrap_or(url));
+        let wanted = self.root.join(path);
+        if !wanted.exists() {
+            return Ok(None);
+        }
+        let inside = inside(&self.root, &wanted);
+        let inside = inside
+            .ok_or_else(|| Error::invalid("the model's url is no path inside of the repository"))?;
+        Ok(model_in(&inside))
+    }
+
+    async fn open(&self, name: &str, source: &Source) -> Result<Endpoint> {
+        let scratch = super::super::scratch()?;
+        let opened = source.open(None, scratch.path()).await?;
+        let name: Arc<str> = name.into();
+        let open = || opened.predictor(&name, &self.engines, &self.local);
+        let model = tokio::task::block_in_place(open)?;
+        Ok(match &self.batching {
+            None => Endpoint::from_predictor(name, model),
+            Some(batching) => Endpoint::from_batched(name, model, batching.clone()),
+        })
+    }
+}
+
+/// The path, if links and dots do not lead it out of the folder.
+fn inside(root: &Path, path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok().filter(|path| path.starts_with(root))
+}
+
+/// A file of a known kind, a package, or a folder that holds one such file.
+fn model_in(path: &Path) -> Option<Source> {
+    let is_model = |path: &Path| {
+        let ending = path.extension().unwrap_or_default();
+        path.is_file() && ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+    };
+    if path.is_file() {
+        return is_model(path).then(|| Source::File(path.to_owned()));
+    }
+    if path.join("MLmodel").is_file() {
+        return Some(Source::Folder(path.to_owned()));
+    }
+    let entries = fs::read_dir(path).ok()?.filter_map(Result::ok).map(|entry| entry.path());
+    let mut models = entries.filter(|path| is_model(path));
+    match (models.next(), models.next()) {
+        (Some(only), None) => Some(Source::File(only)),
+        _ => None,
+    }
+}
+
+/// Bytes of a file, or of all files below a folder.
+fn size(path: &Path) -> Result<u64> {
+    let failed = |source| Error::io(path.display(), source);
+    let about = fs::symlink_metadata(path).map_err(failed)?;
+    if !about.is_dir() {
+        return Ok(about.len());
+    }
+    let entries = fs::read_dir(path).map_err(failed)?;
+    entries.map(|entry| size(&entry.map_err(failed)?.path())).sum()
+}
+
+#[async_trait]
+impl ModelLoader for FolderLoader {
+    async fn names(&self) -> Result<Vec<Arc<str>>> {
+        let entries = fs::read_dir(&self.root);
+        let entries = entries.map_err(|source| Error::io(self.root.display(), source))?;
+        let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+        let name = |path: PathBuf| {
+            model_in(&path)?;
+            let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+            Some(name?.to_str()?.into())
+        };
+        let mut names: Vec<Arc<str>> = paths.filter_map(name).collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    async fn size_bytes(&self, name: &str, url: Option<&str>) -> Result<u64> {
+        match self.find(name, url)? {
+            Source::File(path) | Source::Folder(path) => size(&path),
+            Source::Registry(_) => Ok(0),
+        }
+    }
+
+    async fn load(&self, name: &str, url: Option<&str>) -> Result<Arc<dyn Predictor>> {
+        let source = self.find(name, url)?;
+        let opened = self.open(name, &source).await;
+        // Paths of this machine are for its log, not for callers.
+        let endpoint = opened.map_err(|error| {
+            tracing::warn!(model = name, %error, "a model of the repository was not loaded");
+            let message = format!("model {name:?} was not loaded: the server's log says why");
+            Error::new(error.kind(), message)
+        })?;
+        let endpoint = Arc::new(endpoint);
+        self.loaded.add(&endpoint);
+        Ok(endpoint)
+    }
+}

@@ -1,0 +1,77 @@
+//! `mlops serve --model-repository`: models that callers load.
+
+use super::{Place, columns, onnx, rows};
+use serde_json::{Value, json};
+
+fn place() -> Place {
+    let place = Place::new();
+    std::fs::create_dir(place.path("models")).unwrap();
+    std::fs::copy(onnx("logistic"), place.path("models/risk.onnx")).unwrap();
+    place.package("mlp", "models/second");
+    place.write("models/broken.onnx", "no model");
+    place.write("models/notes.md", "");
+    std::fs::copy(onnx("logistic"), place.path("outside.onnx")).unwrap();
+    place
+}
+
+#[test]
+fn callers_load_what_the_folder_has_and_nothing_else() {
+    let place = place();
+    let server = place.serve(&["--model-repository", "models"]);
+    assert_eq!((server.get("/ping").0, server.get("/v2/health/ready").0), (200, 200));
+    let (_, index) = server.post("/v2/repository/index", &json!({}));
+    let known = |index: &Value| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let models = index.as_array().unwrap().iter();
+        models.map(|model| (text(&model["name"]), text(&model["state"]))).collect()
+    };
+    let away = |name: &str| (name.to_owned(), "UNAVAILABLE".to_owned());
+    assert_eq!(known(&index), [away("broken"), away("risk"), away("second")]);
+
+    for name in ["risk", "second"] {
+        let row = rows("logistic", 1).remove(0).1;
+        let url = format!("{}/v2/repository/models/{name}/load", server.url);
+        assert_eq!(server.client.post(url).send_empty().unwrap().status(), 200);
+        let (answer, _) = server.infer(name, std::slice::from_ref(&row));
+        let table = json!({ "dataframe_split": { "columns": columns(), "data": [row] } });
+        let (status, scored) = server.post(&format!("/models/{name}/invoke"), &table);
+        assert_eq!(status, 200, "{scored}");
+        let label = &answer["outputs"][0];
+        assert_eq!(scored["predictions"][0][label["name"].as_str().unwrap()], label["data"][0]);
+    }
+    let (status, said) = server.post("/models", &json!({ "model_name": "broken" }));
+    assert_eq!((status, said["error_code"].as_str()), (400, Some("INVALID_PARAMETER_VALUE")));
+    assert!(!said.to_string().contains("models/"), "{said}");
+
+    let load = |name: &str, url: &str| {
+        server.post("/models", &json!({ "model_name": name, "url": url })).0
+    };
+    let within = place.path("models/risk.onnx");
+    assert_eq!(load("copy", within.to_str().unwrap()), 200);
+    assert_eq!(load("copy", within.to_str().unwrap()), 409);
+    assert_eq!(load("third", "second"), 200);
+    for outside in ["../outside.onnx", place.path("outside.onnx").to_str().unwrap(), "/etc"] {
+        assert_eq!(load("outside", outside), 400, "{outside}");
+    }
+    #[cfg(unix)]
+    {
+        let link = place.path("models/link.onnx");
+        std::os::unix::fs::symlink(place.path("outside.onnx"), &link).unwrap();
+        assert_eq!(load("link", "link.onnx"), 400);
+        let (status, _) = server.post("/models", &json!({ "model_name": "link" }));
+        assert_eq!(status, 404);
+    }
+    assert_eq!(load("absent", "absent.onnx"), 404);
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
+fn what_does_not_fit_is_507() {
+    let place = place();
+    let server = place.serve(&["--model-repository", "models", "--max-loaded-bytes", "20"]);
+    let (status, said) = server.post("/models", &json!({ "model_name": "risk" }));
+    assert_eq!(status, 507, "{said}");
+    let without = place.serve(&["--model", onnx("logistic").to_str().unwrap()]);
+    let (status, _) = without.post("/models", &json!({ "model_name": "risk" }));
+    assert_eq!(status, 501);
+}
