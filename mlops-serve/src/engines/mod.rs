@@ -66,7 +66,8 @@ pub trait Session: Debug + Send + Sync {
     ///
     /// # Behavior
     /// - gives the outputs of the signature in its order, or those asked for in the order asked
-    /// - a row gives the same bits alone or among others (but for `onnx`, whose kernels differ by size)
+    /// - a row gives the same bits alone or among others (but for `onnx`, whose kernels differ by size,
+    ///   for an encoder that is told to fill texts up, and for a module of a host's own)
     /// - a missing, unknown, wrongly typed or wrongly shaped input, and an unknown output, are
     ///   `InvalidInput` and named
     /// - `Cancelled` soon after `options.stop` was told to stop, `TimedOut` soon after its deadline
