@@ -1,5 +1,7 @@
 //! The program, as a user runs it: real processes, real sockets, exit codes.
 
+#[path = "program/composed.rs"]
+mod composed;
 #[path = "program/doctor.rs"]
 mod doctor;
 #[path = "program/drift.rs"]
