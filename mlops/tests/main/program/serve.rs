@@ -65,8 +65,9 @@ fn a_model_of_another_server_is_served() {
     place.run(&["serve", "--model", "http://127.0.0.1:1/x"]).failed(2, "/v2/models/NAME");
     let gone = ["serve", "--model", &http, "--port", "0"];
     place.run(&gone).failed(69, "model \"by-http\": remote model \"risk\": no connection");
+    let bare = http.trim_start_matches("by-http=");
     place
-        .run(&["predict", "--model", &http, "--input", "x.csv", "--output", "y.csv"])
+        .run(&["predict", "--model", bare, "--input", "x.csv", "--output", "y.csv"])
         .failed(69, "has no file here");
 }
 
