@@ -6,10 +6,11 @@ pub use mlops_core::data;
 pub use mlops_core::evaluation;
 pub use mlops_core::{
     Alias, Clock, Digest, DriftDetector, Error, ErrorKind, EventId, EventLog, ExperimentId,
-    Explainer, IdSource, ModelName, Observer, Pipeline, PooledIds, PredictionId, Predictor,
-    Principal, RandomIds, Registry, Result, ResultExt, RunId, SystemClock, Timestamp, Tracker,
-    Transform, VersionId, arrow, artifact, auth, clock, config, drift, event, inference_log, model,
-    page, pipeline, predictor, registry, signature, stats, tensor, time, tracker, typed,
+    Explainer, IdSource, ModelName, Observer, OnlineStore, Pipeline, PooledIds, PredictionId,
+    Predictor, Principal, RandomIds, Registry, Result, ResultExt, RunId, SystemClock, Timestamp,
+    Tracker, Transform, VersionId, arrow, artifact, auth, clock, config, drift, event, features,
+    inference_log, model, page, pipeline, predictor, registry, signature, stats, tensor, time,
+    tracker, typed,
 };
 /// Rows of your own types: see [`typed`].
 #[cfg(feature = "derive")]
@@ -34,7 +35,14 @@ pub use home::{Home, connect};
 pub use mlops_drift as watch;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mlflow"))]
 pub use mlops_registry as store;
-#[cfg(any(feature = "tabular", feature = "onnx", feature = "http", feature = "candle"))]
+#[cfg(any(
+    feature = "tabular",
+    feature = "onnx",
+    feature = "http",
+    feature = "candle",
+    feature = "definitions",
+    feature = "remote"
+))]
 pub use mlops_serve as serve;
 
 #[cfg(all(feature = "conformance", feature = "pipeline"))]
@@ -43,8 +51,8 @@ pub use mlops_core::pipeline_conformance;
 pub use mlops_core::testing;
 #[cfg(feature = "conformance")]
 pub use mlops_core::{
-    conformance, drift_conformance, event_log_conformance, predictor_conformance,
-    registry_conformance, tracker_conformance,
+    conformance, drift_conformance, event_log_conformance, online_store_conformance,
+    predictor_conformance, registry_conformance, tracker_conformance,
 };
 
 #[cfg(doctest)]

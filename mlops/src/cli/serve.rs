@@ -17,18 +17,21 @@ use logged::Logged;
 use mlops_core::inference_log::{InferenceLog, InferenceLogConfig};
 use mlops_serve::{
     BatchingConfig, Endpoint, EndpointConfig, LocalConfig,
+    compose::definition::ModelDefinition,
+    engines::remote::{RemoteConfig, RemotePredictor},
     grpc::GrpcService,
     http::{ApiKeys, HttpConfig, ModelStatus, RateLimit, Service},
 };
 use serde_json::json;
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+mod composed;
 mod logged;
 mod repository;
+mod stores;
 
 /// Serve models over HTTP and gRPC
 #[expect(clippy::doc_markdown, reason = "help is printed as it stands")]
@@ -37,21 +40,24 @@ mod repository;
     after_help = "Example:\n  mlops serve --model risk=models:/risk@champion --inference-log log --port 8080"
 )]
 pub(super) struct Serve {
-    /// What to serve, once a model: a file of ONNX, LightGBM, XGBoost or CatBoost, a folder of MLmodel or Sentence Transformers, or models:/NAME@ALIAS
+    /// What to serve, once a model: a file of ONNX, LightGBM, XGBoost or CatBoost, a folder of MLmodel or Sentence Transformers, models:/NAME@ALIAS, or a model of another server: http://HOST:PORT/v2/models/NAME, grpc://…
     #[arg(
         long = "model",
         value_name = "[NAME=]SOURCE",
-        required_unless_present = "model_repository"
+        required_unless_present_any = ["config", "model_repository"]
     )]
     models: Vec<NamedSource>,
     #[command(flatten)]
     repository: repository::Repository,
-    /// The address to listen on
-    #[arg(long, visible_alias = "addr", default_value = "127.0.0.1")]
-    host: String,
-    /// The port to listen on; 0 lets the system choose
-    #[arg(long, default_value_t = 8080)]
-    port: u16,
+    /// Models, what is made of them and where to listen, as TOML; flags and variables like MLOPS__SERVE__PORT win
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The address to listen on; 127.0.0.1 if nothing says another
+    #[arg(long, visible_alias = "addr")]
+    host: Option<String>,
+    /// The port to listen on; 0 lets the system choose, and 8080 is it if nothing says another
+    #[arg(long)]
+    port: Option<u16>,
     /// The port to listen on for gRPC, beside the other; 0 lets the system choose, and without it there is no gRPC
     #[arg(long, value_name = "PORT")]
     grpc_port: Option<u16>,
@@ -105,16 +111,20 @@ impl Serve {
 
     async fn serve(&self, console: &Console) -> Result<Answer> {
         let (access, loaded) = self.access()?;
+        let plan = self.plan()?;
+        let host = self.host.as_ref().or(plan.section.host.as_ref());
+        let host = host.map_or("127.0.0.1", String::as_str);
+        let port = self.port.or(plan.section.port).unwrap_or(8080);
         // Before the models are loaded: a port that is taken is known at once.
         let tls = self.tls.open()?;
-        let bind = async |port| Server::bind(&self.host, port, self.bounds).await;
-        let server = bind(self.port).await?.with_tls(tls.as_ref());
-        let grpc_server = match self.grpc_port {
+        let bind = async |port| Server::bind(host, port, self.bounds).await;
+        let server = bind(port).await?.with_tls(tls.as_ref());
+        let grpc_server = match self.grpc_port.or(plan.section.grpc_port) {
             None => None,
             Some(port) => Some(bind(port).await?.with_tls(tls.as_ref())),
         };
         let scratch = super::scratch()?;
-        let models = self.open_all(scratch.path(), console).await?;
+        let models = self.open_all(&plan, scratch.path(), console).await?;
         let end = server::asked_to_end()?.shared();
         if let Some(tls) = tls {
             tokio::spawn(tls.follow(server::Hangups::listen()?));
@@ -143,50 +153,49 @@ impl Serve {
         Ok(Answer::Yes)
     }
 
-    async fn open_all(&self, scratch: &Path, console: &Console) -> Result<Vec<Served>> {
-        let mut names = BTreeSet::new();
-        let mut served = Vec::with_capacity(self.models.len());
-        for (at, model) in self.models.iter().enumerate() {
-            let name = model.name.clone().unwrap_or_else(|| model.source.own_name());
-            if !names.insert(Arc::clone(&name)) {
-                return Err(Error::already_exists(format!("two models are named {name:?}")));
-            }
-            let folder = scratch.join(at.to_string());
-            std::fs::create_dir(&folder).map_err(|source| Error::io(folder.display(), source))?;
-            let opened = self.open(&name, &model.source, &folder, console).await;
-            served.push(opened.context(|| format!("model {name:?}"))?);
-        }
-        Ok(served)
-    }
-
+    /// A model, and where a copy of it comes from.
     async fn open(
         &self,
         name: &Arc<str>,
         source: &Source,
+        definition: &ModelDefinition,
         scratch: &Path,
-        console: &Console,
-    ) -> Result<Served> {
-        let log = self.log(name, console)?;
-        let local = self.local();
-        let (endpoint, keeper) = if let Source::Registry(uri) = source {
+    ) -> Result<(Endpoint, logged::Keeper)> {
+        let local = local(definition.threads.or(self.threads));
+        let batching = definition.max_batch_rows.or(self.max_batch_rows).map(batching);
+        if !matches!(source, Source::Remote(_)) && definition.remote.is_some() {
+            return Err(Error::invalid("`remote` is for models of another server"));
+        }
+        if let Source::Registry(uri) = source {
             let store = home::registry(&self.registry_uri)?;
             let mut config =
                 EndpointConfig::new(&self.cache_dir).with_name(Arc::clone(name)).with_local(local);
-            config.batching = self.batching();
+            config.batching = batching;
             config.engines = self.engines.list()?;
             let endpoint = Endpoint::connect(&uri.to_string(), Arc::clone(&store), config).await?;
-            (endpoint, logged::Keeper::of_registry(store))
-        } else {
-            let opened = source.open(None, scratch).await?;
-            let model =
-                tokio::task::block_in_place(|| opened.predictor(name, &self.engines, &local))?;
-            let name = Arc::clone(name);
-            let endpoint = match self.batching() {
-                None => Endpoint::from_predictor(name, model),
-                Some(batching) => Endpoint::from_batched(name, model, batching),
-            };
-            (endpoint, logged::Keeper::of_package(opened.package))
-        };
+            return Ok((endpoint, logged::Keeper::of_registry(store)));
+        }
+        if let Source::Remote(config) = source {
+            let own = definition.remote.clone().unwrap_or_default();
+            let config = RemoteConfig::clone(config).with_definition(&own);
+            let remote = RemotePredictor::connect(config).await?;
+            return Ok((endpoint(name, remote, batching), logged::Keeper::elsewhere()));
+        }
+        let opened = source.open(None, scratch).await?;
+        let model = tokio::task::block_in_place(|| opened.predictor(name, &self.engines, &local))?;
+        Ok((endpoint(name, model, batching), logged::Keeper::of_package(opened.package)))
+    }
+
+    /// One that is served, with a log of its answers if they are logged; `count` are.
+    async fn logged(
+        &self,
+        name: &Arc<str>,
+        endpoint: Endpoint,
+        keeper: logged::Keeper,
+        count: usize,
+        console: &Console,
+    ) -> Result<Served> {
+        let log = self.log(name, count, console)?;
         let predictor: Arc<dyn Predictor> = match &log {
             None => Arc::new(endpoint.clone()),
             Some((log, folder)) => {
@@ -197,19 +206,15 @@ impl Serve {
         Ok(Served { endpoint, log: log.map(|(log, _)| log), predictor })
     }
 
-    fn local(&self) -> LocalConfig {
-        let local = LocalConfig::default();
-        self.threads.map_or(local.clone(), |threads| local.with_threads(threads))
-    }
-
-    fn batching(&self) -> Option<BatchingConfig> {
-        self.max_batch_rows.map(|rows| BatchingConfig::default().with_max_batch_rows(rows))
-    }
-
     /// The log of one model: in the folder itself, or below it if there are several models.
-    fn log(&self, name: &str, console: &Console) -> Result<Option<(Arc<InferenceLog>, PathBuf)>> {
+    fn log(
+        &self,
+        name: &str,
+        count: usize,
+        console: &Console,
+    ) -> Result<Option<(Arc<InferenceLog>, PathBuf)>> {
         let Some(folder) = &self.inference_log else { return Ok(None) };
-        let folder = if self.models.len() == 1 { folder.clone() } else { folder.join(name) };
+        let folder = if count == 1 { folder.clone() } else { folder.join(name) };
         let log = InferenceLog::open(&folder, InferenceLogConfig::default().with_endpoint(name))?;
         for gap in log.recovered() {
             console
@@ -234,7 +239,8 @@ impl Serve {
         if let Some(rate) = self.rate_limit {
             service = service.with_rate_limit(RateLimit::new(rate).context(|| "--rate-limit")?);
         }
-        self.repository.offered(service, &self.engines, self.local(), self.batching())
+        let batching = self.max_batch_rows.map(batching);
+        self.repository.offered(service, &self.engines, local(self.threads), batching)
     }
 
     /// The same models over HTTP, with metrics beside them, and over gRPC.
@@ -278,6 +284,27 @@ impl Serve {
         let metrics = server::metrics(service.counters(), metered);
         let grpc = GrpcService::new(service.clone()).with_end(end).into_router();
         (service.into_router().merge(metrics), grpc)
+    }
+}
+
+fn local(threads: Option<usize>) -> LocalConfig {
+    let local = LocalConfig::default();
+    threads.map_or(local.clone(), |threads| local.with_threads(threads))
+}
+
+fn batching(rows: usize) -> BatchingConfig {
+    BatchingConfig::default().with_max_batch_rows(rows)
+}
+
+fn endpoint(
+    name: &Arc<str>,
+    model: impl Predictor + 'static,
+    batching: Option<BatchingConfig>,
+) -> Endpoint {
+    let name = Arc::clone(name);
+    match batching {
+        None => Endpoint::from_predictor(name, model),
+        Some(batching) => Endpoint::from_batched(name, model, batching),
     }
 }
 

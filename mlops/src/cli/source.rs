@@ -1,4 +1,4 @@
-//! Where a model comes from: a file, a folder, or a version of the record.
+//! Where a model comes from: a file, a folder, a version of the record, or another server.
 
 use super::{engines::Engines, home};
 use crate::{
@@ -8,7 +8,8 @@ use crate::{
 };
 use mlops_core::model::PackageBuilder;
 use mlops_serve::{
-    LoadOptions, LocalConfig, LocalPredictor, Session, engines::tabular::TabularSession,
+    LoadOptions, LocalConfig, LocalPredictor, Session,
+    engines::{remote::RemoteConfig, tabular::TabularSession},
     load_package,
 };
 use serde_json::json;
@@ -18,20 +19,24 @@ use std::{
     sync::Arc,
 };
 
-/// What `--model` names: a bare file, a folder with an `MLmodel` or of a sentence encoder, or
-/// `models:/NAME@ALIAS`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What `--model` names: a bare file, a folder with an `MLmodel` or of a sentence encoder,
+/// `models:/NAME@ALIAS`, or a model of another server: `http://host:port/v2/models/NAME`, `grpc://…`.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Source {
     File(PathBuf),
     Folder(PathBuf),
     Registry(ModelUri),
+    Remote(Box<RemoteConfig>),
 }
+
+/// How the URL of a model of another server begins.
+const REMOTE: [&str; 4] = ["http://", "https://", "grpc://", "grpcs://"];
 
 /// The endings of bare files: ONNX, LightGBM's text, JSON of XGBoost and CatBoost, XGBoost's UBJSON.
 pub(super) const ENDINGS: [&str; 5] = ["onnx", "txt", "lgb", "json", "ubj"];
 
 /// `NAME=SOURCE`, or a source alone, which has a name of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct NamedSource {
     pub(super) name: Option<Arc<str>>,
     pub(super) source: Source,
@@ -43,6 +48,9 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self> {
         if text.starts_with("models:") {
             return text.parse().map(Self::Registry);
+        }
+        if REMOTE.iter().any(|scheme| text.starts_with(scheme)) {
+            return Ok(Self::Remote(Box::new(RemoteConfig::of_model(text)?)));
         }
         let path = PathBuf::from(text);
         let ending = path.extension().unwrap_or_default();
@@ -74,6 +82,7 @@ impl Source {
     pub(super) fn own_name(&self) -> Arc<str> {
         let path = match self {
             Self::Registry(uri) => return uri.model.as_str().into(),
+            Self::Remote(config) => return Arc::clone(&config.model),
             Self::File(path) | Self::Folder(path) => path,
         };
         let stem =
@@ -86,6 +95,9 @@ impl Source {
     /// outlives the package: a bare file is packed there, a registered version fetched.
     pub(super) async fn open(&self, registry: Option<&str>, scratch: &Path) -> Result<Opened> {
         match self {
+            Self::Remote(_) => Err(Error::unsupported(
+                "a model of another server has no file here: `mlops serve` answers with it",
+            )),
             Self::File(path) => {
                 let package = pack(path, &scratch.join("package"))?;
                 Ok(Opened { package, version: "1".into() })
@@ -219,5 +231,10 @@ mod tests {
         assert_eq!(uri.source.own_name().as_ref(), "risk");
         assert!(matches!(named("./package").source, Source::Folder(_)));
         assert!("models:/risk".parse::<NamedSource>().is_err());
+        let remote = named("risk=grpc://host:8081/v2/models/a=b/versions/2");
+        let Source::Remote(config) = &remote.source else { panic!("{remote:?}") };
+        assert_eq!((remote.name.as_deref(), &*config.model), (Some("risk"), "a=b"));
+        assert_eq!(named("http://host/v2/models/m").source.own_name().as_ref(), "m");
+        assert!("http://host/model.onnx".parse::<NamedSource>().is_err());
     }
 }

@@ -2,6 +2,8 @@
 
 #[path = "program/bench.rs"]
 mod bench;
+#[path = "program/composed.rs"]
+mod composed;
 #[path = "program/conformance.rs"]
 mod conformance;
 #[path = "program/doctor.rs"]

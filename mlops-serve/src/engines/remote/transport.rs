@@ -16,7 +16,10 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use mlops_core::{Error, Result, ResultExt};
-use std::{future::poll_fn, pin::Pin, sync::Arc};
+use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
+
+/// So often a server that has something to answer is asked whether it is still there.
+const PING: Duration = Duration::from_secs(20);
 
 /// One server, and the connections to it.
 pub(super) struct Transport {
@@ -60,7 +63,7 @@ impl Transport {
         if address.is_grpc {
             // A server that is gone without a word is noticed.
             builder.http2_only(true).http2_adaptive_window(true);
-            builder.http2_keep_alive_interval(config.idle_timeout);
+            builder.http2_keep_alive_interval(PING);
         }
         let client = builder.build(connector);
         let headers = headers(config)?;

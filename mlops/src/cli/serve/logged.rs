@@ -32,9 +32,15 @@ pub(super) struct Logged {
 pub(super) enum Keeper {
     Package(Box<ModelPackage>),
     Registry(Arc<dyn Registry>),
+    /// What answers is not on this machine, or no single model: its answers are logged without it.
+    Elsewhere,
 }
 
 impl Keeper {
+    pub(super) fn elsewhere() -> Self {
+        Self::Elsewhere
+    }
+
     pub(super) fn of_package(package: ModelPackage) -> Self {
         Self::Package(Box::new(package))
     }
@@ -47,7 +53,7 @@ impl Keeper {
     fn digest(&self) -> Option<Digest> {
         match self {
             Self::Package(package) => Some(package.digest()),
-            Self::Registry(_) => None,
+            Self::Registry(_) | Self::Elsewhere => None,
         }
     }
 
@@ -62,6 +68,7 @@ impl Keeper {
                 let id = VersionId::new(crate::ModelName::new(model)?, number);
                 registry.fetch(&id, into).await.map(drop)
             }
+            Self::Elsewhere => Err(Error::unsupported("what answers is not on this machine")),
         }
     }
 }
@@ -115,16 +122,19 @@ impl Logged {
 
     /// The endpoint went over to another version: the log must know it before its first record.
     fn meet(&self, response: &PredictResponse) {
-        let (info, Some(digest)) = self.known() else { return };
+        let (info, digest) = self.known();
+        if digest.is_none() && !matches!(*self.keeper, Keeper::Elsewhere) {
+            return;
+        }
         if (&info.name, &info.version) != (&response.model, &response.version) {
             // It has gone further meanwhile; this answer is described by itself.
             return;
         }
-        if let Err(error) = self.declare(&info, Some(digest)) {
+        if let Err(error) = self.declare(&info, digest) {
             tracing::warn!(%error, "the inference log does not hold this model's columns");
         }
         let (keeper, packages) = (Arc::clone(&self.keeper), self.packages.clone());
-        tokio::spawn(async move { keep(&keeper, &packages, &info, Some(digest)).await });
+        tokio::spawn(async move { keep(&keeper, &packages, &info, digest).await });
     }
 }
 

@@ -34,6 +34,11 @@ pub(super) struct Repository {
 }
 
 impl Repository {
+    /// Whether callers may load models.
+    pub(super) fn is_offered(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// The service, with what callers may load, if there is a folder for that.
     pub(super) fn offered(
         &self,
@@ -183,7 +188,7 @@ impl ModelLoader for FolderLoader {
     async fn size_bytes(&self, name: &str, url: Option<&str>) -> Result<u64> {
         match self.find(name, url)? {
             Source::File(path) | Source::Folder(path) => size(&path),
-            Source::Registry(_) => Ok(0),
+            Source::Registry(_) | Source::Remote(_) => Ok(0),
         }
     }
 

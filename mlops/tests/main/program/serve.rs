@@ -43,6 +43,34 @@ fn a_bare_file_is_served_and_the_server_ends_when_asked() {
     assert_eq!(server.end().code(), Some(0));
 }
 
+/// By either protocol the answers of the server behind, to the bit; and the log has them.
+#[test]
+fn a_model_of_another_server_is_served() {
+    let (behind, place) = (Place::new(), Place::new());
+    let model = format!("risk={}", onnx("lightgbm").display());
+    let first = behind.serve(&["--model", &model, "--grpc-port", "0"]);
+    let rows: Vec<Vec<f32>> = rows("lightgbm", 20).into_iter().map(|(_, row)| row).collect();
+    let (expected, _) = first.infer("risk", &rows);
+    let http = format!("by-http={}/v2/models/risk", first.url);
+    let grpc = format!("by-grpc={}/v2/models/risk", first.grpc.as_deref().unwrap());
+    let server = place.serve(&["--model", &http, "--model", &grpc, "--inference-log", "log"]);
+    for name in ["by-http", "by-grpc"] {
+        let (answer, _) = server.infer(name, &rows);
+        assert_eq!(answer["outputs"], expected["outputs"], "{name}");
+        assert_eq!(answer["model_name"], "risk", "{name}");
+    }
+    assert_eq!(first.end().code(), Some(0));
+    assert_eq!(server.get("/v2/health/ready").0, 503, "what it asks is gone");
+    assert_eq!(server.end().code(), Some(0));
+    place.run(&["serve", "--model", "http://127.0.0.1:1/x"]).failed(2, "/v2/models/NAME");
+    let gone = ["serve", "--model", &http, "--port", "0"];
+    place.run(&gone).failed(69, "model \"by-http\": remote model \"risk\": no connection");
+    let bare = http.trim_start_matches("by-http=");
+    place
+        .run(&["predict", "--model", bare, "--input", "x.csv", "--output", "y.csv"])
+        .failed(69, "has no file here");
+}
+
 #[test]
 fn several_models_each_under_its_name() {
     let place = Place::new();

@@ -1,0 +1,178 @@
+//! What is served: models of the flags and of the configuration, and what is made of them.
+
+use super::{Serve, Served, logged::Keeper, stores};
+use crate::{
+    Error, OnlineStore, Predictor, Result, ResultExt, Transform,
+    cli::{Console, source::Source},
+    config::{Config, nearest},
+    data::FittedTransform,
+    signature::TensorSpec,
+};
+use async_trait::async_trait;
+use mlops_serve::{
+    Endpoint,
+    compose::definition::{Definitions, Loader, ModelDefinition, StoreDefinition, build},
+};
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// `[serve]` of a configuration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ServeSection {
+    /// What is served, by name; what nothing else is made of, if it is not said.
+    models: Option<Vec<String>>,
+    pub(super) host: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) grpc_port: Option<u16>,
+}
+
+/// All that is known of models before one is loaded.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    definitions: Definitions,
+    /// Sources of the flags, by the names that they get.
+    flags: Vec<(Arc<str>, Source)>,
+    pub(super) section: ServeSection,
+}
+
+impl Serve {
+    /// The file, then the environment, then the flags.
+    pub(super) fn plan(&self) -> Result<Plan> {
+        let mut plan = Plan::read(self.config.as_deref())?;
+        for model in &self.models {
+            let name = model.name.clone().unwrap_or_else(|| model.source.own_name());
+            if plan.flags.iter().any(|(earlier, _)| *earlier == name) {
+                return Err(Error::already_exists(format!("two models are named {name:?}")));
+            }
+            // The source is not looked at again: the flags keep it.
+            let mut own = plan.definitions.models.remove(name.as_ref());
+            let definition = own.get_or_insert_with(|| ModelDefinition::new("--model")).clone();
+            plan.definitions.models.insert(name.to_string(), definition);
+            plan.flags.push((name, model.source.clone()));
+        }
+        Ok(plan)
+    }
+
+    /// Loads what is to be served, and all that it is made of.
+    pub(super) async fn open_all(
+        &self,
+        plan: &Plan,
+        scratch: &Path,
+        console: &Console,
+    ) -> Result<Vec<Served>> {
+        let wanted = plan.wanted(self.repository.is_offered())?;
+        let loader = Opening { serve: self, plan, scratch, opened: Mutex::default() };
+        let mut made = build(&plan.definitions, &wanted, &loader).await?;
+        let mut opened = loader.opened.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut served = Vec::with_capacity(wanted.len());
+        for name in &wanted {
+            let own: Arc<str> = (*name).into();
+            let (endpoint, keeper) = match (opened.remove(*name), made.remove(*name)) {
+                (Some(opened), _) => opened,
+                (None, Some(made)) => {
+                    (Endpoint::from_predictor(Arc::clone(&own), made), Keeper::elsewhere())
+                }
+                (None, None) => return Err(Error::internal(format!("{name:?} is not made"))),
+            };
+            let logged = self.logged(&own, endpoint, keeper, wanted.len(), console).await;
+            served.push(logged.context(|| format!("model {name:?}"))?);
+        }
+        Ok(served)
+    }
+}
+
+impl Plan {
+    fn read(file: Option<&Path>) -> Result<Self> {
+        let mut config = Config::new();
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|source| Error::io(path.display(), source))?;
+            config = config.with_toml(&path.display().to_string(), &text)?;
+            config.check_sections(&[&Definitions::SECTIONS[..], &["serve"]].concat())?;
+        }
+        // Variables for other commands are none of our business, and so are no mistake.
+        let variables: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let pairs = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let config = config.with_environment("MLOPS", pairs)?;
+        let (definitions, section) = (Definitions::of(&config)?, config.section("serve")?);
+        Ok(Self { definitions, flags: Vec::new(), section })
+    }
+
+    /// What is served, each once; nothing only where callers load models.
+    fn wanted(&self, may_be_empty: bool) -> Result<Vec<&str>> {
+        let mut wanted: Vec<&str> = self.flags.iter().map(|(name, _)| name.as_ref()).collect();
+        let named: Vec<&str> = match &self.section.models {
+            Some(names) => names.iter().map(String::as_str).collect(),
+            None => self.definitions.outermost(),
+        };
+        for name in named {
+            let Definitions { models, compose, .. } = &self.definitions;
+            if !models.contains_key(name) && !compose.contains_key(name) {
+                let known = models.keys().chain(compose.keys()).map(String::as_str);
+                let near = nearest(name, known);
+                let hint = near.map_or(String::new(), |near| format!("; is {near:?} meant?"));
+                return Err(Error::invalid(format!(
+                    "[serve] models: there is no model or composition {name:?}{hint}"
+                )));
+            }
+            if !wanted.contains(&name) {
+                wanted.push(name);
+            }
+        }
+        if wanted.is_empty() && !may_be_empty {
+            return Err(Error::invalid("there is nothing to serve"));
+        }
+        Ok(wanted)
+    }
+}
+
+/// Loads the leaves, and keeps the endpoints of models for whoever serves them by themselves.
+struct Opening<'a> {
+    serve: &'a Serve,
+    plan: &'a Plan,
+    scratch: &'a Path,
+    opened: Mutex<BTreeMap<String, (Endpoint, Keeper)>>,
+}
+
+impl fmt::Debug for Opening<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Opening")
+    }
+}
+
+#[async_trait]
+impl Loader for Opening<'_> {
+    async fn model(&self, name: &str, model: &ModelDefinition) -> Result<Arc<dyn Predictor>> {
+        let flag = self.plan.flags.iter().find(|(own, _)| **own == *name);
+        let source = match flag {
+            Some((_, source)) => source.clone(),
+            None => model.source.parse()?,
+        };
+        let folder = tempfile::tempdir_in(self.scratch).map(tempfile::TempDir::keep);
+        let folder = folder.map_err(|source| Error::io(self.scratch.display(), source))?;
+        let (endpoint, keeper) = self.serve.open(&name.into(), &source, model, &folder).await?;
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.insert(name.to_owned(), (endpoint.clone(), keeper));
+        Ok(Arc::new(endpoint))
+    }
+
+    async fn store(&self, name: &str, store: &StoreDefinition) -> Result<Arc<dyn OnlineStore>> {
+        stores::load(name, store).await
+    }
+
+    /// A transform that was fitted and saved: `transform.json`.
+    async fn transform(&self, source: &str) -> Result<(Arc<dyn Transform>, Vec<TensorSpec>)> {
+        let text = std::fs::read_to_string(source).map_err(|cause| Error::io(source, cause))?;
+        let transform = FittedTransform::from_json(&text)?;
+        let takes = transform.input_specs();
+        Ok((Arc::new(transform), takes))
+    }
+}
