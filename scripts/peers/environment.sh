@@ -10,6 +10,9 @@ peers_python() { python_with python scripts/peers/requirements.txt; }
 # Other people's tree libraries and compilers, beside those.
 trees_python() { python_with trees scripts/peers/trees_requirements.txt; }
 
+# Other people's servers, and the model that they answer with.
+serving_python() { python_with serving scripts/peers/serving_requirements.txt; }
+
 # One of $mlflow_clients, as its users install it; says where the interpreter is in $python.
 mlflow_python() { python_with "mlflow-$1" "scripts/peers/mlflow-$1.txt"; }
 

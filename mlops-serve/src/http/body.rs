@@ -2,17 +2,19 @@
 
 use super::{config::HttpConfig, refusal::Refusal};
 use axum::{
-    body::{Body, BodyDataStream},
+    body::{Body, BodyDataStream, Bytes},
     http::{HeaderMap, StatusCode, header},
 };
 use futures_util::StreamExt;
 use mlops_core::{Error, ErrorKind};
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -63,15 +65,43 @@ impl Drop for Share {
 /// A body in memory, with its share of the budget.
 #[derive(Debug)]
 pub(super) struct Held {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
+    /// To be kept for as long as anything shares the bytes' memory.
+    pub(super) share: Share,
+}
+
+/// A body that is still coming. Most come in one piece, which is kept as it is.
+struct Coming {
+    first: Bytes,
+    /// All of it, once there is more than one piece.
+    all: Vec<u8>,
     share: Share,
 }
 
-impl Held {
-    fn push(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
+impl Coming {
+    fn len(&self) -> usize {
+        self.first.len().max(self.all.len())
+    }
+
+    /// Takes the next piece; `declared` is how many bytes all are said to have.
+    fn push(&mut self, chunk: Bytes, declared: Option<usize>) -> Result<(), Refusal> {
         self.share.grow(chunk.len())?;
-        self.bytes.extend_from_slice(chunk);
+        if self.first.is_empty() {
+            self.first = chunk;
+            return Ok(());
+        }
+        if self.all.is_empty() {
+            let room = declared.unwrap_or(0).min(1 << 20).max(self.first.len() + chunk.len());
+            self.all.reserve(room);
+            self.all.extend_from_slice(&self.first);
+        }
+        self.all.extend_from_slice(&chunk);
         Ok(())
+    }
+
+    fn whole(self) -> Held {
+        let bytes = if self.all.is_empty() { self.first } else { Bytes::from(self.all) };
+        Held { bytes, share: self.share }
     }
 }
 
@@ -87,23 +117,22 @@ pub(super) async fn read(
     let within = async {
         let mut stream = body.into_data_stream();
         if declared.is_some_and(|length| length > config.max_body_bytes) {
-            drain(&mut stream, headers, config, declared).await;
+            Box::pin(drain(&mut stream, headers, config, declared)).await;
             return Err(too_large(config));
         }
-        let room = declared.unwrap_or(0).min(1 << 20);
-        let mut held = Held { bytes: Vec::with_capacity(room), share: Share::of(budget) };
+        let mut coming = Coming { first: Bytes::new(), all: Vec::new(), share: Share::of(budget) };
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| {
                 Refusal::new(StatusCode::BAD_REQUEST, "the body ended before its time")
             })?;
-            if held.bytes.len() + chunk.len() > config.max_body_bytes {
-                drop(held);
-                drain(&mut stream, headers, config, None).await;
+            if coming.len() + chunk.len() > config.max_body_bytes {
+                drop(coming);
+                Box::pin(drain(&mut stream, headers, config, None)).await;
                 return Err(too_large(config));
             }
-            held.push(&chunk)?;
+            coming.push(chunk, declared)?;
         }
-        Ok(held)
+        Ok(coming.whole())
     };
     let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
     in_time(config.timeout, within).await.unwrap_or_else(|| Err(late()))
@@ -114,9 +143,14 @@ pub(crate) async fn in_time<T>(
     limit: Option<Duration>,
     work: impl Future<Output = T>,
 ) -> Option<T> {
-    match limit {
-        None => Some(work.await),
-        Some(limit) => tokio::time::timeout(limit, work).await.ok(),
+    let mut work = pin!(work);
+    // What is done at once needs no timer, and most is.
+    let at_once = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+    match (at_once, limit) {
+        (Poll::Ready(value), _) => Some(value),
+        (Poll::Pending, None) => Some(work.await),
+        // In a box, as is all that few requests come to: their futures are moved, and so better small.
+        (Poll::Pending, Some(limit)) => Box::pin(tokio::time::timeout(limit, work)).await.ok(),
     }
 }
 

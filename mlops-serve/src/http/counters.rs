@@ -86,11 +86,18 @@ pub(super) async fn counted(
     request: Request,
     next: Next,
 ) -> Response {
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let response = answered.unwrap_or_else(|_| {
-        service.counters.panicked();
-        Refusal::from(Error::internal("answering this request panicked")).into_response()
-    });
-    service.counters.answered(response.status());
-    response
+    service.counted(next.run(request)).await
+}
+
+impl Service {
+    /// The answer, counted; of a panic of ours it is a 500.
+    pub(super) async fn counted(&self, answering: impl Future<Output = Response>) -> Response {
+        let answered = AssertUnwindSafe(answering).catch_unwind().await;
+        let response = answered.unwrap_or_else(|_| {
+            self.counters.panicked();
+            Refusal::from(Error::internal("answering this request panicked")).into_response()
+        });
+        self.counters.answered(response.status());
+        response
+    }
 }

@@ -45,6 +45,7 @@ mod access;
 pub(crate) mod body;
 mod config;
 mod counters;
+pub(crate) mod digits;
 pub(crate) mod infer;
 pub mod invocations;
 pub mod oip;

@@ -21,6 +21,7 @@ use super::{
 };
 use axum::{
     Router,
+    body::Bytes,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::from_fn_with_state,
@@ -123,7 +124,7 @@ impl Scoring {
     async fn decode(
         &self,
         coding: Coding,
-        bytes: Vec<u8>,
+        bytes: Bytes,
         info: Arc<PredictorInfo>,
     ) -> Result<(PredictRequest, Form)> {
         let (is_long, limits) = (
