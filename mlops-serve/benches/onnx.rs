@@ -8,7 +8,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a bench may panic, and prints ratios"
+    clippy::cast_precision_loss,
+    reason = "a bench may panic, and prints ratios of small counts"
 )]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

@@ -32,7 +32,7 @@ pub(super) struct Target {
 pub(super) type TargetPath = Result<Path<Target>, PathRejection>;
 
 /// All routes. Unknown paths are answered below `/v2` only, so that a host keeps its own fallback.
-pub(super) fn router(service: Arc<Service>) -> Router {
+pub(super) fn router(service: &Arc<Service>) -> Router {
     let mut router = Router::new()
         .route("/v2", get(server))
         .route("/v2/", get(server))
@@ -53,11 +53,11 @@ pub(super) fn router(service: Arc<Service>) -> Router {
     let router = router
         .method_not_allowed_fallback(async |method: Method| wrong_method(&method))
         .route("/v2/{*rest}", axum::routing::any(no_such_path))
-        .route_layer(from_fn_with_state(Arc::clone(&service), guarded))
-        .route_layer(from_fn_with_state(Arc::clone(&service), counted))
-        .with_state(Arc::clone(&service));
+        .route_layer(from_fn_with_state(Arc::clone(service), guarded))
+        .route_layer(from_fn_with_state(Arc::clone(service), counted))
+        .with_state(Arc::clone(service));
     service.models.keys().filter(|name| stands_as_it_is(name)).fold(router, |router, name| {
-        router.route(&format!("/v2/models/{name}/infer"), infer::direct(&service, name))
+        router.route(&format!("/v2/models/{name}/infer"), infer::direct(service, name))
     })
 }
 

@@ -206,7 +206,7 @@ impl Service {
     /// fallback, no state left to give.
     pub fn into_router(self) -> Router {
         let (scored, service) = (self.invocations.clone(), Arc::new(self));
-        let router = routes::router(Arc::clone(&service));
+        let router = routes::router(&service);
         match scored {
             None => router,
             Some(model) => router.merge(invocations::router(service, model)),
