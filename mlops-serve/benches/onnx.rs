@@ -2,18 +2,25 @@
 //! a network of two layers of 256 × 256.
 //!
 //! `ORT_DYLIB_PATH=libonnxruntime.so cargo bench -p mlops-serve --bench onnx` prints the medians of calls
-//! that take turns, then measures the engine alone.
+//! that take turns; what requests of few rows get that a batcher gathers, beside the best that ONNX Runtime
+//! does with batches that somebody has made already; then measures the engine alone.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a bench may panic, and prints ratios"
+    clippy::cast_precision_loss,
+    reason = "a bench may panic, and prints ratios of small counts"
 )]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use mlops_core::tensor::{Tensor, Tensors};
+use futures_util::future::join_all;
+use mlops_core::{
+    Predictor,
+    predictor::PredictRequest,
+    tensor::{Tensor, Tensors},
+};
 use mlops_serve::{
-    InferOptions, LoadOptions, Session, Stop,
+    Batcher, BatchingConfig, InferOptions, LoadOptions, LocalConfig, LocalPredictor, Session, Stop,
     engines::onnx::{OnnxEngine, OnnxSession},
 };
 use ort::{
@@ -24,6 +31,7 @@ use ort::{
 use proto::{declared_output, initializer, input, model, node};
 use std::{
     hint::black_box,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -112,6 +120,56 @@ fn ratios(environment: &Environment, session: &OnnxSession) {
     }
 }
 
+/// Turn by turn too: ONNX Runtime with its best batch, one thread; then as many callers as fill such batches
+/// several times over, each with requests of `rows` rows, behind a batcher with one thread that computes.
+fn batched(environment: &Environment, engine: &OnnxEngine) {
+    let mut direct = direct(environment);
+    let mut a_row = |batch: usize| {
+        let x = numbers(batch * WIDTH);
+        let times = (0..20).map(|_| timed(|| call_directly(&mut direct, batch, &x)));
+        median(times.collect()) / batch as f64
+    };
+    let (_, best) = ROWS
+        .map(|rows| (a_row(rows), rows))
+        .into_iter()
+        .min_by(|a, b| a.0.total_cmp(&b.0))
+        .unwrap();
+    println!("\n{:>6} {:>16} {:>18} {:>8}", "rows", "direct µs a row", "batched µs a row", "speed");
+    for rows in [1, 8, 32] {
+        let session = engine.load_bytes(&network(), &LoadOptions::default()).unwrap();
+        let local = LocalConfig::default().with_threads(1);
+        let local = LocalPredictor::open("mlp", "1", Arc::new(session), &local).unwrap();
+        let batcher = Batcher::new(local, BatchingConfig::default().with_max_batch_rows(best));
+        let (mut theirs, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..15 {
+            theirs.push(a_row(best));
+            ours.push(gathered(&batcher, rows, 4 * best / rows));
+            ratios.push(theirs[theirs.len() - 1] / ours[ours.len() - 1]);
+        }
+        let middle = |figures: &mut Vec<f64>| {
+            figures.sort_by(f64::total_cmp);
+            figures[figures.len() / 2]
+        };
+        let (theirs, ours, ratio) = (middle(&mut theirs), middle(&mut ours), middle(&mut ratios));
+        println!("{rows:>6} {theirs:>10.2} ({best:>3}) {ours:>18.2} {ratio:>8.3}");
+    }
+}
+
+/// µs a row, where so many callers ask again as soon as they are answered.
+fn gathered(predictor: &dyn Predictor, rows: usize, callers: usize) -> f64 {
+    const ASKED: usize = 8;
+    let x = Tensor::from_vec([rows, WIDTH], numbers(rows * WIDTH)).unwrap();
+    let request = PredictRequest::new(Tensors::one("x", x));
+    let caller = async || {
+        for _ in 0..ASKED {
+            black_box(predictor.predict(request.clone()).await.unwrap());
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let all = || runtime.block_on(join_all((0..callers).map(|_| caller())));
+    timed(all).as_secs_f64() * 1e6 / (callers * ASKED * rows) as f64
+}
+
 fn engine(criterion: &mut Criterion) {
     let Some(environment) = environment() else {
         println!("skipped: ORT_DYLIB_PATH names no library of ONNX Runtime");
@@ -120,6 +178,7 @@ fn engine(criterion: &mut Criterion) {
     let engine = OnnxEngine::new().with_environment(&environment);
     let session = engine.load_bytes(&network(), &LoadOptions::default()).unwrap();
     ratios(&environment, &session);
+    batched(&environment, &engine);
     let mut group = criterion.benchmark_group("onnx/mlp 256x256");
     for rows in ROWS {
         let x = Tensor::from_vec([rows, WIDTH], numbers(rows * WIDTH)).unwrap();

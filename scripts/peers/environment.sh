@@ -26,6 +26,9 @@ perf_analyzer_python() {
     python_with perf_analyzer scripts/peers/perf_analyzer.txt
 }
 
+# Other people's servers, and the model that they answer with.
+serving_python() { python_with serving scripts/peers/serving_requirements.txt; }
+
 # One of $mlflow_clients, as its users install it; says where the interpreter is in $python.
 mlflow_python() { python_with "mlflow-$1" "scripts/peers/mlflow-$1.txt"; }
 

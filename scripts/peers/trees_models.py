@@ -41,16 +41,23 @@ def data(random):
 def scikit(folder, features, classes):
     import tl2cgen
     import treelite
+
+    model, exported = boosting(features, classes)
+    leaves = [tree.get_n_leaves() for tree in model.estimators_[:, 0]]
+    print(f"scikit-learn: {np.mean(leaves):.1f} leaves a tree", file=sys.stderr)
+    (folder / "sklearn.onnx").write_bytes(exported)
+    tl2cgen.generate_c_code(treelite.sklearn.import_model(model), folder / "tl2cgen_sklearn", {})
+
+
+def boosting(features, classes):
+    """scikit-learn's model, and its bytes as ONNX."""
     from skl2onnx import to_onnx
     from sklearn.ensemble import GradientBoostingClassifier
 
     model = GradientBoostingClassifier(n_estimators=TREES, max_depth=DEPTH, random_state=7)
     model.fit(features, classes)
-    leaves = [tree.get_n_leaves() for tree in model.estimators_[:, 0]]
-    print(f"scikit-learn: {np.mean(leaves):.1f} leaves a tree", file=sys.stderr)
     exported = to_onnx(model, features[:1], options={"zipmap": False})
-    (folder / "sklearn.onnx").write_bytes(exported.SerializeToString())
-    tl2cgen.generate_c_code(treelite.sklearn.import_model(model), folder / "tl2cgen_sklearn", {})
+    return model, exported.SerializeToString()
 
 
 def lightgbm(folder, features, classes):

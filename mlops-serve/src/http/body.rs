@@ -7,17 +7,19 @@ use super::{
     refusal::Refusal,
 };
 use axum::{
-    body::{Body, BodyDataStream},
+    body::{Body, BodyDataStream, Bytes},
     http::{HeaderMap, StatusCode, header},
 };
 use futures_util::StreamExt;
 use mlops_core::{Error, ErrorKind};
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -68,24 +70,70 @@ impl Drop for Share {
 /// A body in memory, with its share of the budget.
 #[derive(Debug)]
 pub(super) struct Held {
+    pub(super) bytes: Bytes,
+    /// To be kept for as long as anything shares the bytes' memory.
+    pub(super) share: Share,
+}
+
+/// A body that is still coming. Most come in one piece, which is kept as it is.
+struct Coming {
+    first: Bytes,
+    /// All of it, once there is more than one piece.
+    all: Vec<u8>,
+    share: Share,
+}
+
+impl Coming {
+    fn len(&self) -> usize {
+        self.first.len().max(self.all.len())
+    }
+
+    /// Takes the next piece; `declared` is how many bytes all are said to have.
+    fn push(&mut self, chunk: Bytes, declared: Option<usize>) -> Result<(), Refusal> {
+        self.share.grow(chunk.len())?;
+        if self.first.is_empty() {
+            self.first = chunk;
+            return Ok(());
+        }
+        if self.all.is_empty() {
+            let room = declared.unwrap_or(0).min(1 << 20).max(self.first.len() + chunk.len());
+            self.all.reserve(room);
+            self.all.extend_from_slice(&self.first);
+        }
+        self.all.extend_from_slice(&chunk);
+        Ok(())
+    }
+
+    fn whole(self) -> Held {
+        let bytes = if self.all.is_empty() { self.first } else { Bytes::from(self.all) };
+        Held { bytes, share: self.share }
+    }
+}
+
+/// A body that is made here, as its compressed bytes come.
+pub(super) struct Growing {
     pub(super) bytes: Vec<u8>,
     share: Share,
 }
 
-impl Held {
-    fn with_room(bytes: usize, budget: &Arc<Budget>) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), share: Share::of(budget) }
+impl Growing {
+    fn new(budget: &Arc<Budget>) -> Self {
+        Self { bytes: Vec::new(), share: Share::of(budget) }
     }
 
-    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), Error> {
-        self.share.grow(chunk.len())?;
-        self.bytes.extend_from_slice(chunk);
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.share.grow(bytes.len())?;
+        self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
-    /// A body without bytes, beside this one.
+    /// One without bytes, beside this one.
     pub(super) fn empty(&self) -> Self {
-        Self::with_room(0, &self.share.budget)
+        Self::new(&self.share.budget)
+    }
+
+    fn whole(self) -> Held {
+        Held { bytes: Bytes::from(self.bytes), share: self.share }
     }
 }
 
@@ -96,34 +144,34 @@ pub(super) async fn read(
     config: &HttpConfig,
     budget: &Arc<Budget>,
 ) -> Result<Held, Refusal> {
-    let coding = ContentCoding::of_request(headers)?;
+    let compressed = ContentCoding::of_request(headers)?;
     let declared = declared_length(headers);
     let within = async {
         let mut stream = body.into_data_stream();
         if declared.is_some_and(|length| length > config.max_body_bytes) {
-            drain(&mut stream, headers, config, declared).await;
+            Box::pin(drain(&mut stream, headers, config, declared)).await;
             return Err(too_large(config));
         }
-        if let Some(coding) = coding {
-            let inflated = inflate(coding, &mut stream, config, budget).await;
+        if let Some(coding) = compressed {
+            let inflated = Box::pin(inflate(coding, &mut stream, config, budget)).await;
             if inflated.as_ref().is_err_and(|error| error.kind() == ErrorKind::TooLarge) {
-                drain(&mut stream, headers, config, None).await;
+                Box::pin(drain(&mut stream, headers, config, None)).await;
             }
             return inflated.map_err(Refusal::from);
         }
-        let mut held = Held::with_room(declared.unwrap_or(0).min(1 << 20), budget);
+        let mut coming = Coming { first: Bytes::new(), all: Vec::new(), share: Share::of(budget) };
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| {
                 Refusal::new(StatusCode::BAD_REQUEST, "the body ended before its time")
             })?;
-            if held.bytes.len() + chunk.len() > config.max_body_bytes {
-                drop(held);
-                drain(&mut stream, headers, config, None).await;
+            if coming.len() + chunk.len() > config.max_body_bytes {
+                drop(coming);
+                Box::pin(drain(&mut stream, headers, config, None)).await;
                 return Err(too_large(config));
             }
-            held.push(&chunk)?;
+            coming.push(chunk, declared)?;
         }
-        Ok(held)
+        Ok(coming.whole())
     };
     let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
     in_time(config.timeout, within).await.unwrap_or_else(|| Err(late()))
@@ -137,7 +185,7 @@ async fn inflate(
     config: &HttpConfig,
     budget: &Arc<Budget>,
 ) -> Result<Held, Error> {
-    let mut inflater = Inflater::new(coding, Held::with_room(0, budget), config.max_body_bytes)?;
+    let mut inflater = Inflater::new(coding, Growing::new(budget), config.max_body_bytes)?;
     let mut compressed: usize = 0;
     while let Some(chunk) = stream.next().await {
         let mut chunk = chunk.map_err(|_| Error::invalid("the body ended before its time"))?;
@@ -152,7 +200,7 @@ async fn inflate(
             inflater = off_the_timers(true, rest).await?;
         }
     }
-    inflater.finish()
+    Ok(inflater.finish()?.whole())
 }
 
 /// The future's value, or `None` after this long.
@@ -160,9 +208,14 @@ pub(crate) async fn in_time<T>(
     limit: Option<Duration>,
     work: impl Future<Output = T>,
 ) -> Option<T> {
-    match limit {
-        None => Some(work.await),
-        Some(limit) => tokio::time::timeout(limit, work).await.ok(),
+    let mut work = pin!(work);
+    // What is done at once needs no timer, and most is.
+    let at_once = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+    match (at_once, limit) {
+        (Poll::Ready(value), _) => Some(value),
+        (Poll::Pending, None) => Some(work.await),
+        // In a box, as is all that few requests come to: their futures are moved, and so better small.
+        (Poll::Pending, Some(limit)) => Box::pin(tokio::time::timeout(limit, work)).await.ok(),
     }
 }
 

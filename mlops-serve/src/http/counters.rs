@@ -16,7 +16,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 /// Counts of a router since it was made; shared with whoever asked [`Service::counters`] for them.
 ///
@@ -88,15 +88,26 @@ pub(super) async fn counted(
     next: Next,
 ) -> Response {
     let traced = trace::span(request.headers());
-    let answering = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let answered = match traced {
-        None => answering.await,
-        Some(span) => answering.instrument(span).await,
-    };
-    let response = answered.unwrap_or_else(|_| {
-        service.counters.panicked();
-        Refusal::from(Error::internal("answering this request panicked")).into_response()
-    });
-    service.counters.answered(response.status());
-    response
+    service.counted(traced, next.run(request)).await
+}
+
+impl Service {
+    /// The answer, counted, in the caller's trace if there is one; of a panic of ours it is a 500.
+    pub(super) async fn counted(
+        &self,
+        traced: Option<Span>,
+        answering: impl Future<Output = Response>,
+    ) -> Response {
+        let answering = AssertUnwindSafe(answering).catch_unwind();
+        let answered = match traced {
+            None => answering.await,
+            Some(span) => Box::pin(answering.instrument(span)).await,
+        };
+        let response = answered.unwrap_or_else(|_| {
+            self.counters.panicked();
+            Refusal::from(Error::internal("answering this request panicked")).into_response()
+        });
+        self.counters.answered(response.status());
+        response
+    }
 }

@@ -3,15 +3,19 @@
 use super::{
     body::{self, Held, in_time},
     coding::{ContentCoding, compressed},
+    digits::Digits,
     oip::{self, Decoded, Encoded, OutputForms},
     refusal::Refusal,
-    routes::{Target, TargetPath, target},
+    routes::{self, Target, TargetPath, target},
     service::Service,
+    trace,
 };
 use axum::{
+    body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::{IntoResponse, Response},
+    routing::{MethodRouter, any},
 };
 use futures_util::FutureExt;
 use mlops_core::{
@@ -28,29 +32,68 @@ use std::{
 const JSON_BYTES: HeaderName = HeaderName::from_static("inference-header-content-length");
 pub(super) const PREDICTION: HeaderName = HeaderName::from_static("x-prediction-id");
 
+/// Answers for a model that the path names by its parts.
 pub(super) async fn infer(
     State(service): State<Arc<Service>>,
     path: TargetPath,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let started = service.clock.instant();
     let Target { name, version } = target(path)?;
-    let model = service.model(&name, version.as_deref())?;
+    one(&service, &name, version.as_deref(), request).await
+}
+
+/// A route for one model, whose name stands in the path as it is: the busiest, and so found without taking
+/// the path apart, and without the boxes that layers put around a request.
+pub(super) fn direct(service: &Arc<Service>, name: &Arc<str>) -> MethodRouter {
+    let (service, name) = (Arc::clone(service), Arc::clone(name));
+    any(move |request: Request| {
+        let (service, name) = (Arc::clone(&service), Arc::clone(&name));
+        async move {
+            let traced = trace::span(request.headers());
+            let answering = async {
+                service.admitted(request.headers())?;
+                if request.method() != Method::POST {
+                    return Ok(wrong_method(request.method()));
+                }
+                one(&service, &name, None, request).await
+            };
+            service
+                .counted(
+                    traced,
+                    answering.map(|answer| answer.unwrap_or_else(Refusal::into_response)),
+                )
+                .await
+        }
+    })
+}
+
+fn wrong_method(method: &Method) -> Response {
+    let mut response = routes::wrong_method(method).into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+async fn one(
+    service: &Arc<Service>,
+    name: &str,
+    version: Option<&str>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let started = service.clock.instant();
+    let model = service.model(name, version)?;
     let (parts, body) = request.into_parts();
     let json_bytes = json_bytes(&parts.headers)?;
-    let mut held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
+    let Held { bytes, share } =
+        body::read(&parts.headers, body, &service.config, &service.budget).await?;
     let info = model.info();
-    let bytes = std::mem::take(&mut held.bytes);
-    let decoded = decode(&service, bytes, json_bytes, Arc::clone(&info)).await?;
-    info.check(&decoded.request, service.clock.instant())?;
-    let forms = decoded.forms.clone();
-    let asked = (decoded.request, decoded.timeout);
-    let response = answer(&service, &name, &*model, asked, started).await?;
-    check_version(&name, version.as_deref(), &response)?;
-    let prediction = response.prediction.to_string();
-    let encoded = encode(&service, response, forms).await?;
-    drop::<Held>(held);
-    let (body, coding) = for_the_wire(&service, &parts.headers, encoded.body).await?;
+    let Decoded { request, forms, timeout } = decode(service, bytes, json_bytes, &info).await?;
+    info.check_by(&request, || service.clock.instant())?;
+    let response = answer(service, name, &*model, (request, timeout), started).await?;
+    check_version(name, version, &response)?;
+    let prediction = Digits::of(response.prediction);
+    let encoded = encode(service, response, forms).await?;
+    drop(share);
+    let (body, coding) = for_the_wire(service, &parts.headers, encoded.body).await?;
     Ok(respond(Encoded { body, ..encoded }, coding, &prediction))
 }
 
@@ -70,7 +113,7 @@ pub(super) async fn for_the_wire(
         Some(fewer) => Ok((fewer, Some(coding))),
         None => Ok((bytes, None)),
     };
-    off_the_timers(is_long, work).await
+    Box::pin(off_the_timers(is_long, work)).await
 }
 
 fn json_bytes(headers: &HeaderMap) -> Result<Option<usize>> {
@@ -82,15 +125,18 @@ fn json_bytes(headers: &HeaderMap) -> Result<Option<usize>> {
 }
 
 async fn decode(
-    service: &Arc<Service>,
-    bytes: Vec<u8>,
+    service: &Service,
+    bytes: Bytes,
     json_bytes: Option<usize>,
-    info: Arc<PredictorInfo>,
+    info: &Arc<PredictorInfo>,
 ) -> Result<Decoded> {
-    let (length, limits) = (bytes.len(), service.config.limits.clone());
-    let body = Buffer::from_vec(bytes);
+    let body = Buffer::from(bytes);
+    if body.len() <= service.config.max_inline_bytes {
+        return oip::decode_request(&body, json_bytes, &info.signature, &service.config.limits);
+    }
+    let (info, limits) = (Arc::clone(info), service.config.limits.clone());
     let work = move || oip::decode_request(&body, json_bytes, &info.signature, &limits);
-    off_the_timers(length > service.config.max_inline_bytes, work).await
+    Box::pin(off_the_timers(true, work)).await
 }
 
 async fn encode(
@@ -99,8 +145,10 @@ async fn encode(
     forms: OutputForms,
 ) -> Result<Encoded> {
     let elements: usize = response.outputs.iter().map(|(_, tensor)| tensor.len()).sum();
-    let is_long = elements.saturating_mul(8) > service.config.max_inline_bytes;
-    off_the_timers(is_long, move || oip::encode_response(&response, &forms)).await
+    if elements.saturating_mul(8) <= service.config.max_inline_bytes {
+        return oip::encode_response(&response, &forms);
+    }
+    Box::pin(off_the_timers(true, move || oip::encode_response(&response, &forms))).await
 }
 
 /// Long work on a thread that may block, short work here.
@@ -129,7 +177,7 @@ pub(crate) async fn answer(
     let deadline = limit.and_then(|limit| started.checked_add(limit));
     request.deadline = deadline;
     let tally = service.tally(name, model, started, &request);
-    let left = deadline.map(|at| at.saturating_duration_since(service.clock.instant()));
+    let left = deadline.map(|at| at.saturating_duration_since(tally.began()));
     let asked = AssertUnwindSafe(model.predict(request)).catch_unwind();
     let answered = match in_time(left, asked).await {
         Some(Ok(answered)) => answered,
@@ -160,9 +208,9 @@ pub(crate) fn check_version(
     }
 }
 
-fn respond(encoded: Encoded, coding: Option<ContentCoding>, prediction: &str) -> Response {
+fn respond(encoded: Encoded, coding: Option<ContentCoding>, prediction: &Digits) -> Response {
     let binary = encoded.json_bytes;
-    let mut response = (StatusCode::OK, encoded.body).into_response();
+    let mut response = Response::new(Body::from(encoded.body));
     let headers = response.headers_mut();
     let form = if binary.is_some() { "application/octet-stream" } else { "application/json" };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form));
@@ -174,12 +222,12 @@ fn respond(encoded: Encoded, coding: Option<ContentCoding>, prediction: &str) ->
 }
 
 /// The headers of every answer of a model.
-pub(super) fn say(headers: &mut HeaderMap, coding: Option<ContentCoding>, prediction: &str) {
+pub(super) fn say(headers: &mut HeaderMap, coding: Option<ContentCoding>, prediction: &Digits) {
     if let Some(coding) = coding {
         headers.insert(header::CONTENT_ENCODING, coding.header());
         headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
-    if let Ok(prediction) = HeaderValue::from_str(prediction) {
+    if let Ok(prediction) = HeaderValue::from_bytes(prediction.as_bytes()) {
         headers.insert(PREDICTION, prediction);
     }
 }

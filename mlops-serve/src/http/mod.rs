@@ -55,6 +55,7 @@ pub(crate) mod body;
 mod coding;
 mod config;
 mod counters;
+pub(crate) mod digits;
 pub(crate) mod infer;
 pub mod invocations;
 mod loading;

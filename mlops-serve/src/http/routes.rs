@@ -32,7 +32,7 @@ pub(super) struct Target {
 pub(super) type TargetPath = Result<Path<Target>, PathRejection>;
 
 /// All routes. Unknown paths are answered below `/v2` only, so that a host keeps its own fallback.
-pub(super) fn router(service: Arc<Service>) -> Router {
+pub(super) fn router(service: &Arc<Service>) -> Router {
     let mut router = Router::new()
         .route("/v2", get(server))
         .route("/v2/", get(server))
@@ -54,12 +54,21 @@ pub(super) fn router(service: Arc<Service>) -> Router {
             .route(&format!("{model}/stats"), get(statistics))
             .route(&format!("{model}/infer"), post(infer::infer));
     }
-    router
-        .method_not_allowed_fallback(wrong_method)
+    let router = router
+        .method_not_allowed_fallback(async |method: Method| wrong_method(&method))
         .route("/v2/{*rest}", axum::routing::any(no_such_path))
-        .route_layer(from_fn_with_state(Arc::clone(&service), guarded))
-        .route_layer(from_fn_with_state(Arc::clone(&service), counted))
-        .with_state(service)
+        .route_layer(from_fn_with_state(Arc::clone(service), guarded))
+        .route_layer(from_fn_with_state(Arc::clone(service), counted))
+        .with_state(Arc::clone(service));
+    service.models.keys().filter(|name| stands_as_it_is(name)).fold(router, |router, name| {
+        router.route(&format!("/v2/models/{name}/infer"), infer::direct(service, name))
+    })
+}
+
+/// Whether a path has this name without percent-encoding, and a route without escapes.
+fn stands_as_it_is(name: &str) -> bool {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    !name.is_empty() && name.bytes().all(unreserved)
 }
 
 /// The parts of a path; percent-encoding that is no UTF-8 is the caller's mistake.
@@ -72,7 +81,7 @@ async fn no_such_path() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "there is no such path: see GET /v2")
 }
 
-async fn wrong_method(method: Method) -> Refusal {
+pub(super) fn wrong_method(method: &Method) -> Refusal {
     let message = format!("method {method} is not for this path");
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message)
 }

@@ -67,7 +67,7 @@ impl<F: Fn() -> ModelStatus + Send + Sync> HealthSource for F {
 /// ```
 #[derive(Clone)]
 pub struct Service {
-    models: BTreeMap<Arc<str>, Arc<dyn Predictor>>,
+    pub(super) models: BTreeMap<Arc<str>, Arc<dyn Predictor>>,
     pub(super) loading: Option<Arc<Loading>>,
     statuses: BTreeMap<Arc<str>, Arc<dyn HealthSource>>,
     invocations: Option<Arc<str>>,
@@ -244,7 +244,7 @@ impl Service {
     pub fn into_router(self) -> Router {
         let (scored, hosting) = (self.invocations.clone(), self.hosting);
         let service = Arc::new(self);
-        let router = routes::router(Arc::clone(&service));
+        let router = routes::router(&service);
         if scored.is_none() && !hosting {
             return router;
         }

@@ -151,6 +151,11 @@ impl Service {
 }
 
 impl Asked<'_> {
+    /// When the model was asked.
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
     /// Counts what came of it.
     pub(super) fn answered(
         self,

@@ -63,15 +63,15 @@ pub(super) fn read<'a>(body: &'a [u8], name: &str) -> Result<Question<'a>, Refus
 /// The numbers of a flat array: serde has seen that it is valid JSON, and a parser of floats alone is faster than
 /// serde's.
 fn numbers(data: &RawValue) -> Option<Vec<f32>> {
-    let inner = data.get().strip_prefix('[')?.strip_suffix(']')?;
+    let mut rest = data.get().strip_prefix('[')?.trim_ascii_start().as_bytes();
     let mut row = Vec::with_capacity(FEATURES);
-    if inner.trim_ascii().is_empty() {
-        return Some(row);
-    }
-    for number in inner.split(',') {
-        row.push(
-            fast_float2::parse(number.trim_ascii()).ok().filter(|value: &f32| value.is_finite())?,
-        );
+    while rest != b"]" {
+        let (value, length) = fast_float2::parse_partial::<f32, _>(rest).ok()?;
+        row.push(value.is_finite().then_some(value)?);
+        rest = rest[length..].trim_ascii_start();
+        if let Some((b',', after)) = rest.split_first() {
+            rest = after.trim_ascii_start();
+        }
     }
     Some(row)
 }

@@ -33,12 +33,11 @@ pub(super) async fn guarded(
         return next.run(request).await;
     }
     let is_scoring = path == "/invocations" || path.starts_with("/models");
-    let admitted = service.caller(request.headers()).map_err(Denied::from);
-    let Err(Denied { error, wait }) = admitted.and_then(|caller| service.one_more(&caller)) else {
-        return next.run(request).await;
-    };
-    let refusal = Refusal::from(error).with_retry_after(wait);
-    if is_scoring { refusal.into_scoring_response() } else { refusal.into_response() }
+    match service.admitted(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) if is_scoring => refusal.into_scoring_response(),
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 /// Why somebody is not let through, and how many seconds later would do.
@@ -55,6 +54,16 @@ impl From<Error> for Denied {
 }
 
 impl Service {
+    /// Whether one more request of whoever has these headers is answered; counts it.
+    pub(super) fn admitted(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        if self.authenticator.is_none() && self.limiter.is_none() {
+            return Ok(());
+        }
+        let caller = self.caller(headers).map_err(Denied::from);
+        let admitted = caller.and_then(|caller| self.one_more(&caller));
+        admitted.map_err(|Denied { error, wait }| Refusal::from(error).with_retry_after(wait))
+    }
+
     /// Who asks; nobody in particular where nobody is asked for credentials. `Unauthenticated` for who
     /// is not known.
     pub(crate) fn caller(&self, headers: &HeaderMap) -> Result<Arc<str>> {

@@ -1,6 +1,6 @@
 //! A compressed body, as it comes, into its bytes: never more of them than one body may have.
 
-use super::{super::body::Held, ContentCoding};
+use super::{super::body::Growing, ContentCoding};
 use axum::body::Bytes;
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use mlops_core::{Error, Result};
@@ -24,7 +24,7 @@ enum Decoder {
 
 impl Inflater {
     /// Fills `held` with at most so many bytes.
-    pub(in super::super) fn new(coding: ContentCoding, held: Held, max: usize) -> Result<Self> {
+    pub(in super::super) fn new(coding: ContentCoding, held: Growing, max: usize) -> Result<Self> {
         let sink = Sink { held, max, refused: None };
         let decoder = match coding {
             ContentCoding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(sink))),
@@ -55,7 +55,7 @@ impl Inflater {
     }
 
     /// The whole body, once all chunks were taken.
-    pub(in super::super) fn finish(mut self) -> Result<Held> {
+    pub(in super::super) fn finish(mut self) -> Result<Growing> {
         let ended = match &mut self.decoder {
             Decoder::Gzip(decoder) => decoder.try_finish(),
             Decoder::Deflate(decoder) => decoder.try_finish(),
@@ -93,7 +93,7 @@ impl Inflater {
 
 /// Where decoders write to; refuses one byte more than the most.
 struct Sink {
-    held: Held,
+    held: Growing,
     max: usize,
     refused: Option<Error>,
 }

@@ -18,7 +18,9 @@ pub use parquet::decode_parquet;
 pub use predictions::encode_outputs;
 
 use super::{
-    HttpConfig, body,
+    HttpConfig,
+    body::{self, Held},
+    digits::Digits,
     infer::{answer, for_the_wire, off_the_timers, say},
     oip::Limits,
     refusal::{Refusal, json},
@@ -27,6 +29,7 @@ use super::{
 };
 use axum::{
     Router,
+    body::Bytes,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, StatusCode, header},
     middleware::from_fn_with_state,
@@ -132,14 +135,14 @@ impl Scoring {
         let model = service.model(name, None)?;
         let (parts, body) = request.into_parts();
         let coding = Coding::of(&parts.headers)?;
-        let mut held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
+        let Held { bytes, share } =
+            body::read(&parts.headers, body, &service.config, &service.budget).await?;
         let info = model.info();
-        let bytes = std::mem::take(&mut held.bytes);
         let (request, form) = self.decode(coding, bytes, Arc::clone(&info)).await?;
         info.check(&request, service.clock.instant())?;
         let response = answer(service, name, &*model, (request, None), started).await?;
-        drop(held);
-        let prediction = response.prediction.to_string();
+        drop(share);
+        let prediction = Digits::of(response.prediction);
         let elements: usize = response.outputs.iter().map(|(_, tensor)| tensor.len()).sum();
         let is_long = elements.saturating_mul(8) > service.config.max_inline_bytes;
         let write = move || encode_outputs(&response.outputs, form);
@@ -153,7 +156,7 @@ impl Scoring {
     async fn decode(
         &self,
         coding: Coding,
-        bytes: Vec<u8>,
+        bytes: Bytes,
         info: Arc<PredictorInfo>,
     ) -> Result<(PredictRequest, Form)> {
         let config = &self.service.config;
@@ -166,7 +169,7 @@ impl Scoring {
                 decode_csv(&bytes, &info.signature, &limits).map(|request| (request, Form::Table))
             }
             #[cfg(feature = "data")]
-            Coding::Parquet => decode_parquet(bytes, &info.signature, &limits, max_bytes)
+            Coding::Parquet => decode_parquet(bytes.into(), &info.signature, &limits, max_bytes)
                 .map(|request| (request, Form::Table)),
         };
         off_the_timers(is_long, read).await

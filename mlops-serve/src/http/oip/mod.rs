@@ -30,7 +30,9 @@ mod elements;
 mod envelope;
 mod marks;
 mod metadata;
+mod numbers;
 mod parameters;
+mod plain;
 mod request;
 mod response;
 

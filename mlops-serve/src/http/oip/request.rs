@@ -5,7 +5,7 @@ use super::{
     binary::Tail,
     data::{self, Plan},
     envelope::{self, Envelope, RawTensor},
-    parameters as params,
+    parameters as params, plain,
 };
 use mlops_core::{
     Error, Result,
@@ -59,6 +59,11 @@ pub fn decode_request(
     }
     if json_bytes == Some(0) {
         return raw(body.clone(), signature, limits);
+    }
+    if json_bytes.is_none()
+        && let Some(request) = plain::read(body, signature, limits)
+    {
+        return Ok(Decoded { request, forms: OutputForms::default(), timeout: None });
     }
     let envelope = Envelope::parse(&body[..length], "the request", limits)?;
     let mut tail = Tail::new(body.slice(length));

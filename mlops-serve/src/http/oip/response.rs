@@ -1,6 +1,7 @@
 //! An answer into bytes: JSON, and raw tensors behind it for the outputs that are wanted so.
 
 use super::{
+    super::digits::Digits,
     binary,
     marks::{self, NonFinite},
 };
@@ -69,7 +70,13 @@ pub fn encode_response(response: &PredictResponse, forms: &OutputForms) -> Resul
         push_json(&mut json, id);
     }
     json.extend_from_slice(b",\"parameters\":");
-    push_json(&mut json, &parameters(response));
+    if response.parameters.is_none() && response.arm.is_none() {
+        json.extend_from_slice(b"{\"prediction\":\"");
+        json.extend_from_slice(Digits::of(response.prediction).as_bytes());
+        json.extend_from_slice(b"\"}");
+    } else {
+        push_json(&mut json, &parameters(response));
+    }
     json.extend_from_slice(b",\"outputs\":[");
     for (index, (name, tensor)) in response.outputs.iter().enumerate() {
         if index > 0 {
