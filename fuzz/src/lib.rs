@@ -8,7 +8,9 @@ mod seeds;
 
 pub use inference_log::inference_log;
 pub use package::{boosted, mlmodel, onnx, safetensors};
-pub use requests::{grpc_infer, oip_binary, oip_json, scoring_csv, scoring_json};
+pub use requests::{
+    grpc_answer, grpc_infer, oip_answer, oip_binary, oip_json, scoring_csv, scoring_json,
+};
 pub use seeds::seeds;
 
 use mlops_core::{
@@ -30,6 +32,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("oip_json", oip_json),
     ("oip_binary", oip_binary),
     ("grpc_infer", grpc_infer),
+    ("oip_answer", oip_answer),
+    ("grpc_answer", grpc_answer),
     ("scoring_csv", scoring_csv),
     ("scoring_json", scoring_json),
     ("inference_log", inference_log),

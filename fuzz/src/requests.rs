@@ -1,4 +1,4 @@
-//! Requests in the Open Inference Protocol, and those of MLflow's scoring server.
+//! Requests and answers in the Open Inference Protocol, and requests of MLflow's scoring server.
 
 use mlops_core::{
     ErrorKind, PredictionId,
@@ -11,7 +11,10 @@ use mlops_serve::{
     grpc::{self, InferMessage},
     http::{
         invocations,
-        oip::{Limits, OutputForms, decode_request, encode_response},
+        oip::{
+            Answered, Limits, OutputForms, decode_model_metadata, decode_request, decode_response,
+            encode_response,
+        },
     },
 };
 
@@ -68,6 +71,52 @@ pub fn grpc_infer(bytes: &[u8]) {
         let response = PredictResponse::new(id, &info, &decoded.request, inputs);
         let encoded = grpc::encode_response(&response);
         assert!(encoded.is_ok(), "inputs that were read are written: {encoded:?}");
+    }
+}
+
+/// An answer of another server over HTTP: two bytes say how long its JSON is, little-endian, and 65,535
+/// that it is JSON all through; then the same bytes as what a server says of a model.
+pub fn oip_answer(bytes: &[u8]) {
+    if let Some((length, body)) = bytes.split_first_chunk() {
+        let json_bytes = Some(u16::from_le_bytes(*length)).filter(|&length| length != u16::MAX);
+        let body = Buffer::from(body);
+        for signature in answers() {
+            let read = decode_response(&body, json_bytes.map(Into::into), &signature, &limits());
+            is_as_declared(read, &signature);
+        }
+    }
+    if let Ok(described) = decode_model_metadata(bytes, &limits()) {
+        assert!(described.signature.inputs.iter().all(|spec| spec.shape.len() <= 64));
+    }
+}
+
+/// The same over gRPC: a message of an answer, then of what a server says of a model.
+pub fn grpc_answer(bytes: &[u8]) {
+    let message = Buffer::from(bytes);
+    for signature in answers() {
+        let read = grpc::decode_response(&message, &signature, &limits());
+        is_as_declared(read, &signature);
+    }
+    let _ = grpc::decode_model_metadata(bytes, &limits());
+}
+
+/// The signatures that requests are read by, as what a model gives.
+fn answers() -> impl Iterator<Item = ModelSignature> {
+    signatures().map(|signature| ModelSignature::new(vec![], signature.inputs).expect("one name"))
+}
+
+fn is_as_declared(read: mlops_core::Result<Answered>, signature: &ModelSignature) {
+    match read {
+        Ok(answered) => {
+            for (name, tensor) in answered.outputs.iter() {
+                let spec = signature.output(name).expect("what is not declared is left out");
+                spec.check(tensor).expect("it is as declared");
+            }
+        }
+        Err(error) => {
+            let kinds = [ErrorKind::InvalidInput, ErrorKind::TooLarge, ErrorKind::Unsupported];
+            assert!(kinds.contains(&error.kind()), "{error:?}");
+        }
     }
 }
 

@@ -31,7 +31,11 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             .concat(),
         "mlmodel" => vec![MLMODEL.into()],
         "grpc_infer" => requests("grpc_requests").into_iter().map(|r| r.0).collect(),
-        "oip_json" => requests("requests").into_iter().filter(|r| r.1.is_none()).map(|r| r.0).collect(),
+        "oip_answer" => oip_answers(),
+        "grpc_answer" => grpc_answers(),
+        "oip_json" => {
+            requests("requests").into_iter().filter(|r| r.1.is_none()).map(|r| r.0).collect()
+        }
         "oip_binary" => requests("requests").into_iter().filter_map(binary).collect(),
         "scoring_json" => scoring(),
         "scoring_csv" => vec![
@@ -48,6 +52,54 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "metric_segment" => segments(),
         _ => Vec::new(),
     }
+}
+
+/// Answers of every kind of element, as our own server writes them.
+fn answers() -> Vec<PredictResponse> {
+    let shape = [2, 2];
+    let tensors = [
+        Tensor::from_vec(shape, vec![1_f32, f32::NAN, -0.0, f32::INFINITY]),
+        Tensor::from_vec(shape, vec![1_f64, 2.5, -3e300, 4.0]),
+        Tensor::from_vec(shape, vec![1_i64, -2, i64::MAX, 0]),
+        Tensor::from_vec(shape, vec![1_u8, 2, 3, 255]),
+        Tensor::from_bools(shape, &[true, false, false, true]),
+        Tensor::from_strs(shape, &["", "a", "\u{e9}", "\"\\"]),
+        Tensor::from_byte_strings(shape, &[b"\xff".as_slice(), b"", b"a", b"bc"]),
+    ];
+    let info = PredictorInfo::new("seed", "1", ModelSignature::default());
+    let request = PredictRequest::default().with_id("7");
+    let answer = |tensor: mlops_core::Result<Tensor>| {
+        let outputs = Tensors::one("x", tensor.expect("four elements"));
+        PredictResponse::new(PredictionId::from_u128(7), &info, &request, outputs)
+    };
+    tensors.into_iter().map(answer).collect()
+}
+
+fn oip_answers() -> Vec<Vec<u8>> {
+    use mlops_serve::http::oip::{OutputForms, encode_response, model_metadata};
+    let mut found = Vec::new();
+    for answer in answers() {
+        for binary in [false, true] {
+            let Ok(encoded) = encode_response(&answer, &OutputForms::new(binary)) else { continue };
+            let length = encoded.json_bytes.map_or(u16::MAX, |length| length as u16);
+            found.push([length.to_le_bytes().as_slice(), &encoded.body].concat());
+        }
+    }
+    found.push(model_metadata("m", &described()));
+    found
+}
+
+fn grpc_answers() -> Vec<Vec<u8>> {
+    let written =
+        answers().into_iter().filter_map(|answer| mlops_serve::grpc::encode_response(&answer).ok());
+    written.collect()
+}
+
+fn described() -> PredictorInfo {
+    let x = TensorSpec::new("x", DType::F32, [None, Some(2)]).with_columns(["a", "b"]);
+    let text = TensorSpec::column("text", DType::Utf8);
+    let signature = ModelSignature::new(vec![x.clone(), text], vec![x]).expect("three names");
+    PredictorInfo::new("m", "1", signature)
 }
 
 fn scoring() -> Vec<Vec<u8>> {
