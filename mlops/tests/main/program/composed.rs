@@ -12,7 +12,9 @@ fn boosted(name: &str) -> String {
 fn models() -> String {
     let (a, b) = (onnx("logistic"), onnx("lightgbm"));
     format!(
-        "[models.a]\nsource = {a:?}\nthreads = 1\n[models.b]\nsource = {b:?}\nmax_batch_rows = 64\n"
+        "[models.a]\nsource = \"{}\"\nthreads = 1\n[models.b]\nsource = \"{}\"\nmax_batch_rows = 64\n",
+        a.display(),
+        b.display()
     )
 }
 
