@@ -188,7 +188,7 @@ pub(super) async fn handshake(
 
 const PLAIN: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n\
-    content-length: 50\r\n\r\n{\"error\":\"this port speaks TLS: ask with https://\"}";
+    content-length: 51\r\n\r\n{\"error\":\"this port speaks TLS: ask with https://\"}";
 
 /// SIGHUPs of this process, from when it is made; none on other systems than Unix.
 #[derive(Debug)]

@@ -93,12 +93,24 @@ fn backends(own: &str) -> Vec<Backend> {
         for line in text.lines() {
             for (of, suite) in SUITES {
                 let Some(name) = implementor(line, of) else { continue };
+                if is_private(&text, name) {
+                    continue;
+                }
                 let feature = gate(&gates, &shown(&path));
                 found.push(Backend { of, suite, name: name.to_owned(), feature });
             }
         }
     }
     found
+}
+
+/// Whether a file declares a type that its crate keeps to itself: that is tested as what it is a part of.
+fn is_private(text: &str, name: &str) -> bool {
+    let declared = text.lines().find(|line| {
+        let words = line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '(' && c != ')');
+        line.contains("struct ") && words.skip_while(|word| *word != "struct").nth(1) == Some(name)
+    });
+    declared.is_some_and(|line| !line.starts_with("pub struct "))
 }
 
 /// `X` of `impl Trait for X`, unless `X` stands for any implementation, such as `Arc`.
