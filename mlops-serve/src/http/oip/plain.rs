@@ -132,9 +132,9 @@ impl<'a> Reader<'a> {
             self.skip_space();
             let rest = &self.json[self.at.min(self.json.len())..];
             let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
-            // So few that the number is no more than the type holds.
-            if digits == 0 || digits > 18 || shape.axes == shape.lengths.len().min(limits.max_depth)
-            {
+            // So few that the number is no more than the type holds; JSON has none like 02.
+            let is_number = matches!((digits, rest.first()), (1, _) | (2..=18, Some(b'1'..=b'9')));
+            if !is_number || shape.axes == shape.lengths.len().min(limits.max_depth) {
                 return None;
             }
             let digit = |length, byte: &u8| length * 10 + usize::from(byte - b'0');
@@ -253,6 +253,7 @@ mod tests {
             ("[1,-2.5e3,0.1,-0]", "[1,-2.5e3,0.1,01]"),
             ("[2,2]", "[2,-2]"),
             ("[2,2]", "[0,2]"),
+            ("[2,2]", "[02,2]"),
             ("[2,2]", "[]"),
             ("[2,2]", "[99999999999999999999]"),
             ("\"x\"", "\"z\""),
