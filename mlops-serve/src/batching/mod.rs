@@ -125,7 +125,8 @@ impl Predictor for Batcher {
 
     async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
         let shared = &self.0;
-        let Some(permit) = shared.start() else { return shared.wait(request).await };
+        // A future of its own, so that the one of a request that does not wait stays small.
+        let Some(permit) = shared.start() else { return Box::pin(shared.wait(request)).await };
         shared.counters.at_once.add(1);
         let answer = shared.inner.predict(request).await;
         drop(permit);

@@ -8,7 +8,11 @@ use mlops_core::{
     signature::ModelSignature,
     tensor::Tensors,
 };
-use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 /// A named member of a composition.
 #[derive(Clone, Debug)]
@@ -37,21 +41,29 @@ impl Arm {
     }
 
     /// Asks it; a panic is `Internal`.
-    pub(super) async fn call(&self, request: PredictRequest) -> Result<PredictResponse> {
-        call(&*self.predictor, &self.name, request).await
+    pub(super) fn call(
+        &self,
+        request: PredictRequest,
+    ) -> impl Future<Output = Result<PredictResponse>> + Send {
+        call(&*self.predictor, &self.name, request)
     }
 }
 
 /// Asks a predictor; a panic is `Internal` and loses this call alone.
-pub(super) async fn call(
-    predictor: &dyn Predictor,
-    label: &str,
+pub(super) fn call<'a>(
+    predictor: &'a dyn Predictor,
+    label: &'a str,
     request: PredictRequest,
-) -> Result<PredictResponse> {
-    let asking = AssertUnwindSafe(async { predictor.predict(request).await });
-    // What it said may quote an input, so it stays with the host's panic hook.
-    let panicked = |_| Err(Error::internal(format!("{label:?} panicked")));
-    asking.catch_unwind().await.unwrap_or_else(panicked)
+) -> impl Future<Output = Result<PredictResponse>> + Send + 'a {
+    // Here, so that what waits holds no copy of the request.
+    let asking = catch_unwind(AssertUnwindSafe(|| predictor.predict(request)));
+    async move {
+        // What it said may quote an input, so it stays with the host's panic hook.
+        let panicked = || Err(Error::internal(format!("{label:?} panicked")));
+        let Ok(asking) = asking else { return panicked() };
+        let answer = AssertUnwindSafe(asking).catch_unwind().await;
+        answer.unwrap_or_else(|_| panicked())
+    }
 }
 
 /// Who a composition is, and where it takes time and identities from.
@@ -66,6 +78,13 @@ pub(super) struct Identity {
 pub(super) struct Wanted {
     names: Option<Vec<Arc<str>>>,
     rows: usize,
+}
+
+impl Wanted {
+    /// The outputs asked for; `None` for all.
+    pub(super) fn names(&self) -> Option<&[Arc<str>]> {
+        self.names.as_deref()
+    }
 }
 
 impl Identity {

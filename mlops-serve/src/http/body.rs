@@ -154,16 +154,13 @@ pub(super) async fn read(
         }
         if let Some(coding) = compressed {
             let inflated = Box::pin(inflate(coding, &mut stream, config, budget)).await;
-            if inflated.as_ref().is_err_and(|error| error.kind() == ErrorKind::TooLarge) {
+            if inflated.as_ref().is_err_and(Refusal::is_too_large) {
                 Box::pin(drain(&mut stream, headers, config, None)).await;
             }
-            return inflated.map_err(Refusal::from);
+            return inflated;
         }
         let mut coming = Coming { first: Bytes::new(), all: Vec::new(), share: Share::of(budget) };
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|_| {
-                Refusal::new(StatusCode::BAD_REQUEST, "the body ended before its time")
-            })?;
+        while let Some(chunk) = next(&mut stream, config).await? {
             if coming.len() + chunk.len() > config.max_body_bytes {
                 drop(coming);
                 Box::pin(drain(&mut stream, headers, config, None)).await;
@@ -173,8 +170,18 @@ pub(super) async fn read(
         }
         Ok(coming.whole())
     };
-    let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
     in_time(config.timeout, within).await.unwrap_or_else(|| Err(late()))
+}
+
+fn late() -> Refusal {
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
+}
+
+/// The next piece of a body.
+async fn next(stream: &mut BodyDataStream, config: &HttpConfig) -> Result<Option<Bytes>, Refusal> {
+    let chunk = in_time(config.pause, stream.next()).await.ok_or_else(late)?;
+    let short = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body ended before its time");
+    chunk.transpose().map_err(short)
 }
 
 /// What the chunks stand for. Compressed they are bounded too: bytes that stand for nothing would
@@ -184,15 +191,13 @@ async fn inflate(
     stream: &mut BodyDataStream,
     config: &HttpConfig,
     budget: &Arc<Budget>,
-) -> Result<Held, Error> {
+) -> Result<Held, Refusal> {
     let mut inflater = Inflater::new(coding, Growing::new(budget), config.max_body_bytes)?;
     let mut compressed: usize = 0;
-    while let Some(chunk) = stream.next().await {
-        let mut chunk = chunk.map_err(|_| Error::invalid("the body ended before its time"))?;
+    while let Some(mut chunk) = next(stream, config).await? {
         compressed = compressed.saturating_add(chunk.len());
         if compressed > config.max_body_bytes {
-            let max = config.max_body_bytes;
-            return Err(Error::too_large(format!("the body is longer than {max} bytes")));
+            return Err(too_large(config));
         }
         inflater.push(&mut chunk, config.max_inline_bytes)?;
         if !chunk.is_empty() {
@@ -240,7 +245,7 @@ async fn drain(
         return;
     }
     let mut left = config.max_drained_bytes;
-    while let Some(Ok(chunk)) = stream.next().await {
+    while let Ok(Some(chunk)) = next(stream, config).await {
         match left.checked_sub(chunk.len()) {
             Some(rest) => left = rest,
             None => return,

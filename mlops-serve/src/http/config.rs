@@ -29,6 +29,9 @@ pub struct HttpConfig {
     /// How long a request may take, from its head to the answer: 408 while its body is still coming,
     /// 504 after. It needs a runtime with timers (`enable_time`); `None` needs none.
     pub timeout: Option<Duration>,
+    /// How long a body that is still coming may pause; longer is 408. It needs timers as `timeout` does,
+    /// within which it is; `None` bounds the whole alone.
+    pub pause: Option<Duration>,
     /// Outcomes of one request; more is 413.
     pub max_outcomes: usize,
     /// Bounds on what one inference request may ask for.
@@ -50,6 +53,7 @@ impl Default for HttpConfig {
             max_inline_bytes: 256 << 10,
             min_compressed_bytes: 1 << 10,
             timeout: Some(Duration::from_mins(1)),
+            pause: None,
             max_outcomes: 10_000,
             limits: Limits::default(),
             server_name: "mlops".to_owned(),
@@ -98,6 +102,13 @@ impl HttpConfig {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// How long a body may pause.
+    #[must_use]
+    pub fn with_pause(mut self, pause: Option<Duration>) -> Self {
+        self.pause = pause;
         self
     }
 

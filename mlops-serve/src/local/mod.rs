@@ -221,7 +221,8 @@ impl Predictor for LocalPredictor {
         let inline = self.inline.takes(rows).then(|| self.run_inline(&request, rows)).flatten();
         let outputs = match inline {
             Some(outputs) => outputs?,
-            None => self.run_on_lane(&request).await?,
+            // A future of its own, so that the one of a request that is computed here stays small.
+            None => Box::pin(self.run_on_lane(&request)).await?,
         };
         Ok(self.answer(&request, outputs))
     }

@@ -225,7 +225,9 @@ impl Serve {
 
     /// A service without models, that lets in who may ask.
     fn access(&self) -> Result<(Service, repository::Loaded)> {
-        let config = HttpConfig::default().with_max_body_bytes(self.max_body_bytes);
+        let config = HttpConfig::default()
+            .with_max_body_bytes(self.max_body_bytes)
+            .with_pause(Some(self.bounds.idle()));
         let mut service = Service::new().with_config(config);
         if let Some(path) = &self.api_keys {
             let text = std::fs::read_to_string(path);

@@ -12,6 +12,7 @@ use crate::{
 use clap::Args;
 use serde_json::json;
 use std::sync::Arc;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 /// Serve the record to MLflow's clients
 #[derive(Debug, Args)]
@@ -66,6 +67,7 @@ impl Server {
         let counters = Arc::<Counters>::default();
         let calls = Arc::clone(&counters).around(router(store, config));
         let app = calls.merge(server::http_metrics(move || counters.read()));
+        let app = app.layer(RequestBodyTimeoutLayer::new(self.bounds.idle()));
         if !server.run(app, end).await? {
             console.note("requests were still in flight when the time to end was over");
             return Ok(Answer::No);

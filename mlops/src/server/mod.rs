@@ -4,6 +4,7 @@
 mod connections;
 mod counters;
 mod metrics;
+mod quiet;
 mod tls;
 
 pub(crate) use counters::Counters;
@@ -20,11 +21,11 @@ use hyper_util::{
     server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
-use std::{future::Future, io, net::SocketAddr, pin::pin, time::Duration};
+use quiet::{Activity, Quiet};
+use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
-use tower_http::timeout::RequestBodyTimeoutLayer;
 
 /// How a program listens.
 #[derive(Clone, Copy, Debug, Args)]
@@ -39,6 +40,13 @@ pub(crate) struct Bounds {
     /// How long requests in flight may take once the server is asked to end, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     shutdown_seconds: u64,
+}
+
+impl Bounds {
+    /// How long a client may say nothing.
+    pub(crate) fn idle(&self) -> Duration {
+        Duration::from_secs(self.idle_seconds)
+    }
 }
 
 /// An address that is listened on, not yet served.
@@ -91,16 +99,14 @@ impl Server {
         app: axum::Router,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<bool> {
-        let mut http = http1::Builder::new();
+        let http = http1::Builder::new();
         // Counts from when the connection is accepted, and again from each answer.
-        let idle = Duration::from_secs(self.bounds.idle_seconds);
-        http.timer(TokioTimer::new()).header_read_timeout(idle);
-        let app = app.layer(RequestBodyTimeoutLayer::new(idle));
-        let serve = move |stream: Stream, open: Watcher| {
-            let service = TowerToHyperService::new(app.clone());
+        let quiet = Quiet::new(self.bounds.idle());
+        let serve = move |stream: Stream, open: Watcher, activity: Arc<Activity>| {
+            let service = activity.around(app.clone());
             open.watch(http.serve_connection(TokioIo::new(stream), service))
         };
-        self.accept(b"http/1.1", serve, stop).await
+        self.accept(b"http/1.1", serve, Some(quiet), stop).await
     }
 
     /// The same over HTTP/2, as clients of gRPC speak it. Their connections stay open while they
@@ -111,22 +117,23 @@ impl Server {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<bool> {
         let mut http = http2::Builder::new(TokioExecutor::new());
-        let idle = Duration::from_secs(self.bounds.idle_seconds);
+        let idle = self.bounds.idle();
         http.timer(TokioTimer::new()).keep_alive_interval(idle).keep_alive_timeout(idle);
-        let serve = move |stream: Stream, open: Watcher| {
+        let serve = move |stream: Stream, open: Watcher, _| {
             let service = TowerToHyperService::new(app.clone());
             // Pings begin after what every client of HTTP/2 says first.
             let stream = Prompt::new(stream, HTTP2_PREFACE, idle);
             open.watch(http.serve_connection(TokioIo::new(stream), service))
         };
-        self.accept(b"h2", serve, stop).await
+        self.accept(b"h2", serve, None, stop).await
     }
 
     /// Accepts connections until `stop` is done, then waits for those that are open. Whether all ended.
     async fn accept<C>(
         self,
         protocol: &[u8],
-        serve: impl Fn(Stream, Watcher) -> C + Clone + Send + 'static,
+        serve: impl Fn(Stream, Watcher, Arc<Activity>) -> C + Clone + Send + 'static,
+        mut quiet: Option<Quiet>,
         stop: impl Future<Output = ()>,
     ) -> Result<bool>
     where
@@ -139,9 +146,12 @@ impl Server {
             let (connection, _) = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = &mut stop => break,
+                () = looked(quiet.as_mut()) => continue,
             };
             let (serve, watcher, acceptor) = (serve.clone(), open.watcher(), acceptor.clone());
-            tokio::spawn(async move {
+            let activity = Arc::<Activity>::default();
+            let own = Arc::clone(&activity);
+            let task = tokio::spawn(async move {
                 let stream = match acceptor {
                     None => Some(Either::Left(connection)),
                     Some(acceptor) => {
@@ -150,14 +160,24 @@ impl Server {
                 };
                 let Some(stream) = stream else { return };
                 // A client that breaks off harms nobody else.
-                if let Err(error) = serve(stream, watcher).await {
+                if let Err(error) = serve(stream, watcher, own).await {
                     tracing::debug!(%error, "a connection ended");
                 }
             });
+            if let Some(quiet) = &mut quiet {
+                quiet.watch(activity, task.abort_handle());
+            }
         }
         drop(listener);
         let grace = Duration::from_secs(self.bounds.shutdown_seconds);
         Ok(tokio::time::timeout(grace, open.shutdown()).await.is_ok())
+    }
+}
+
+async fn looked(quiet: Option<&mut Quiet>) {
+    match quiet {
+        Some(quiet) => quiet.look().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -181,7 +181,7 @@ impl ChainBuilder {
 fn try_step(step: &Step, flow: &mut Flow) -> Result<()> {
     let Step::Predict { predictor, inputs, .. } = step else { return step.compute(flow) };
     let info = predictor.info();
-    info.signature.check_inputs(&flow.pick(inputs)?)?;
+    info.signature.check_inputs(&flow.pick(inputs, false)?)?;
     flow.give(no_rows(&info.signature.outputs)?);
     Ok(())
 }

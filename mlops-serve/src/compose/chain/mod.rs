@@ -68,26 +68,16 @@ impl Chain {
         Self { identity: Identity::new(info), steps }
     }
 
-    /// Runs all steps, and gives what the last predictor answered with what flows out.
-    async fn run(&self, mut request: PredictRequest) -> Result<PredictResponse> {
-        let wanted = request.outputs.take();
-        let mut flow = Flow::new(std::mem::take(&mut request.inputs));
-        let (mut last, mut arms) = (None, Vec::new());
-        for (at, step) in self.steps.iter().enumerate() {
-            // Only a last step's outputs are the chain's; and nobody needs the request after it.
-            let is_last = at + 1 == self.steps.len();
-            let mut own = if is_last { std::mem::take(&mut request) } else { request.clone() };
-            own.outputs = wanted.clone().filter(|_| is_last);
-            let answer = step.run(&mut flow, own, is_last).await;
-            let answer = answer.context(|| format!("step {:?}", step.name()))?;
-            if let Some(answer) = answer {
-                arms.extend(answer.arm.clone());
-                last = Some(answer);
-            }
-        }
+    /// What a last predictor's answer, if there was one, says of the whole.
+    fn end(
+        &self,
+        last: Option<PredictResponse>,
+        flow: Flow,
+        arms: &[Arc<str>],
+    ) -> Result<PredictResponse> {
         let mut answer = last.ok_or_else(|| Error::internal("a chain has no predictor"))?;
         answer.outputs = flow.into_given();
-        answer.arm = match arms.as_slice() {
+        answer.arm = match arms {
             [] => None,
             [only] => Some(Arc::clone(only)),
             several => Some(several.join("+").into()),
@@ -113,9 +103,28 @@ impl Predictor for Chain {
         Ok(())
     }
 
-    async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
+    // One body: a request that is handed from future to future is copied into each.
+    async fn predict(&self, mut request: PredictRequest) -> Result<PredictResponse> {
         let wanted = self.identity.check(&request)?;
-        let answer = self.run(request).await?;
-        self.identity.forward(answer, None, &wanted)
+        request.outputs = None;
+        let mut flow = Flow::new(std::mem::take(&mut request.inputs));
+        let (mut last, mut arms) = (None, Vec::new());
+        for (at, step) in self.steps.iter().enumerate() {
+            let within = || format!("step {:?}", step.name());
+            let Step::Predict { name, predictor, inputs } = step else {
+                step.compute(&mut flow).context(within)?;
+                continue;
+            };
+            let is_last = at + 1 == self.steps.len();
+            let mut own = if is_last { std::mem::take(&mut request) } else { request.clone() };
+            own.inputs = flow.pick(inputs, is_last).context(within)?;
+            // Only a last step's outputs are the chain's.
+            own.outputs = wanted.names().filter(|_| is_last).map(<[_]>::to_vec);
+            let mut answer = arm::call(&**predictor, name, own).await.context(within)?;
+            flow.give(std::mem::take(&mut answer.outputs));
+            arms.extend(answer.arm.take());
+            last = Some(answer);
+        }
+        self.identity.forward(self.end(last, flow, &arms)?, None, &wanted)
     }
 }

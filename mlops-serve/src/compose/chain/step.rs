@@ -1,12 +1,6 @@
 //! One step of a chain, and what flows from one to the next.
 
-use crate::compose::arm;
-use mlops_core::{
-    Error, Predictor, Result, Transform,
-    predictor::{PredictRequest, PredictResponse},
-    signature::TensorSpec,
-    tensor::Tensors,
-};
+use mlops_core::{Error, Predictor, Result, Transform, signature::TensorSpec, tensor::Tensors};
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -50,19 +44,19 @@ impl Flow {
         self.given = Some(tensors);
     }
 
-    /// What the last predictor takes; if it is all there is, it need not be copied.
-    fn pick_last(&mut self, inputs: &[(Arc<str>, Arc<str>)]) -> Result<Tensors> {
+    /// What a predictor takes, under its own names; `InvalidInput` names what does not flow. Nobody takes
+    /// anything after the last, for whom all there is need not be copied.
+    pub(super) fn pick(
+        &mut self,
+        inputs: &[(Arc<str>, Arc<str>)],
+        is_last: bool,
+    ) -> Result<Tensors> {
         let all = self.given.as_mut().unwrap_or(&mut self.own);
         let is_all = all.len() == inputs.len()
             && all.iter().zip(inputs).all(|((name, _), (from, to))| name == from && from == to);
-        if is_all {
+        if is_last && is_all {
             return Ok(std::mem::take(all));
         }
-        self.pick(inputs)
-    }
-
-    /// What a predictor takes, under its own names; `InvalidInput` names what does not flow.
-    pub(super) fn pick(&self, inputs: &[(Arc<str>, Arc<str>)]) -> Result<Tensors> {
         let mut picked = Tensors::new();
         for (from, to) in inputs {
             let given = self.given.as_ref().and_then(|given| given.get(from));
@@ -90,24 +84,6 @@ impl Step {
             Self::Predict { predictor, .. } => Some(predictor),
             _ => None,
         }
-    }
-
-    /// Takes from what flows and gives to it; a predictor is sent the request with what it takes, and
-    /// its answer is returned, without its outputs.
-    pub(super) async fn run(
-        &self,
-        flow: &mut Flow,
-        mut request: PredictRequest,
-        is_last: bool,
-    ) -> Result<Option<PredictResponse>> {
-        let Self::Predict { name, predictor, inputs } = self else {
-            self.compute(flow)?;
-            return Ok(None);
-        };
-        request.inputs = if is_last { flow.pick_last(inputs)? } else { flow.pick(inputs)? };
-        let mut answer = arm::call(&**predictor, name, request).await?;
-        flow.give(std::mem::take(&mut answer.outputs));
-        Ok(Some(answer))
     }
 
     /// What needs no predictor.
