@@ -45,6 +45,17 @@ pub trait Predictor: Debug + Send + Sync {
     /// - a bad request leaves the next good one unharmed
     /// - zero rows give zero rows
     async fn predict(&self, request: PredictRequest) -> Result<PredictResponse>;
+
+    /// Answers now, on the calling thread, where nothing has to be waited for; `None` leaves the request as it
+    /// was. Whoever asks from inside of another predictor is spared a future, which costs as much as a small
+    /// model; none has to offer it.
+    ///
+    /// # Behavior
+    /// - gives what `predict` gives, or nothing
+    fn predict_at_once(&self, request: &mut PredictRequest) -> Option<Result<PredictResponse>> {
+        let _ = request;
+        None
+    }
 }
 
 // What `async_trait` would write, without a future around the future, which costs an allocation.
@@ -65,6 +76,9 @@ impl<P: Predictor + ?Sized> Predictor for Arc<P> {
         Self: 'f,
     {
         (**self).predict(request)
+    }
+    fn predict_at_once(&self, request: &mut PredictRequest) -> Option<Result<PredictResponse>> {
+        (**self).predict_at_once(request)
     }
 }
 

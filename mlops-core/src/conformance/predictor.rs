@@ -173,6 +173,31 @@ check! {
     }
 }
 
+check! {
+    "gives what `predict` gives, or nothing";
+    async fn answers_at_once_are_the_same(subject: Subject) {
+        let good = subject.answer(subject.request()).await;
+        let mut asked = subject.request().with_id("at once");
+        match subject.predictor.predict_at_once(&mut asked) {
+            Some(answer) => {
+                let answer = answer.expect("a valid request is answered");
+                assert!(same_bits(&good.outputs, &answer.outputs));
+                assert_eq!((&answer.model, &answer.version), (&good.model, &good.version));
+                assert_eq!(answer.id.as_deref(), Some("at once"));
+            }
+            // As it was: it is answered as if nothing had been asked before.
+            None => assert!(same_bits(&good.outputs, &subject.answer(asked).await.outputs)),
+        }
+        for (name, mut bad) in bad_inputs(&subject) {
+            if let Some(answer) = subject.predictor.predict_at_once(&mut bad) {
+                let Err(error) = answer else { panic!("a bad request was answered") };
+                assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+                assert!(error.to_string().contains(&name), "{error} does not name {name:?}");
+            }
+        }
+    }
+}
+
 /// One request for each way to be wrong, with the name that its refusal must say.
 fn bad_inputs(subject: &Subject) -> Vec<(String, PredictRequest)> {
     let (first, tensor) = subject.inputs.iter().next().expect("a predictor has an input");
@@ -230,5 +255,6 @@ super::suite! {
         info_names_what_answers, ready_means_able, outputs_match_the_signature, outputs_are_chosen,
         ids_are_echoed_and_unique, answers_repeat_to_the_bit, bad_inputs_are_named, unknown_outputs_are_named,
         a_passed_deadline_is_timed_out, a_bad_request_harms_nobody, zero_rows_give_zero_rows,
+        answers_at_once_are_the_same,
     ]
 }

@@ -58,6 +58,8 @@ mod saboteurs {
         IgnoresDeadline,
         BreaksAfterBadRequest,
         RefusesZeroRows,
+        OthersAtOnce,
+        TakesAtOnce,
     }
 
     /// Breaks one promise of the predictor that it holds.
@@ -92,6 +94,15 @@ mod saboteurs {
                 }
                 answered => answered.map(|response| self.after(response, calls)),
             }
+        }
+
+        fn predict_at_once(&self, request: &mut PredictRequest) -> Option<Result<PredictResponse>> {
+            match self.breaks {
+                Sabotage::TakesAtOnce => request.inputs = Tensors::new(),
+                Sabotage::OthersAtOnce => return Some(Err(Error::unavailable("sabotaged"))),
+                _ => {}
+            }
+            None
         }
     }
 
@@ -168,6 +179,8 @@ mod saboteurs {
         assert!(fails(suite::a_passed_deadline_is_timed_out, S::IgnoresDeadline));
         assert!(fails(suite::a_bad_request_harms_nobody, S::BreaksAfterBadRequest));
         assert!(fails(suite::zero_rows_give_zero_rows, S::RefusesZeroRows));
+        assert!(fails(suite::answers_at_once_are_the_same, S::OthersAtOnce));
+        assert!(fails(suite::answers_at_once_are_the_same, S::TakesAtOnce));
     }
 
     #[test]
@@ -181,6 +194,6 @@ mod saboteurs {
     /// A check without a saboteur might not be able to fail.
     #[test]
     fn no_check_is_without_a_saboteur() {
-        assert_eq!(suite::CHECKS.len(), 11, "add a saboteur for the new check");
+        assert_eq!(suite::CHECKS.len(), 12, "add a saboteur for the new check");
     }
 }

@@ -123,14 +123,24 @@ impl Predictor for Batcher {
         self.0.inner.ready().await
     }
 
-    async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
+    async fn predict(&self, mut request: PredictRequest) -> Result<PredictResponse> {
         let shared = &self.0;
         // A future of its own, so that the one of a request that does not wait stays small.
         let Some(permit) = shared.start() else { return Box::pin(shared.wait(request)).await };
         shared.counters.at_once.add(1);
-        let answer = shared.inner.predict(request).await;
+        let answer = match shared.inner.predict_at_once(&mut request) {
+            Some(answer) => answer,
+            None => shared.inner.predict(request).await,
+        };
         drop(permit);
         answer
+    }
+
+    fn predict_at_once(&self, request: &mut PredictRequest) -> Option<Result<PredictResponse>> {
+        let _permit = self.0.start()?;
+        let answer = self.0.inner.predict_at_once(request)?;
+        self.0.counters.at_once.add(1);
+        Some(answer)
     }
 }
 

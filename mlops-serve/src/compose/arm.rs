@@ -1,7 +1,7 @@
 //! What compositions are made of, and what they have in common.
 
 use crate::rollout::endpoint::check_compatible;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::Either};
 use mlops_core::{
     Clock, Error, IdSource, PooledIds, Predictor, Result, ResultExt, SystemClock,
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
@@ -12,6 +12,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    thread,
 };
 
 /// A named member of a composition.
@@ -49,20 +50,33 @@ impl Arm {
     }
 }
 
-/// Asks a predictor; a panic is `Internal` and loses this call alone.
+/// Asks a predictor; a panic is `Internal` and loses this call alone. What can be computed at once is
+/// computed here, before the future is polled.
 pub(super) fn call<'a>(
     predictor: &'a dyn Predictor,
     label: &'a str,
     request: PredictRequest,
 ) -> impl Future<Output = Result<PredictResponse>> + Send + 'a {
-    // Here, so that what waits holds no copy of the request.
-    let asking = catch_unwind(AssertUnwindSafe(|| predictor.predict(request)));
+    let asked = ask(predictor, request);
+    // What it said may quote an input, so it stays with the host's panic hook.
+    let panicked = move |_| Err(Error::internal(format!("{label:?} panicked")));
+    async move { asked.await.unwrap_or_else(panicked) }
+}
+
+/// Asks a predictor, as [`call`] does; its panic is the outer error.
+pub(crate) fn ask(
+    predictor: &dyn Predictor,
+    mut request: PredictRequest,
+) -> impl Future<Output = thread::Result<Result<PredictResponse>>> + Send {
+    let begun = catch_unwind(AssertUnwindSafe(|| match predictor.predict_at_once(&mut request) {
+        Some(answer) => Either::Left(answer),
+        None => Either::Right(predictor.predict(request)),
+    }));
     async move {
-        // What it said may quote an input, so it stays with the host's panic hook.
-        let panicked = || Err(Error::internal(format!("{label:?} panicked")));
-        let Ok(asking) = asking else { return panicked() };
-        let answer = AssertUnwindSafe(asking).catch_unwind().await;
-        answer.unwrap_or_else(|_| panicked())
+        match begun? {
+            Either::Left(answer) => Ok(answer),
+            Either::Right(answering) => AssertUnwindSafe(answering).catch_unwind().await,
+        }
     }
 }
 

@@ -163,6 +163,12 @@ impl LocalPredictor {
         request.deadline.map(|deadline| (deadline, Arc::clone(&self.clock)))
     }
 
+    /// How many rows a good request has.
+    fn check(&self, request: &PredictRequest) -> Result<usize> {
+        self.info.check_by(request, || self.clock.instant())?;
+        request.inputs.rows()
+    }
+
     /// `None` if it would have to wait for another call.
     fn run_inline(&self, request: &PredictRequest, rows: usize) -> Option<Result<Tensors>> {
         let turn = self.compute.turn_at_once()?;
@@ -215,16 +221,22 @@ impl Predictor for LocalPredictor {
         Ok(())
     }
 
-    async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
-        self.info.check_by(&request, || self.clock.instant())?;
-        let rows = request.inputs.rows()?;
-        let inline = self.inline.takes(rows).then(|| self.run_inline(&request, rows)).flatten();
-        let outputs = match inline {
-            Some(outputs) => outputs?,
-            // A future of its own, so that the one of a request that is computed here stays small.
-            None => Box::pin(self.run_on_lane(&request)).await?,
-        };
+    async fn predict(&self, mut request: PredictRequest) -> Result<PredictResponse> {
+        if let Some(answer) = self.predict_at_once(&mut request) {
+            return answer;
+        }
+        // A future of its own, so that the one of a request that is computed here stays small.
+        let outputs = Box::pin(self.run_on_lane(&request)).await?;
         Ok(self.answer(&request, outputs))
+    }
+
+    fn predict_at_once(&self, request: &mut PredictRequest) -> Option<Result<PredictResponse>> {
+        let outputs = self.check(request).and_then(|rows| {
+            let is_short = self.inline.takes(rows);
+            is_short.then(|| self.run_inline(request, rows)).flatten().transpose()
+        });
+        let answer = outputs.map(|outputs| outputs.map(|outputs| self.answer(request, outputs)));
+        answer.transpose()
     }
 }
 

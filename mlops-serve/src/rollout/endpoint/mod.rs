@@ -17,9 +17,11 @@ pub use follow::Follower;
 pub use stats::{EndpointStats, VersionStats};
 pub use status::EndpointStatus;
 
-use crate::batching::{Batcher, BatchingConfig};
+use crate::{
+    batching::{Batcher, BatchingConfig},
+    compose::ask,
+};
 use async_trait::async_trait;
-use futures_util::FutureExt;
 use mlops_core::{
     Clock, Error, Observer, PooledIds, Predictor, Registry, Result, SystemClock,
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
@@ -29,7 +31,6 @@ use stats::{Counters, InnerCounters};
 use status::{Live, Standing};
 use std::{
     fmt,
-    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering},
     time::Duration,
 };
@@ -205,8 +206,7 @@ impl Predictor for Endpoint {
         // Held until the answer is there: a swap meanwhile leaves this request where it is.
         let Now { live, observers } = shared.now();
         let seen = observers.map(|observers| (observers, request.clone()));
-        let answering = AssertUnwindSafe(live.predictor.predict(request)).catch_unwind();
-        let result = answering.await.unwrap_or_else(|_| {
+        let result = ask(&*live.predictor, request).await.unwrap_or_else(|_| {
             shared.counters.panicked();
             Err(Error::internal(format!("endpoint {:?} panicked", shared.name)))
         });
