@@ -46,7 +46,7 @@ pub(super) async fn infer(
 /// the path apart, and without the boxes that layers put around a request.
 pub(super) fn direct(service: &Arc<Service>, name: &Arc<str>) -> MethodRouter {
     let (service, name) = (Arc::clone(service), Arc::clone(name));
-    any(move |request: Request| {
+    let infer = move |request: Request| {
         let (service, name) = (Arc::clone(&service), Arc::clone(&name));
         async move {
             let traced = trace::span(request.headers());
@@ -64,7 +64,9 @@ pub(super) fn direct(service: &Arc<Service>, name: &Arc<str>) -> MethodRouter {
                 )
                 .await
         }
-    })
+    };
+    // Without its state now, the route would be made anew for each request.
+    any(infer).with_state(())
 }
 
 fn wrong_method(method: &Method) -> Response {
