@@ -67,23 +67,6 @@ impl Chain {
         let info = info.with_width(width.unwrap_or(1)).with_max_rows(arm::max_rows(predictors()));
         Self { identity: Identity::new(info), steps }
     }
-
-    /// What a last predictor's answer, if there was one, says of the whole.
-    fn end(
-        &self,
-        last: Option<PredictResponse>,
-        flow: Flow,
-        arms: &[Arc<str>],
-    ) -> Result<PredictResponse> {
-        let mut answer = last.ok_or_else(|| Error::internal("a chain has no predictor"))?;
-        answer.outputs = flow.into_given();
-        answer.arm = match arms {
-            [] => None,
-            [only] => Some(Arc::clone(only)),
-            several => Some(several.join("+").into()),
-        };
-        Ok(answer)
-    }
 }
 
 arm::with_clock_and_ids!(Chain);
@@ -125,6 +108,18 @@ impl Predictor for Chain {
             arms.extend(answer.arm.take());
             last = Some(answer);
         }
-        self.identity.forward(self.end(last, flow, &arms)?, None, &wanted)
+        self.identity.forward(whole(last, flow, &arms)?, None, &wanted)
     }
+}
+
+/// The last predictor's answer, if there was one, as that of the whole.
+fn whole(last: Option<PredictResponse>, flow: Flow, arms: &[Arc<str>]) -> Result<PredictResponse> {
+    let mut answer = last.ok_or_else(|| Error::internal("a chain has no predictor"))?;
+    answer.outputs = flow.into_given();
+    answer.arm = match arms {
+        [] => None,
+        [only] => Some(Arc::clone(only)),
+        several => Some(several.join("+").into()),
+    };
+    Ok(answer)
 }
