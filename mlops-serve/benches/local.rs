@@ -97,6 +97,11 @@ fn calls(criterion: &mut Criterion) {
     let batcher = Batcher::new(open(Duration::ZERO, &config), BatchingConfig::default());
     let chain = Chain::builder("chain", "1").then(Arc::new(batcher)).build().unwrap();
     ask("endpoint over a chain over an idle batcher", &Endpoint::from_predictor("echo", chain));
+    let batcher = Batcher::new(open(Duration::ZERO, &config), BatchingConfig::default());
+    let chain = Chain::builder("chain", "1").with_inputs(signature().inputs).map("before", Ok);
+    let chain = chain.then(Arc::new(batcher)).build().unwrap();
+    let name = "endpoint over a chain of a closure and an idle batcher";
+    ask(name, &Endpoint::from_predictor("echo", chain));
     ask("endpoint", &Endpoint::from_predictor("echo", open(Duration::ZERO, &config)));
 }
 

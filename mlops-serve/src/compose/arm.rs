@@ -1,7 +1,7 @@
 //! What compositions are made of, and what they have in common.
 
 use crate::rollout::endpoint::check_compatible;
-use futures_util::{FutureExt, future::Either};
+use futures_util::FutureExt;
 use mlops_core::{
     Clock, Error, IdSource, PooledIds, Predictor, Result, ResultExt, SystemClock,
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
@@ -42,42 +42,46 @@ impl Arm {
     }
 
     /// Asks it; a panic is `Internal`.
-    pub(super) fn call(
-        &self,
-        request: PredictRequest,
-    ) -> impl Future<Output = Result<PredictResponse>> + Send {
-        call(&*self.predictor, &self.name, request)
+    pub(super) async fn call(&self, request: PredictRequest) -> Result<PredictResponse> {
+        call(&*self.predictor, &self.name, request).await
     }
 }
 
-/// Asks a predictor; a panic is `Internal` and loses this call alone. What can be computed at once is
-/// computed here, before the future is polled.
-pub(super) fn call<'a>(
-    predictor: &'a dyn Predictor,
-    label: &'a str,
-    request: PredictRequest,
-) -> impl Future<Output = Result<PredictResponse>> + Send + 'a {
-    let asked = ask(predictor, request);
-    // What it said may quote an input, so it stays with the host's panic hook.
-    let panicked = move |_| Err(Error::internal(format!("{label:?} panicked")));
-    async move { asked.await.unwrap_or_else(panicked) }
-}
-
-/// Asks a predictor, as [`call`] does; its panic is the outer error.
-pub(crate) fn ask(
+/// Asks a predictor; a panic is `Internal` and loses this call alone.
+pub(super) async fn call(
     predictor: &dyn Predictor,
+    label: &str,
     mut request: PredictRequest,
+) -> Result<PredictResponse> {
+    let answer = match at_once(predictor, &mut request) {
+        Some(answer) => answer,
+        None => fenced(predictor, request).await,
+    };
+    unpanicked(answer, label)
+}
+
+/// What a predictor answers at once, if it does; its panic is the outer error.
+pub(crate) fn at_once(
+    predictor: &dyn Predictor,
+    request: &mut PredictRequest,
+) -> Option<thread::Result<Result<PredictResponse>>> {
+    catch_unwind(AssertUnwindSafe(|| predictor.predict_at_once(request))).transpose()
+}
+
+/// What a predictor answers; its panic is the outer error.
+pub(crate) fn fenced(
+    predictor: &dyn Predictor,
+    request: PredictRequest,
 ) -> impl Future<Output = thread::Result<Result<PredictResponse>>> + Send {
-    let begun = catch_unwind(AssertUnwindSafe(|| match predictor.predict_at_once(&mut request) {
-        Some(answer) => Either::Left(answer),
-        None => Either::Right(predictor.predict(request)),
-    }));
-    async move {
-        match begun? {
-            Either::Left(answer) => Ok(answer),
-            Either::Right(answering) => AssertUnwindSafe(answering).catch_unwind().await,
-        }
-    }
+    AssertUnwindSafe(predictor.predict(request)).catch_unwind()
+}
+
+pub(super) fn unpanicked(
+    answer: thread::Result<Result<PredictResponse>>,
+    label: &str,
+) -> Result<PredictResponse> {
+    // What it said may quote an input, so it stays with the host's panic hook.
+    answer.unwrap_or_else(|_| Err(Error::internal(format!("{label:?} panicked"))))
 }
 
 /// Who a composition is, and where it takes time and identities from.

@@ -28,7 +28,7 @@ mod shadow;
 mod split;
 
 pub use arm::Arm;
-pub(crate) use arm::ask;
+pub(crate) use arm::{at_once, fenced};
 pub use branch::{Branch, BranchRule};
 pub use cached::{Cached, CachedConfig, CachedStats};
 pub use chain::{Chain, ChainBuilder};

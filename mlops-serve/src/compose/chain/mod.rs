@@ -5,7 +5,7 @@ mod step;
 
 pub use builder::ChainBuilder;
 
-use super::arm::{self, Identity};
+use super::arm::{self, Identity, Wanted};
 use async_trait::async_trait;
 use mlops_core::{
     Error, Predictor, Result, ResultExt,
@@ -53,6 +53,9 @@ use step::{Flow, Step};
 pub struct Chain {
     identity: Identity,
     steps: Vec<Step>,
+    /// Whether nothing is lost if its predictor turns out to have to wait: it comes first, takes the
+    /// chain's own requests as they are, and is the only one.
+    may_be_at_once: bool,
 }
 
 impl Chain {
@@ -65,7 +68,24 @@ impl Chain {
         let predictors = || steps.iter().filter_map(Step::predictor);
         let width = predictors().map(|predictor| predictor.info().width).min();
         let info = info.with_width(width.unwrap_or(1)).with_max_rows(arm::max_rows(predictors()));
-        Self { identity: Identity::new(info), steps }
+        let may_be_at_once = predictors().count() == 1
+            && steps.first().is_some_and(|first| first.takes(&info.signature.inputs));
+        Self { identity: Identity::new(info), steps, may_be_at_once }
+    }
+
+    /// What the steps after its predictor make of an answer.
+    fn finish(
+        &self,
+        mut answer: PredictResponse,
+        rest: &[Step],
+        wanted: &Wanted,
+    ) -> Result<PredictResponse> {
+        let mut flow = Flow::new(std::mem::take(&mut answer.outputs));
+        for step in rest {
+            step.compute(&mut flow).context(|| format!("step {:?}", step.name()))?;
+        }
+        answer.outputs = flow.into_given();
+        self.identity.forward(answer, None, wanted)
     }
 }
 
@@ -103,12 +123,36 @@ impl Predictor for Chain {
             own.inputs = flow.pick(inputs, is_last).context(within)?;
             // Only a last step's outputs are the chain's.
             own.outputs = wanted.names().filter(|_| is_last).map(<[_]>::to_vec);
-            let mut answer = arm::call(&**predictor, name, own).await.context(within)?;
+            let answer = match arm::at_once(&**predictor, &mut own) {
+                Some(answer) => answer,
+                None => arm::fenced(&**predictor, own).await,
+            };
+            let mut answer = arm::unpanicked(answer, name).context(within)?;
             flow.give(std::mem::take(&mut answer.outputs));
             arms.extend(answer.arm.take());
             last = Some(answer);
         }
         self.identity.forward(whole(last, flow, &arms)?, None, &wanted)
+    }
+
+    fn predict_at_once(&self, request: &mut PredictRequest) -> Option<Result<PredictResponse>> {
+        let (Step::Predict { name, predictor, .. }, rest) = self.steps.split_first()? else {
+            return None;
+        };
+        if !self.may_be_at_once {
+            return None;
+        }
+        let wanted = match self.identity.check(request) {
+            Ok(wanted) => wanted,
+            Err(error) => return Some(Err(error)),
+        };
+        let outputs = request.outputs.take_if(|_| !rest.is_empty());
+        let Some(answer) = arm::at_once(&**predictor, request) else {
+            request.outputs = outputs.or(request.outputs.take());
+            return None;
+        };
+        let answer = arm::unpanicked(answer, name).context(|| format!("step {name:?}"));
+        Some(answer.and_then(|answer| self.finish(answer, rest, &wanted)))
     }
 }
 

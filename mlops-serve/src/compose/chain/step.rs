@@ -86,6 +86,13 @@ impl Step {
         }
     }
 
+    /// Whether it is a predictor that takes just these, under their own names.
+    pub(super) fn takes(&self, inputs: &[TensorSpec]) -> bool {
+        let Self::Predict { inputs: own, .. } = self else { return false };
+        let mut pairs = own.iter().zip(inputs);
+        own.len() == inputs.len() && pairs.all(|((from, to), spec)| from == to && *to == spec.name)
+    }
+
     /// What needs no predictor.
     pub(super) fn compute(&self, flow: &mut Flow) -> Result<()> {
         let given = flow.take();

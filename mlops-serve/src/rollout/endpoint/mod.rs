@@ -19,7 +19,7 @@ pub use status::EndpointStatus;
 
 use crate::{
     batching::{Batcher, BatchingConfig},
-    compose::ask,
+    compose::{at_once, fenced},
 };
 use async_trait::async_trait;
 use mlops_core::{
@@ -199,14 +199,18 @@ impl Predictor for Endpoint {
         live.predictor.ready().await
     }
 
-    async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
+    async fn predict(&self, mut request: PredictRequest) -> Result<PredictResponse> {
         let shared = &*self.shared;
         let began = shared.clock.instant();
         let counting = shared.counters.begin();
         // Held until the answer is there: a swap meanwhile leaves this request where it is.
         let Now { live, observers } = shared.now();
         let seen = observers.map(|observers| (observers, request.clone()));
-        let result = ask(&*live.predictor, request).await.unwrap_or_else(|_| {
+        let answer = match at_once(&*live.predictor, &mut request) {
+            Some(answer) => answer,
+            None => fenced(&*live.predictor, request).await,
+        };
+        let result = answer.unwrap_or_else(|_| {
             shared.counters.panicked();
             Err(Error::internal(format!("endpoint {:?} panicked", shared.name)))
         });
