@@ -4,6 +4,7 @@ pub mod alarm;
 mod detector;
 pub mod performance;
 pub mod profile;
+mod random;
 pub mod report;
 pub mod tests;
 
