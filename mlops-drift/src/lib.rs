@@ -6,6 +6,7 @@ pub mod performance;
 pub mod profile;
 mod random;
 pub mod report;
+pub mod sequential;
 pub mod tests;
 
 pub use alarm::{AlarmConfig, Alarms};
