@@ -9,6 +9,8 @@ mod answers;
 mod calibration;
 #[path = "main/conformance.rs"]
 mod conformance;
+#[path = "main/defects.rs"]
+mod defects;
 #[path = "main/detector.rs"]
 mod detector;
 #[path = "main/laws.rs"]
