@@ -9,7 +9,7 @@
 //! | [`ks`] | values | whether two distributions differ anywhere along the line |
 //! | [`ks_cells`] | counts of ordered cells | the same, from profiles |
 //! | [`chi_square`] | counts of unordered cells | whether the shares of categories differ |
-//! | [`homogeneity`] | counts of unordered cells | the same by Pearson's, G, total variation or Fisher's order, right at any size |
+//! | [`homogeneity`] | counts of unordered cells | the same, right at any size: Pearson, G, Fisher |
 //! | [`fisher`] | counts of two cells | Fisher's exact test, with the odds ratio |
 //! | [`two_proportions`] | two shares | the pooled z-test, exact where few rows are expected |
 //! | [`cramers_v`] | counts of unordered cells | how far the shares differ, with an interval |
@@ -21,7 +21,9 @@
 //! | [`welch`] | values | whether the means differ |
 //! | [`brown_forsythe`] | values | whether the spreads differ |
 //! | [`energy`] | values | whether two distributions differ, by the energy distance |
-//! | [`mean_equivalence`], [`shift_equivalence`], [`share_equivalence`] | moments, shares | whether a difference is surely within a margin |
+//! | [`mean_equivalence`] | moments | whether the means surely differ by less than a margin |
+//! | [`shift_equivalence`] | moments | the same in deviations of the reference |
+//! | [`share_equivalence`] | two shares | whether they surely differ by less than a margin |
 //! | [`superiority`] | counts of ordered cells | how often a window value exceeds a reference value |
 
 mod brown_forsythe;

@@ -3,6 +3,8 @@
 
 #[path = "laws/counts.rs"]
 mod counts;
+#[path = "laws/coverage.rs"]
+mod coverage;
 #[path = "laws/equivalence.rs"]
 mod equivalence;
 #[path = "laws/rows.rs"]
