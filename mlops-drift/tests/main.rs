@@ -15,6 +15,8 @@ mod defects;
 mod detector;
 #[path = "main/laws.rs"]
 mod laws;
+#[path = "../examples/simulate/null.rs"]
+mod null;
 #[path = "main/oracles.rs"]
 mod oracles;
 #[path = "main/performance.rs"]
@@ -27,6 +29,8 @@ mod random;
 mod report;
 #[path = "main/sequential.rs"]
 mod sequential;
+#[path = "main/simulation.rs"]
+mod simulation;
 #[path = "main/tensors.rs"]
 mod tensors;
 #[path = "main/two_samples.rs"]
