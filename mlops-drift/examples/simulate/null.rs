@@ -104,8 +104,9 @@ pub(crate) const SIZES: [(u32, u32); 8] = [
 /// Fewer repetitions of many rows: those that take about as long.
 pub(crate) fn affordable(repetitions: u32, rows: (u32, u32)) -> u32 {
     match rows.0 + rows.1 {
-        0..=2_000 => repetitions,
-        2_001..=11_000 => (repetitions / 4).max(20),
-        _ => (repetitions / 10).max(20),
+        0..=600 => repetitions,
+        601..=2_000 => (repetitions / 4).max(20),
+        2_001..=11_000 => (repetitions / 10).max(20),
+        _ => (repetitions / 25).max(20),
     }
 }

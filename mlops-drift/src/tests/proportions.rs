@@ -1,7 +1,10 @@
 //! The test of two proportions: one share in two samples.
 
-use super::{Law, probability, real, share_difference};
-use mlops_core::{Result, stats::Interval};
+use super::{Law, probability, real, share::hypergeometric_p};
+use mlops_core::{
+    Result,
+    stats::{Interval, difference_interval},
+};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Expected counts from which the normal law of two proportions is taken: a step of the count is
@@ -26,7 +29,8 @@ pub struct TwoProportions {
 
 /// Whether a share is the same in two samples, (rows that have it, all rows) of either: the
 /// pooled z-test with the normal law where [`NORMAL_EXPECTED`] rows are expected in each of the
-/// four cells, and the exact law of [`share_difference`] below. Sides may differ in size.
+/// four cells, and the exact law of
+/// [`share_difference`](super::share_difference) below. Sides may differ in size.
 ///
 /// `None` if either sample is empty, or if all rows or none have it: nothing varies there.
 pub fn two_proportions(
@@ -34,22 +38,25 @@ pub fn two_proportions(
     window: (u64, u64),
     level: f64,
 ) -> Result<Option<TwoProportions>> {
-    let Some(share) = share_difference(reference, window, level)? else { return Ok(None) };
-    let (with, rows) = (real(reference.0 + window.0), real(reference.1 + window.1));
-    let pooled = with / rows;
+    super::share::check(reference, window)?;
+    if reference.1 == 0 || window.1 == 0 {
+        return Ok(None);
+    }
+    let (n, m) = (real(reference.1), real(window.1));
+    let pooled = (real(reference.0) + real(window.0)) / (n + m);
     let variance = pooled * (1.0 - pooled);
     if variance <= 0.0 {
         return Ok(None);
     }
-    let (n, m) = (real(reference.1), real(window.1));
-    let statistic = share.value / (variance * (1.0 / n + 1.0 / m)).sqrt();
+    let difference = real(window.0) / m - real(reference.0) / n;
+    let statistic = difference / (variance * (1.0 / n + 1.0 / m)).sqrt();
+    let interval = difference_interval(reference, window, level)?;
     let expected = n.min(m) * pooled.min(1.0 - pooled);
     let (p, law) = if expected >= NORMAL_EXPECTED {
         (probability(2.0 * Normal::standard().sf(statistic.abs())), Law::Limit)
     } else {
-        (share.p, Law::Exact)
+        (hypergeometric_p(reference, window), Law::Exact)
     };
-    let (difference, interval) = (share.value, share.interval);
     Ok(Some(TwoProportions { statistic, p, law, difference, interval }))
 }
 

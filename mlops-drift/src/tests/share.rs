@@ -38,11 +38,7 @@ pub fn share_difference(
     window: (u64, u64),
     level: f64,
 ) -> Result<Option<ShareDifference>> {
-    for (side, (with, rows)) in [("reference", reference), ("window", window)] {
-        if with > rows || rows > MAX_ROWS {
-            return Err(Error::invalid(format!("{with} of {rows} rows of the {side}: no share")));
-        }
-    }
+    check(reference, window)?;
     if reference.1 == 0 || window.1 == 0 {
         return Ok(None);
     }
@@ -51,6 +47,16 @@ pub fn share_difference(
         interval: difference_interval(reference, window, level)?,
         p: hypergeometric_p(reference, window),
     }))
+}
+
+/// Both are shares.
+pub(super) fn check(reference: (u64, u64), window: (u64, u64)) -> Result<()> {
+    for (side, (with, rows)) in [("reference", reference), ("window", window)] {
+        if with > rows || rows > MAX_ROWS {
+            return Err(Error::invalid(format!("{with} of {rows} rows of the {side}: no share")));
+        }
+    }
+    Ok(())
 }
 
 /// The probability of all deals whose shares differ at least as much as those seen.
