@@ -4,7 +4,9 @@ pub mod alarm;
 mod detector;
 pub mod performance;
 pub mod profile;
+mod random;
 pub mod report;
+pub mod sequential;
 pub mod tests;
 
 pub use alarm::{AlarmConfig, Alarms};

@@ -9,8 +9,14 @@ mod answers;
 mod calibration;
 #[path = "main/conformance.rs"]
 mod conformance;
+#[path = "main/defects.rs"]
+mod defects;
 #[path = "main/detector.rs"]
 mod detector;
+#[path = "main/laws.rs"]
+mod laws;
+#[path = "../examples/simulate/null.rs"]
+mod null;
 #[path = "main/oracles.rs"]
 mod oracles;
 #[path = "main/performance.rs"]
@@ -21,6 +27,10 @@ mod profile;
 mod random;
 #[path = "main/report.rs"]
 mod report;
+#[path = "main/sequential.rs"]
+mod sequential;
+#[path = "main/simulation.rs"]
+mod simulation;
 #[path = "main/tensors.rs"]
 mod tensors;
 #[path = "main/two_samples.rs"]

@@ -1,4 +1,4 @@
-//! The beta law's tails and quantiles for counts: exact at a billion rows as at ten.
+//! The beta law's tails and quantiles: exact at a billion rows as at ten.
 //!
 //! Own code, since the libraries at hand lose digits from a few thousand rows on (logarithms of
 //! factorials cancel) and their quantile does not end for large ones.
@@ -8,7 +8,7 @@ use crate::{Error, Result};
 use statrs::function::gamma::ln_gamma;
 use std::f64::consts::PI;
 
-/// A beta law whose parameters are counts, both at least 1.
+/// A beta law: of counts, both at least 1, or of half the degrees of freedom of Student's law.
 #[derive(Clone, Copy)]
 pub(super) struct BetaLaw {
     a: f64,
@@ -32,7 +32,17 @@ struct Point {
 
 impl BetaLaw {
     pub(super) fn new(a: u64, b: u64) -> Self {
-        Self { a: real(a), b: real(b) }
+        Self::of(real(a), real(b))
+    }
+
+    /// Both above 0.
+    pub(super) fn of(a: f64, b: f64) -> Self {
+        Self { a, b }
+    }
+
+    /// The probability of one side of the point x, which is given with 1 - x.
+    pub(super) fn tail(self, tail: Tail, x: f64, rest: f64) -> Result<f64> {
+        Ok(self.ln_tail(Point { x, rest }, tail)?.exp())
     }
 
     /// The probability of less than one half.
@@ -46,6 +56,11 @@ impl BetaLaw {
     /// and so are its tails, hence steps from anywhere end at the root and after the first come
     /// from one side.
     pub(super) fn quantile(self, tail: Tail, p: f64) -> Result<f64> {
+        Ok(Point::at(self.quantile_logit(tail, p)?).x)
+    }
+
+    /// ln(x / (1 - x)) of the quantile.
+    pub(super) fn quantile_logit(self, tail: Tail, p: f64) -> Result<f64> {
         let mut logit = (self.a / self.b).ln();
         for _ in 0..100 {
             let point = Point::at(logit);
@@ -58,7 +73,7 @@ impl BetaLaw {
                 break;
             }
         }
-        Ok(Point::at(logit).x)
+        Ok(logit)
     }
 
     /// The logarithm of the probability of one side of a point.

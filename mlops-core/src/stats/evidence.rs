@@ -47,6 +47,11 @@ impl EProcess {
         self.log_now.exp()
     }
 
+    /// The natural logarithm of the product now.
+    pub fn ln_value(&self) -> f64 {
+        self.log_now
+    }
+
     /// Whether it ever reached `1 / alpha`.
     pub fn rejects(&self, alpha: f64) -> bool {
         self.log_max >= -alpha.ln()
@@ -72,6 +77,30 @@ pub fn e_benjamini_hochberg(e: &[f64], alpha: f64) -> Result<Vec<bool>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::benjamini_hochberg;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// At most 1/e is a p-value, by Markov's inequality; of these it is Benjamini and Hochberg's.
+        #[test]
+        fn discoveries_are_those_of_the_inverses(
+            logs in proptest::collection::vec(-3.0..12.0_f64, 0..40),
+            alpha in 0.01..0.5_f64,
+            scale in 1.0..4.0_f64,
+        ) {
+            let e: Vec<f64> = logs.iter().map(|log| log.exp()).collect();
+            let p: Vec<f64> = e.iter().map(|e| (1.0 / e).min(1.0)).collect();
+            let adjusted = benjamini_hochberg(&p).unwrap();
+            let found = e_benjamini_hochberg(&e, alpha).unwrap();
+            for (found, adjusted) in found.iter().zip(&adjusted) {
+                prop_assert!((adjusted - alpha).abs() < 1e-12 || *found == (*adjusted < alpha));
+            }
+            // More evidence loses no discovery.
+            let more: Vec<f64> = e.iter().map(|e| e * scale).collect();
+            let then = e_benjamini_hochberg(&more, alpha).unwrap();
+            prop_assert!(found.iter().zip(then).all(|(before, after)| !before || after));
+        }
+    }
 
     /// Numbers in 0..1 that look random and are the same everywhere (a Weyl sequence, scrambled).
     fn uniform(seed: u64) -> f64 {

@@ -10,6 +10,7 @@ mod interval;
 mod mean;
 mod multiple;
 mod proportion;
+mod student;
 
 pub use auc::{Auc, auc_difference};
 pub use evidence::{EProcess, e_benjamini_hochberg};
@@ -20,6 +21,7 @@ pub use proportion::{
     PairedCounts, clopper_pearson, difference_interval, mcnemar_p, paired_difference_interval,
     wilson,
 };
+pub use student::{f_upper_tail, student_quantile, student_two_sided};
 
 use crate::{Error, Result};
 

@@ -93,6 +93,13 @@ fn pool(cells: &mut Vec<(u64, u64)>, least: f64) {
     cells.splice(..small, [merged]);
 }
 
+/// Pearson's statistic over the cells that hold rows, none pooled; both sides hold some.
+pub(super) fn table_statistic(reference: &[u64], window: &[u64]) -> f64 {
+    let cells = reference.iter().copied().zip(window.iter().copied());
+    let cells: Vec<(u64, u64)> = cells.filter(|(a, b)| a + b > 0).collect();
+    pearson(reference.iter().sum(), window.iter().sum(), &cells)
+}
+
 /// Σ (observed − expected)² / expected over both rows, which equals
 /// Σ (aᵢ·m − bᵢ·n)² / ((aᵢ + bᵢ)·n·m) over the cells; the differences are whole numbers, so
 /// nothing cancels.

@@ -85,7 +85,7 @@ fn largest_distance(n: u64, m: u64, groups: &[(u64, u64)]) -> u128 {
     largest
 }
 
-fn sorted(values: &[f64], side: &str) -> Result<Vec<f64>> {
+pub(super) fn sorted(values: &[f64], side: &str) -> Result<Vec<f64>> {
     if let Some(at) = values.iter().position(|value| value.is_nan()) {
         return Err(Error::invalid(format!("value {at} of the {side} is NaN, which has no order")));
     }
@@ -95,7 +95,7 @@ fn sorted(values: &[f64], side: &str) -> Result<Vec<f64>> {
 }
 
 /// Walks both sorted samples together; −0 and 0 are one value.
-fn tie_groups(reference: &[f64], window: &[f64]) -> Vec<(u64, u64)> {
+pub(super) fn tie_groups(reference: &[f64], window: &[f64]) -> Vec<(u64, u64)> {
     let (mut left, mut right) = (reference, window);
     let mut groups = Vec::new();
     while let Some(value) = smaller(left.first(), right.first()) {

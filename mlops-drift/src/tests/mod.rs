@@ -9,27 +9,63 @@
 //! | [`ks`] | values | whether two distributions differ anywhere along the line |
 //! | [`ks_cells`] | counts of ordered cells | the same, from profiles |
 //! | [`chi_square`] | counts of unordered cells | whether the shares of categories differ |
+//! | [`homogeneity`] | counts of unordered cells | the same, right at any size: Pearson, G, Fisher |
+//! | [`fisher`] | counts of two cells | Fisher's exact test, with the odds ratio |
+//! | [`two_proportions`] | two shares | the pooled z-test, exact where few rows are expected |
+//! | [`cramers_v`] | counts of unordered cells | how far the shares differ, with an interval |
 //! | [`share_difference`] | two shares | whether one share differs: nulls, unseen values |
 //! | [`total_variation`] | counts of cells | how much mass has moved, with an interval |
 //! | [`psi`] | counts of cells | the population stability index beside its noise floor |
 //! | [`mean_shift`] | means and deviations | how far the mean moved, in reference deviations |
+//! | [`mann_whitney`] | values | whether one sample's values tend to exceed the other's |
+//! | [`welch`] | values | whether the means differ |
+//! | [`brown_forsythe`] | values | whether the spreads differ |
+//! | [`energy`] | values | whether two distributions differ, by the energy distance |
+//! | [`mean_equivalence`] | moments | whether the means surely differ by less than a margin |
+//! | [`shift_equivalence`] | moments | the same in deviations of the reference |
+//! | [`share_equivalence`] | two shares | whether they surely differ by less than a margin |
 //! | [`superiority`] | counts of ordered cells | how often a window value exceeds a reference value |
 
+mod brown_forsythe;
 mod chi_square;
+mod cramers_v;
+mod energy;
+mod equivalence;
+mod fisher;
+mod hypergeometric;
 mod ks;
 mod ks_law;
+mod mann_whitney;
+mod permutation;
+mod proportions;
 mod psi;
+mod rows;
 mod share;
 mod shift;
+mod table;
 mod total_variation;
+mod welch;
 
+pub use brown_forsythe::{BrownForsythe, SpreadRatio, brown_forsythe};
 pub use chi_square::{ChiSquare, MIN_EXPECTED, chi_square};
+pub use cramers_v::{CramersV, cramers_v};
+pub use energy::{Energy, energy};
+pub use equivalence::{
+    Equivalence, equivalence, mean_equivalence, share_equivalence, shift_equivalence,
+};
+pub use fisher::{Fisher, fisher};
 pub use ks::{EXACT_CELLS, Ks, ks, ks_cells};
+pub use mann_whitney::{MannWhitney, mann_whitney};
+pub use permutation::{Law, PermutationOptions};
+pub use proportions::{NORMAL_EXPECTED, TwoProportions, two_proportions};
 pub use psi::{Psi, psi};
 pub use share::{ShareDifference, share_difference};
 pub use shift::{MeanShift, Moments, Superiority, mean_shift, superiority};
+pub use table::{Homogeneity, TableStatistic, homogeneity};
 pub use total_variation::{Order, TotalVariation, total_variation};
+pub use welch::{Welch, welch};
 
+use chi_square::table_statistic;
 use mlops_core::{Error, Result};
 
 /// The most rows that a side may have: integers of 128 bits then hold every product of counts.

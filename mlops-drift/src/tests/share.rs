@@ -38,26 +38,29 @@ pub fn share_difference(
     window: (u64, u64),
     level: f64,
 ) -> Result<Option<ShareDifference>> {
-    for (side, (with, rows)) in [("reference", reference), ("window", window)] {
-        if with > rows || rows > MAX_ROWS {
-            return Err(Error::invalid(format!("{with} of {rows} rows of the {side}: no share")));
-        }
-    }
+    check(reference, window)?;
     if reference.1 == 0 || window.1 == 0 {
         return Ok(None);
     }
     Ok(Some(ShareDifference {
         value: real(window.0) / real(window.1) - real(reference.0) / real(reference.1),
         interval: difference_interval(reference, window, level)?,
-        p: hypergeometric(reference, window),
+        p: hypergeometric_p(reference, window),
     }))
 }
 
+/// Both are shares.
+pub(super) fn check(reference: (u64, u64), window: (u64, u64)) -> Result<()> {
+    for (side, (with, rows)) in [("reference", reference), ("window", window)] {
+        if with > rows || rows > MAX_ROWS {
+            return Err(Error::invalid(format!("{with} of {rows} rows of the {side}: no share")));
+        }
+    }
+    Ok(())
+}
+
 /// The probability of all deals whose shares differ at least as much as those seen.
-///
-/// Weights follow from the most probable deal by ratios of neighbours, so no factorial is needed
-/// and the far tail keeps its digits.
-fn hypergeometric((a, n): (u64, u64), (b, m): (u64, u64)) -> f64 {
+pub(super) fn hypergeometric_p((a, n): (u64, u64), (b, m): (u64, u64)) -> f64 {
     let with = a + b;
     let apart = |count: u64| {
         let (left, right) =
@@ -65,14 +68,39 @@ fn hypergeometric((a, n): (u64, u64), (b, m): (u64, u64)) -> f64 {
         left.abs_diff(right)
     };
     let seen = apart(a);
+    let (mut all, mut far) = (0.0, 0.0);
+    for_each_deal((a, n), (b, m), |count, weight| {
+        all += weight;
+        far += if apart(count) >= seen { weight } else { 0.0 };
+    });
+    probability(far / all)
+}
+
+/// The probability of all deals that are at most as probable as the one seen: Fisher's two-sided p.
+pub(super) fn improbable_p((a, n): (u64, u64), (b, m): (u64, u64)) -> f64 {
+    let (mut all, mut seen) = (0.0, 0.0);
+    for_each_deal((a, n), (b, m), |count, weight| {
+        all += weight;
+        seen = if count == a { weight } else { seen };
+    });
+    let mut far = 0.0;
+    // Equally probable deals differ by rounding.
+    for_each_deal((a, n), (b, m), |_, weight| {
+        far += if weight <= seen * (1.0 + 1e-9) { weight } else { 0.0 };
+    });
+    probability(far / all)
+}
+
+/// Every count of the first sample that a deal can give, with its weight beside the most probable
+/// one's; those of no weight are left out.
+///
+/// Weights follow from the most probable deal by ratios of neighbours, so no factorial is needed
+/// and the far tail keeps its digits.
+pub(super) fn for_each_deal((a, n): (u64, u64), (b, m): (u64, u64), mut add: impl FnMut(u64, f64)) {
+    let with = a + b;
     let (least, most) = (with.saturating_sub(m), with.min(n));
     let mode = u128::from(with + 1) * u128::from(n + 1) / u128::from(n + m + 2);
     let mode = u64::try_from(mode).unwrap_or(most).clamp(least, most);
-    let (mut all, mut far) = (0.0, 0.0);
-    let mut add = |count: u64, weight: f64| {
-        all += weight;
-        far += if apart(count) >= seen { weight } else { 0.0 };
-    };
     add(mode, 1.0);
     // P(k + 1) / P(k) = (n − k)(with − k) / ((k + 1)(m − with + k + 1)).
     let (mut at, mut weight) = (mode, 1.0);
@@ -87,7 +115,6 @@ fn hypergeometric((a, n): (u64, u64), (b, m): (u64, u64)) -> f64 {
         at -= 1;
         add(at, weight);
     }
-    probability(far / all)
 }
 
 #[cfg(test)]
