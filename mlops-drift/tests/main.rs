@@ -11,6 +11,8 @@ mod calibration;
 mod conformance;
 #[path = "main/detector.rs"]
 mod detector;
+#[path = "main/distances.rs"]
+mod distances;
 #[path = "main/oracles.rs"]
 mod oracles;
 #[path = "main/performance.rs"]

@@ -13,8 +13,10 @@
 //! | [`total_variation`] | counts of cells | how much mass has moved, with an interval |
 //! | [`psi`] | counts of cells | the population stability index beside its noise floor |
 //! | [`mean_shift`] | means and deviations | how far the mean moved, in reference deviations |
+//! | [`cells`] | two profiles of a column | four distances with bounds that surely hold |
 //! | [`superiority`] | counts of ordered cells | how often a window value exceeds a reference value |
 
+pub mod cells;
 mod chi_square;
 mod ks;
 mod ks_law;
