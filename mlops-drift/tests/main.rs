@@ -23,6 +23,8 @@ mod profile;
 mod random;
 #[path = "main/report.rs"]
 mod report;
+#[path = "main/shards.rs"]
+mod shards;
 #[path = "main/tensors.rs"]
 mod tensors;
 #[path = "main/two_samples.rs"]

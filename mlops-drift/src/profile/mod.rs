@@ -8,11 +8,13 @@ mod bins;
 mod bytes;
 mod categorical;
 mod column;
+mod counters;
 mod cuts;
 mod fit;
 mod numeric;
 mod pack;
 pub(crate) mod rows;
+mod shard;
 mod spec;
 mod version1;
 mod version2;
@@ -20,6 +22,7 @@ mod wire;
 
 pub use column::{CellKind, CellView, ColumnProfile, ColumnType};
 pub use fit::ProfileOptions;
+pub use shard::{ProfileShard, ShardReader, Value};
 pub use spec::ProfileSpec;
 
 use categorical::CategoryCounts;
