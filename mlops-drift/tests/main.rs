@@ -13,6 +13,8 @@ mod conformance;
 mod detector;
 #[path = "main/distances.rs"]
 mod distances;
+#[path = "main/divergences.rs"]
+mod divergences;
 #[path = "main/oracles.rs"]
 mod oracles;
 #[path = "main/performance.rs"]

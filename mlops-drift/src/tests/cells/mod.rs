@@ -6,6 +6,9 @@
 //! second pass needs the values of the undecided cells only ([`LinePair::read_again`]); the
 //! distance is then that of the values themselves.
 //!
+//! Beside them stand distances over counts of cells, each with the noise that is to be expected
+//! without drift: [`jensen_shannon`], [`kullback_leibler`], [`hellinger`], [`largest_difference`].
+//!
 //! ```
 //! use mlops_core::arrow::array::{ArrayRef, Float64Array, RecordBatch};
 //! use mlops_drift::{Profile, ProfileOptions, tests::cells::{Distance, LinePair}};
@@ -38,6 +41,7 @@
 
 mod again;
 mod deals;
+mod divergence;
 mod ks;
 mod limit_law;
 mod line;
@@ -45,6 +49,9 @@ mod squares;
 mod wasserstein;
 
 pub use again::ReadAgain;
+pub use divergence::{
+    Divergence, LargestDifference, hellinger, jensen_shannon, kullback_leibler, largest_difference,
+};
 pub use line::{CellValues, Line, LinePair};
 
 /// Bounds of a number that surely hold, but for the rounding of floats (a share of 10⁻¹² of it).
