@@ -25,6 +25,8 @@ mod profile;
 mod random;
 #[path = "main/report.rs"]
 mod report;
+#[path = "main/segments.rs"]
+mod segments;
 #[path = "main/shards.rs"]
 mod shards;
 #[path = "main/tensors.rs"]

@@ -14,6 +14,7 @@ mod fit;
 mod numeric;
 mod pack;
 pub(crate) mod rows;
+mod segments;
 mod shard;
 mod spec;
 mod version1;
@@ -22,6 +23,7 @@ mod wire;
 
 pub use column::{CellKind, CellView, ColumnProfile, ColumnType};
 pub use fit::ProfileOptions;
+pub use segments::Segments;
 pub use shard::{ProfileShard, ShardReader, Value};
 pub use spec::ProfileSpec;
 
@@ -185,13 +187,7 @@ impl Profile {
 
     /// Counts rows, leaving out those that chose the values of columns of which this says so.
     fn count(&mut self, batch: &RecordBatch, chosen_by_some: &[bool]) -> Result<()> {
-        let arrays: Vec<&ArrayRef> = self
-            .spec
-            .columns
-            .iter()
-            .map(|column| accepted(column, batch))
-            .collect::<Result<_>>()?;
-        let rows = sum_of_rows(self.rows, batch.num_rows() as u64)?;
+        let (arrays, rows) = self.accepted(batch)?;
         let columns = self.spec.columns.iter().zip(&mut self.counts).zip(arrays);
         for (at, ((spec, counts), array)) in columns.enumerate() {
             let by_some = chosen_by_some.get(at).is_some_and(|by_some| *by_some);
@@ -199,6 +195,24 @@ impl Profile {
         }
         self.rows = rows;
         Ok(())
+    }
+
+    /// The columns to count, and how many rows there are with them.
+    fn accepted<'a>(&self, batch: &'a RecordBatch) -> Result<(Vec<&'a ArrayRef>, u64)> {
+        let columns = self.spec.columns.iter().map(|column| accepted(column, batch));
+        let arrays = columns.collect::<Result<_>>()?;
+        Ok((arrays, sum_of_rows(self.rows, batch.num_rows() as u64)?))
+    }
+
+    /// Whether [`update`](Self::update) would count these rows.
+    fn accepts(&self, batch: &RecordBatch) -> Result<()> {
+        self.accepted(batch).map(|_| ())
+    }
+
+    /// Whether [`merge`](Self::merge) would add these counts.
+    fn adds_up(&self, other: &Self) -> Result<()> {
+        self.same_cells(other)?;
+        sum_of_rows(self.rows, other.rows).map(|_| ())
     }
 
     /// Adds another profile's counts; its cells must be the same, else it is `InvalidInput` and

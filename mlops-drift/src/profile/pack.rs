@@ -31,8 +31,13 @@ impl Packer {
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        self.whole(text.len() as u64);
-        self.raw(text.as_bytes());
+        self.bytes(text.as_bytes());
+    }
+
+    /// Bytes with their number before them.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.whole(bytes.len() as u64);
+        self.raw(bytes);
     }
 
     fn long(&mut self, mut number: u128) {
@@ -94,11 +99,16 @@ impl<'a> Unpacker<'a> {
         Ok(f64::from_bits(self.whole()? ^ near.to_bits()))
     }
 
-    pub(super) fn text(&mut self) -> Result<&'a str> {
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8]> {
         let length = self.length()?;
-        let (text, rest) = self.0.split_at(length);
+        let (bytes, rest) = self.0.split_at(length);
         self.0 = rest;
-        std::str::from_utf8(text).map_err(|_| Error::corrupt("a profile with text that is none"))
+        Ok(bytes)
+    }
+
+    pub(super) fn text(&mut self) -> Result<&'a str> {
+        std::str::from_utf8(self.bytes()?)
+            .map_err(|_| Error::corrupt("a profile with text that is none"))
     }
 
     /// Nothing may follow.
