@@ -32,7 +32,7 @@ use std::{
 /// let state: ArrayRef = Arc::new(StringArray::from(vec!["MA", "MA", "NY", "MA"]));
 /// let income: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0, 9.0, 4.0]));
 /// let rows = RecordBatch::try_from_iter([("state", state), ("income", income)]).expect("columns");
-/// let options = ProfileOptions::default().with_columns(["income"]);
+/// let options = ProfileOptions::default().with_columns(["income"]).with_min_value_rows(2);
 /// let reference = Segments::fit(std::slice::from_ref(&rows), "state", 1, &options)?;
 /// let mut window = Segments::empty_like(&reference);
 /// window.update(&rows)?;
