@@ -122,6 +122,10 @@ pub fn profile(bytes: &[u8]) {
         }
     };
     read(bytes);
+    let version = 2_u32.to_le_bytes();
+    let digest = Digest::of([version.as_slice(), Digest::of(bytes).as_bytes()].concat());
+    let head = [b"mlops-profile\n".as_slice(), &version, digest.as_bytes()];
+    read(&[head.concat().as_slice(), bytes].concat());
     let Ok(body) = std::str::from_utf8(bytes) else { return };
     let digest = Digest::of(format!("mlops-profile 1\n{body}"));
     let head = format!(r#"{{"format":"mlops-profile","version":1,"digest":"{digest}""#);

@@ -200,14 +200,24 @@ fn parquet() -> Vec<Vec<u8>> {
     foreign.into_iter().chain(own).collect()
 }
 
-/// A profile, and its body alone.
+/// A profile of each version, and their bodies alone.
 fn profile() -> Vec<Vec<u8>> {
     let rows = RecordBatch::try_from_iter(columns()).expect("two columns of one length");
     let profile = Profile::fit(&[rows], &ProfileOptions::default()).expect("a profile");
     let whole = profile.to_bytes().expect("a profile can be written");
-    let text = String::from_utf8(whole.clone()).expect("it is JSON");
-    let body = text.split_once(r#""profile":"#).map(|(_, rest)| rest.strip_suffix('}'));
-    body.flatten().map(|body| body.as_bytes().to_vec()).into_iter().chain([whole]).collect()
+    let body = whole["mlops-profile\n".len() + 36..].to_vec();
+    let old = files("mlops-drift/tests/data", "json").into_iter();
+    let old = old.filter(|bytes| bytes.starts_with(br#"{"format":"mlops-profile""#));
+    let mut seeds: Vec<Vec<u8>> = old.collect();
+    let bodies = seeds.iter().filter_map(|bytes| {
+        let text = std::str::from_utf8(bytes).expect("it is JSON");
+        let (_, rest) = text.split_once(r#""profile":"#)?;
+        rest.strip_suffix('}').map(|body| body.as_bytes().to_vec())
+    });
+    let bodies: Vec<_> = bodies.collect();
+    seeds.extend(bodies);
+    seeds.extend([body, whole]);
+    seeds
 }
 
 /// Weights of the shape that the target reads, and that shape.

@@ -7,7 +7,9 @@ use mlops_core::{
     DriftDetector,
     arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray},
 };
-use mlops_drift::{Profile, ProfileDetector, ProfileDetectorConfig, ProfileOptions};
+use mlops_drift::{
+    Profile, ProfileDetector, ProfileDetectorConfig, ProfileOptions, profile::ProfileShard,
+};
 use std::{hint::black_box, sync::Arc};
 
 const ROWS: u32 = 10_000;
@@ -61,5 +63,77 @@ fn profile(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, profile);
+/// Values of several shapes, a million each.
+fn column(shape: &str) -> RecordBatch {
+    let mut state = 7_u64;
+    let mut unit = move || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (f64::from((state >> 32) as u32) + 0.5) / 4_294_967_296.0
+    };
+    let mut normal = move || (-2.0 * unit().ln()).sqrt() * (std::f64::consts::TAU * unit()).cos();
+    let value = |_| match shape {
+        "skewed" => (2.0 * normal()).exp(),
+        "whole" => (normal() * 5.0).round(),
+        _ => normal(),
+    };
+    let values = Float64Array::from_iter_values((0..1_000_000).map(value));
+    RecordBatch::try_from_iter([("x", Arc::new(values) as ArrayRef)]).unwrap()
+}
+
+/// A window of a million doubles in the cells of a reference, beside reading them once.
+fn million(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("a million doubles");
+    group.throughput(Throughput::Elements(1_000_000));
+    for shape in ["normal", "skewed", "whole"] {
+        let rows = column(shape);
+        let reference =
+            Profile::fit(&[rows.slice(0, 100_000)], &ProfileOptions::default()).unwrap();
+        let mut window = Profile::empty_like(&reference);
+        group.bench_function(format!("update, {shape}"), |bencher| {
+            bencher.iter(|| window.update(black_box(&rows)).unwrap());
+        });
+    }
+    let rows = column("normal");
+    let values = rows.column(0).to_data().buffers()[0].typed_data::<f64>().to_vec();
+    group.bench_function("plain read", |bencher| {
+        // Eight sums, so that memory is what is waited for.
+        let sum = |values: &[f64]| {
+            values.chunks_exact(8).fold([0.0; 8], |mut sums, chunk| {
+                sums.iter_mut().zip(chunk).for_each(|(sum, value)| *sum += value);
+                sums
+            })
+        };
+        bencher.iter(|| sum(black_box(&values)));
+    });
+    group.finish();
+}
+
+/// One row of fifty features in the request path.
+fn shard(criterion: &mut Criterion) {
+    const FEATURES: usize = 50;
+    let rows = column("normal");
+    let values = rows.column(0).to_data().buffers()[0].typed_data::<f64>().to_vec();
+    let columns = (0..FEATURES).map(|at| {
+        let values = values[at * 10_000..at * 10_000 + 20_000].to_vec();
+        (format!("feature {at}"), Arc::new(Float64Array::from(values)) as ArrayRef)
+    });
+    let reference = RecordBatch::try_from_iter(columns).unwrap();
+    let reference = Profile::fit(&[reference], &ProfileOptions::default()).unwrap();
+    let mut counters = ProfileShard::new(&reference);
+    let requests: Vec<&[f64]> = values.chunks_exact(FEATURES).collect();
+    let mut next = requests.iter().cycle();
+    let mut group = criterion.benchmark_group("request path");
+    group.throughput(Throughput::Elements(FEATURES as u64));
+    group.bench_function("a row of 50 features", |bencher| {
+        bencher.iter(|| counters.count_numbers(black_box(next.next().unwrap())).unwrap());
+    });
+    let reader = counters.reader();
+    group.bench_function("gather 50 features", |bencher| {
+        bencher.iter(|| reader.profile().unwrap());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, profile, million, shard);
 criterion_main!(benches);

@@ -13,6 +13,10 @@ mod conformance;
 mod defects;
 #[path = "main/detector.rs"]
 mod detector;
+#[path = "main/distances.rs"]
+mod distances;
+#[path = "main/divergences.rs"]
+mod divergences;
 #[path = "main/laws.rs"]
 mod laws;
 #[path = "../examples/simulate/null.rs"]
@@ -27,8 +31,12 @@ mod profile;
 mod random;
 #[path = "main/report.rs"]
 mod report;
+#[path = "main/segments.rs"]
+mod segments;
 #[path = "main/sequential.rs"]
 mod sequential;
+#[path = "main/shards.rs"]
+mod shards;
 #[path = "main/simulation.rs"]
 mod simulation;
 #[path = "main/tensors.rs"]

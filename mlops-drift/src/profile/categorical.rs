@@ -91,7 +91,7 @@ impl CategoryCounts {
 
 /// Where a row is counted.
 #[derive(Clone, Copy)]
-enum Place {
+pub(super) enum Place {
     Null,
     /// A value by its place in the list.
     Listed(usize),
@@ -99,7 +99,7 @@ enum Place {
 }
 
 impl Place {
-    fn of(found: Result<usize, usize>) -> Self {
+    pub(super) fn of(found: Result<usize, usize>) -> Self {
         found.map_or(Self::Other, Self::Listed)
     }
 }

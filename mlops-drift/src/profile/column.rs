@@ -2,10 +2,11 @@
 
 use super::{
     Counts,
-    numeric::NumericCounts,
-    spec::{ColumnSpec, KindSpec, NumericSpec},
+    cuts::NumericSpec,
+    numeric::{Cell, NumericCounts},
+    spec::{ColumnSpec, KindSpec},
 };
-use crate::tests::Moments;
+use crate::tests::{Moments, cells::Line};
 use std::{fmt, sync::Arc};
 
 /// One column of a profile.
@@ -86,7 +87,8 @@ impl<'a> ColumnProfile<'a> {
     }
 
     /// Its cells, those along a line merged with their neighbours so that at most `most` (at least
-    /// one) remain between the ends; which ones depends on the borders alone.
+    /// one) remain between the ends, each with about as many of the rows that made the cells; the
+    /// same cells are merged on both sides.
     pub fn coarse_cells(&self, most: usize) -> Vec<CellView> {
         let cell = |kind, label: String, count| CellView { kind, label: label.into(), count };
         let missing = |count| cell(CellKind::Missing, "missing".to_owned(), count);
@@ -114,30 +116,43 @@ impl<'a> ColumnProfile<'a> {
         }
     }
 
+    /// A numeric column's cells with what is kept of their values, for
+    /// [distances with bounds](crate::tests::cells).
+    pub fn line(&self) -> Option<Line> {
+        let (KindSpec::Numeric(spec), Counts::Numeric(counts)) = (&self.spec.kind, self.counts)
+        else {
+            return None;
+        };
+        Some(counts.values(spec).collect())
+    }
+
     /// Least and largest value of a numeric column, if it has any.
     pub fn range(&self) -> Option<(f64, f64)> {
         let Counts::Numeric(counts) = self.counts else { return None };
-        let held = || counts.line().filter(|cell| cell.count > 0);
+        let held = || counts.line.iter().filter(|cell| cell.count > 0);
         let first = held().next()?.min;
-        held().last().map(|last| (first, last.max))
+        held().next_back().map(|last| (first, last.max))
     }
 }
 
 /// The cells along the line, what they are called, and their counts.
 fn line(spec: &NumericSpec, counts: &NumericCounts, most: usize) -> Vec<(CellKind, String, u64)> {
-    let groups = spec.cuts.len().min(most.max(1));
-    let mut line = vec![(CellKind::Below, format!("< {}", Short(spec.least)), counts.below.count)];
+    let mut line =
+        vec![(CellKind::Below, format!("< {}", Short(spec.least)), count_of(counts.line.first()))];
     let (mut start, mut open) = (0, None);
-    for group in 1..=groups {
-        let end = group * spec.cuts.len() / groups;
-        let count = counts.cells[start..end].iter().map(|cell| cell.count).sum();
+    for end in spec.groups(most) {
+        let count = counts.cells()[start..end].iter().map(|cell| cell.count).sum();
         let last = spec.cuts[end - 1];
         line.push((CellKind::Value, range(spec.least, open, last), count));
         (start, open) = (end, Some(last));
     }
     let above = open.map_or_else(|| "any".to_owned(), |last| format!("> {}", Short(last)));
-    line.push((CellKind::Above, above, counts.above.count));
+    line.push((CellKind::Above, above, count_of(counts.line.last())));
     line
+}
+
+fn count_of(cell: Option<&Cell>) -> u64 {
+    cell.map_or(0, |cell| cell.count)
 }
 
 /// `[least, upto]` of the first cell, `(after, upto]` of others.

@@ -1,8 +1,10 @@
 //! Making a profile's cells from reference data.
 
 use super::{
+    bytes::VERSION,
+    cuts::{NumericSpec, Precision},
     rows::{Code, Content, codes, numbers, texts},
-    spec::{ColumnSpec, KindSpec, NumericSpec, Precision, ProfileSpec},
+    spec::{ColumnSpec, KindSpec, ProfileSpec},
 };
 use mlops_core::{
     Error, Result,
@@ -20,7 +22,7 @@ use std::{
 pub struct ProfileOptions {
     /// The columns to describe, in this order; `None` for all.
     pub columns: Option<Vec<Arc<str>>>,
-    /// Cells of a numeric column, at most; 64.
+    /// Cells of a numeric column, at most; 1,024, which is at most about 40 KiB a column when saved.
     pub max_cells: usize,
     /// Listed values of a column of categories, at most; 64.
     pub max_values: usize,
@@ -33,7 +35,7 @@ pub struct ProfileOptions {
 
 impl Default for ProfileOptions {
     fn default() -> Self {
-        let (max_cells, max_values) = (64, 64);
+        let (max_cells, max_values) = (1024, 64);
         Self { columns: None, max_cells, max_values, min_value_rows: 5, max_integer_values: 50 }
     }
 }
@@ -119,7 +121,7 @@ pub(super) fn fit(batches: &[RecordBatch], options: &ProfileOptions) -> Result<F
         columns.push(ColumnSpec { name, kind });
         chosen_by_some.push(by_some);
     }
-    Ok(Fitted { spec: ProfileSpec { columns }, chosen_by_some })
+    Ok(Fitted { spec: ProfileSpec { columns, version: VERSION }, chosen_by_some })
 }
 
 /// A column of a batch by name.

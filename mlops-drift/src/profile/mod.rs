@@ -4,22 +4,32 @@
 //! the same cells, so profiles of replicas, hours and shards add up: counts and sums are integers,
 //! and merging in any order gives the same bytes.
 
+mod bins;
 mod bytes;
 mod categorical;
 mod column;
+mod counters;
+mod cuts;
 mod fit;
 mod numeric;
+mod pack;
 pub(crate) mod rows;
+mod segments;
+mod shard;
 mod spec;
+mod version1;
+mod version2;
 mod wire;
 
 pub use column::{CellKind, CellView, ColumnProfile, ColumnType};
 pub use fit::ProfileOptions;
+pub use segments::Segments;
+pub use shard::{ProfileShard, ShardReader, Value};
 pub use spec::ProfileSpec;
 
 use categorical::CategoryCounts;
 use mlops_core::{
-    Error, Result,
+    Digest, Error, Result,
     arrow::array::{ArrayRef, RecordBatch},
 };
 use numeric::NumericCounts;
@@ -33,16 +43,18 @@ pub const MAX_ROWS: u64 = crate::tests::MAX_ROWS;
 /// Counts of a data set's rows, column by column, in the cells of a [`ProfileSpec`].
 ///
 /// A column of floats, or of integers with many values, is *numeric*: cells between quantiles of
-/// the reference (up to 64), one below and one above its range, each with count, least and largest
-/// value and a fixed-point sum; nulls and NaNs are counted apart. Text, booleans and integers with
-/// few values are *categories*: a count for each listed value, one for all others, one for nulls.
+/// the reference (up to 1,024), one below and one above its range, each with count, least and
+/// largest value and a fixed-point sum; nulls and NaNs are counted apart. A value so frequent that
+/// it is two quantiles has a cell of its own. Text, booleans and integers with few values are
+/// *categories*: a count for each listed value, one for all others, one for nulls.
 /// If over one row in a hundred holds a value that is not listed, half of a fit's rows choose the
 /// values and the other half are counted.
 ///
-/// Sums count units of a power of two, fine enough for the reference's range to span 2³⁴ of them,
-/// around a centre near its median; a value further out than a thousand such ranges is taken to
-/// lie there. So are infinite values, which otherwise are ordinary. A column that was of doubles on
-/// one side and of singles on the other is cut at single precision.
+/// Sums count units of a power of two from the cell's lower border, fine enough for the cell to
+/// span 2⁴² of them (of the reference's range, 2³⁹ outside of it); the column's squares count units
+/// of which the reference's range spans 2³³, from its median. A value further out than a thousand
+/// such ranges is taken to lie there. So are infinite values, which otherwise are ordinary. A
+/// column that was of doubles on one side and of singles on the other is cut at single precision.
 ///
 /// It is saved with a model as [`names::PROFILE`](mlops_core::model::names::PROFILE).
 ///
@@ -70,6 +82,17 @@ pub struct Profile {
     own_cells: bool,
     rows: u64,
     counts: Vec<Counts>,
+    source: Option<Source>,
+}
+
+/// The data set that a profile was made of, by which it can be opened again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Source {
+    /// Where it lay when the profile was made.
+    pub path: Arc<str>,
+    /// Of its bytes, or of whatever its reader takes for its content; the reader compares it.
+    pub digest: Digest,
 }
 
 /// Counts of one column.
@@ -107,7 +130,7 @@ impl Profile {
 
     fn empty(spec: Arc<ProfileSpec>) -> Self {
         let counts = spec.columns.iter().map(|column| Counts::empty(&column.kind)).collect();
-        Self { spec, own_cells: false, rows: 0, counts }
+        Self { spec, own_cells: false, rows: 0, counts, source: None }
     }
 
     /// How many rows it counts.
@@ -123,6 +146,23 @@ impl Profile {
     /// Whether it counts rows that its cells were made from.
     pub fn made_its_cells(&self) -> bool {
         self.own_cells
+    }
+
+    /// Names the data set that it was made of; stored with it, and left alone by
+    /// [`merge`](Self::merge). Cells of version 1 have no place for it: `Unsupported`.
+    pub fn with_source(mut self, path: impl Into<Arc<str>>, digest: Digest) -> Result<Self> {
+        if self.spec.version < 2 {
+            return Err(Error::unsupported(
+                "a profile of version 1 names no data set: fit it anew",
+            ));
+        }
+        self.source = Some(Source { path: path.into(), digest });
+        Ok(self)
+    }
+
+    /// The data set that it was made of, if it was named.
+    pub fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
     }
 
     /// Its columns, in order.
@@ -147,13 +187,7 @@ impl Profile {
 
     /// Counts rows, leaving out those that chose the values of columns of which this says so.
     fn count(&mut self, batch: &RecordBatch, chosen_by_some: &[bool]) -> Result<()> {
-        let arrays: Vec<&ArrayRef> = self
-            .spec
-            .columns
-            .iter()
-            .map(|column| accepted(column, batch))
-            .collect::<Result<_>>()?;
-        let rows = sum_of_rows(self.rows, batch.num_rows() as u64)?;
+        let (arrays, rows) = self.accepted(batch)?;
         let columns = self.spec.columns.iter().zip(&mut self.counts).zip(arrays);
         for (at, ((spec, counts), array)) in columns.enumerate() {
             let by_some = chosen_by_some.get(at).is_some_and(|by_some| *by_some);
@@ -161,6 +195,24 @@ impl Profile {
         }
         self.rows = rows;
         Ok(())
+    }
+
+    /// The columns to count, and how many rows there are with them.
+    fn accepted<'a>(&self, batch: &'a RecordBatch) -> Result<(Vec<&'a ArrayRef>, u64)> {
+        let columns = self.spec.columns.iter().map(|column| accepted(column, batch));
+        let arrays = columns.collect::<Result<_>>()?;
+        Ok((arrays, sum_of_rows(self.rows, batch.num_rows() as u64)?))
+    }
+
+    /// Whether [`update`](Self::update) would count these rows.
+    fn accepts(&self, batch: &RecordBatch) -> Result<()> {
+        self.accepted(batch).map(|_| ())
+    }
+
+    /// Whether [`merge`](Self::merge) would add these counts.
+    fn adds_up(&self, other: &Self) -> Result<()> {
+        self.same_cells(other)?;
+        sum_of_rows(self.rows, other.rows).map(|_| ())
     }
 
     /// Adds another profile's counts; its cells must be the same, else it is `InvalidInput` and
@@ -178,7 +230,7 @@ impl Profile {
     /// Whether both have the same columns with the same cells; the error names the first that
     /// differs.
     pub fn same_cells(&self, other: &Self) -> Result<()> {
-        if Arc::ptr_eq(&self.spec, &other.spec) || self.spec == other.spec {
+        if Arc::ptr_eq(&self.spec, &other.spec) || self.spec.columns == other.spec.columns {
             return Ok(());
         }
         let pairs = self.spec.columns.iter().zip(&other.spec.columns);

@@ -1,11 +1,11 @@
 //! Counts of a numeric column.
 
 use super::{
+    cuts::{MAX_SUM_UNITS, MAX_UNITS, NumericSpec, Precision, Scale, end},
     rows::numbers,
-    spec::{Borders, MAX_UNITS, NumericSpec, Precision},
     wire::{Real, whole},
 };
-use crate::tests::{Moments, real};
+use crate::tests::{Moments, cells::CellValues, real};
 use mlops_core::{Error, Result, arrow::array::ArrayRef};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub(super) struct Cell {
     pub(super) min: f64,
     /// −∞ of an empty cell.
     pub(super) max: f64,
-    /// In units from the centre.
+    /// In units from the anchor of its [`Scale`].
     pub(super) sum: i128,
 }
 
@@ -28,47 +28,52 @@ struct CellForm(u64, Real, Real, #[serde(with = "whole")] i128);
 
 /// Counts of a numeric column: every value falls into one cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "CountsForm", into = "CountsForm")]
 pub(super) struct NumericCounts {
     pub(super) null: u64,
     pub(super) nan: u64,
-    /// Below the reference's least value.
-    pub(super) below: Cell,
-    pub(super) cells: Vec<Cell>,
-    /// Above the reference's largest value.
-    pub(super) above: Cell,
+    /// Below the reference's least value, the cells, above its largest.
+    pub(super) line: Vec<Cell>,
     /// Sum of squared units from the centre.
-    #[serde(with = "whole")]
     pub(super) squares: i128,
+}
+
+/// As version 1 writes it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CountsForm {
+    null: u64,
+    nan: u64,
+    below: Cell,
+    cells: Vec<Cell>,
+    above: Cell,
+    #[serde(with = "whole")]
+    squares: i128,
 }
 
 impl NumericCounts {
     pub(super) fn empty(spec: &NumericSpec) -> Self {
-        let cells = vec![Cell::EMPTY; spec.cuts.len()];
-        Self { null: 0, nan: 0, below: Cell::EMPTY, cells, above: Cell::EMPTY, squares: 0 }
+        Self { null: 0, nan: 0, line: vec![Cell::EMPTY; spec.cuts.len() + 2], squares: 0 }
     }
 
     pub(super) fn update(&mut self, spec: &NumericSpec, array: &ArrayRef) {
-        let borders = spec.borders(Precision::of(array.data_type()));
+        let bins = spec.bins(Precision::of(array.data_type()));
+        let (mut null, mut nan, mut squares) = (0, 0, 0_i128);
+        let line = self.line.as_mut_slice();
         numbers(array, |value| match value {
-            None => self.null += 1,
-            Some(value) if value.is_nan() => self.nan += 1,
-            // Makes −0 a 0, so that the order of rows cannot be seen.
-            Some(value) => self.add(spec, &borders, value + 0.0),
+            None => null += 1,
+            Some(value) if value.is_nan() => nan += 1,
+            Some(value) => {
+                // Makes −0 a 0, so that the order of rows cannot be seen.
+                let value = value + 0.0;
+                let placed = bins.place(value);
+                squares += i128::from(placed.from_centre) * i128::from(placed.from_centre);
+                line[placed.at].add(value, placed.units);
+            }
         });
-    }
-
-    fn add(&mut self, spec: &NumericSpec, borders: &Borders, value: f64) {
-        let units = i128::from(spec.units(value));
-        self.squares += units * units;
-        let rounded = borders.precision.round(value);
-        let at = borders.cuts.partition_point(|cut| *cut < rounded);
-        let cell = match self.cells.get_mut(at) {
-            None => &mut self.above,
-            Some(_) if rounded < borders.least => &mut self.below,
-            Some(cell) => cell,
-        };
-        cell.merge(&Cell { count: 1, min: value, max: value, sum: units });
+        self.null += null;
+        self.nan += nan;
+        self.squares += squares;
     }
 
     /// Sums cannot overflow: rows are bounded, and so is what a row adds.
@@ -76,16 +81,30 @@ impl NumericCounts {
         self.null += other.null;
         self.nan += other.nan;
         self.squares += other.squares;
-        self.below.merge(&other.below);
-        self.above.merge(&other.above);
-        for (cell, more) in self.cells.iter_mut().zip(&other.cells) {
+        for (cell, more) in self.line.iter_mut().zip(&other.line) {
             cell.merge(more);
         }
     }
 
-    /// All cells along the line, from below to above.
-    pub(super) fn line(&self) -> impl Iterator<Item = &Cell> {
-        std::iter::once(&self.below).chain(&self.cells).chain(std::iter::once(&self.above))
+    /// The cells between below and above.
+    pub(super) fn cells(&self) -> &[Cell] {
+        self.line.get(1..self.line.len() - 1).unwrap_or_default()
+    }
+
+    /// What is known of the values of each cell along the line.
+    pub(super) fn values(&self, spec: &NumericSpec) -> impl Iterator<Item = CellValues> {
+        self.line.iter().zip(spec.scales()).map(|(cell, scale)| {
+            let (unit, anchor) = (scale.unit(), scale.anchor);
+            // Each value was rounded to half a unit, and by the float that took it from the anchor.
+            let error = real(cell.count) * 0.51 * unit;
+            // Values that are too far away count as if they were at the end.
+            let far = 0.99 * end(scale.most) * unit;
+            let near = |value: f64| (value - anchor).abs() <= far;
+            let known = near(cell.min) && near(cell.max);
+            let error = if known { error } else { f64::INFINITY };
+            let sum = if known { float(cell.sum) * unit } else { 0.0 };
+            CellValues { count: cell.count, min: cell.min, max: cell.max, anchor, sum, error }
+        })
     }
 
     pub(super) fn missing(&self) -> u64 {
@@ -94,30 +113,47 @@ impl NumericCounts {
 
     /// Number, mean and variance of the values.
     pub(super) fn moments(&self, spec: &NumericSpec) -> Moments {
-        let count: u64 = self.line().map(|cell| cell.count).sum();
-        let sum: i128 = self.line().map(|cell| cell.sum).sum();
-        #[expect(clippy::cast_precision_loss, reason = "rounded once")]
-        let (sum, squares, n) = (sum as f64, self.squares as f64, real(count));
-        let about = sum / n;
-        let variance = ((squares - sum * about) / (n - 1.0)).max(0.0) * spec.unit() * spec.unit();
-        Moments { count, mean: spec.centre + about * spec.unit(), variance }
+        let count: u64 = self.line.iter().map(|cell| cell.count).sum();
+        let (n, centred) = (real(count), spec.of_squares());
+        let about = if spec.ranks.is_empty() {
+            let sum: i128 = self.line.iter().map(|cell| cell.sum).sum();
+            float(sum) / n
+        } else {
+            let from_centre = |(cell, scale): (&Cell, Scale)| {
+                real(cell.count) * (scale.anchor - spec.centre) + float(cell.sum) * scale.unit()
+            };
+            let sum: f64 = self.line.iter().zip(spec.scales()).map(from_centre).sum();
+            sum / n * centred.factor()
+        };
+        let squares = float(self.squares) - n * about * about;
+        let variance = (squares / (n - 1.0)).max(0.0) * centred.unit() * centred.unit();
+        Moments { count, mean: spec.centre + about * centred.unit(), variance }
     }
 
     /// Whether `rows` rows could have made these counts.
     pub(super) fn check(&self, spec: &NumericSpec, rows: u64) -> Result<()> {
-        let counts = self.line().map(|cell| cell.count).chain([self.null, self.nan]);
+        let counts = self.line.iter().map(|cell| cell.count).chain([self.null, self.nan]);
         let total = counts.map(u128::from).sum::<u128>();
         let most = i128::from(rows) * i128::from(MAX_UNITS) * i128::from(MAX_UNITS);
         let sound = total == u128::from(rows)
-            && self.cells.len() == spec.cuts.len()
-            && self.line().all(Cell::is_sound)
+            && self.line.len() == spec.cuts.len() + 2
+            && self.line.iter().all(Cell::is_sound)
             && (0..=most).contains(&self.squares);
         if sound { Ok(()) } else { Err(Error::corrupt("counts that no rows could have made")) }
     }
 }
 
 impl Cell {
-    const EMPTY: Self = Self { count: 0, min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0 };
+    pub(super) const EMPTY: Self =
+        Self { count: 0, min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0 };
+
+    #[inline]
+    fn add(&mut self, value: f64, units: i64) {
+        self.count += 1;
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.sum += i128::from(units);
+    }
 
     fn merge(&mut self, other: &Self) {
         self.count += other.count;
@@ -130,9 +166,14 @@ impl Cell {
         if self.count == 0 {
             return *self == Self::EMPTY;
         }
-        let most = u128::from(self.count).checked_mul(u128::from(MAX_UNITS.unsigned_abs()));
+        let most = u128::from(self.count).checked_mul(u128::from(MAX_SUM_UNITS.unsigned_abs()));
         self.min <= self.max && most.is_some_and(|most| self.sum.unsigned_abs() <= most)
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rounded once")]
+fn float(sum: i128) -> f64 {
+    sum as f64
 }
 
 impl From<Cell> for CellForm {
@@ -144,5 +185,22 @@ impl From<Cell> for CellForm {
 impl From<CellForm> for Cell {
     fn from(CellForm(count, Real(min), Real(max), sum): CellForm) -> Self {
         Self { count, min, max, sum }
+    }
+}
+
+impl From<NumericCounts> for CountsForm {
+    fn from(counts: NumericCounts) -> Self {
+        let NumericCounts { null, nan, squares, .. } = counts;
+        let end = |cell: Option<&Cell>| cell.copied().unwrap_or(Cell::EMPTY);
+        let (below, above) = (end(counts.line.first()), end(counts.line.last()));
+        Self { null, nan, below, cells: counts.cells().to_vec(), above, squares }
+    }
+}
+
+impl From<CountsForm> for NumericCounts {
+    fn from(form: CountsForm) -> Self {
+        let CountsForm { null, nan, below, cells, above, squares } = form;
+        let line = std::iter::once(below).chain(cells).chain([above]).collect();
+        Self { null, nan, line, squares }
     }
 }

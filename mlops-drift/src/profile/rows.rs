@@ -1,7 +1,7 @@
 //! Reading the columns of record batches, whatever their width of number or form of text.
 
 use mlops_core::arrow::{
-    array::{Array, ArrayRef, ArrowPrimitiveType, cast::AsArray, types},
+    array::{Array, ArrayRef, cast::AsArray, types},
     schema::DataType,
 };
 use std::fmt;
@@ -63,8 +63,13 @@ pub(super) enum Code {
 macro_rules! for_each {
     ($array:expr, $each:expr, $from:expr, $kind:ty) => {
         if let Some(array) = $array.as_primitive_opt::<$kind>() {
-            let from: fn(<$kind as ArrowPrimitiveType>::Native) -> _ = $from;
-            array.iter().for_each(|value| $each(value.map(from)));
+            let from = $from;
+            if array.null_count() == 0 {
+                // Without the question whether each is there.
+                array.values().iter().for_each(|value| $each(Some(from(*value))));
+            } else {
+                array.iter().for_each(|value| $each(value.map(from)));
+            }
         }
     };
 }
@@ -82,7 +87,7 @@ pub(crate) fn numbers(array: &ArrayRef, mut each: impl FnMut(Option<f64>)) {
     match array.data_type() {
         DataType::Float16 => for_each!(array, each, f64::from, types::Float16Type),
         DataType::Float32 => for_each!(array, each, f64::from, types::Float32Type),
-        DataType::Float64 => for_each!(array, each, |value| value, types::Float64Type),
+        DataType::Float64 => for_each!(array, each, std::convert::identity, types::Float64Type),
         DataType::Int8 => for_each!(array, each, f64::from, types::Int8Type),
         DataType::Int16 => for_each!(array, each, f64::from, types::Int16Type),
         DataType::Int32 => for_each!(array, each, f64::from, types::Int32Type),
@@ -114,7 +119,7 @@ pub(super) fn codes(array: &ArrayRef, mut each: impl FnMut(Option<Code>)) {
     }
 }
 
-fn code(value: f64) -> Code {
+pub(super) fn code(value: f64) -> Code {
     /// 2⁶³, the first float that is too large.
     const END: f64 = 9_223_372_036_854_775_808.0;
     if value.fract() == 0.0 && (-END..END).contains(&value) {

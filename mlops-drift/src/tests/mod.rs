@@ -25,8 +25,10 @@
 //! | [`shift_equivalence`] | moments | the same in deviations of the reference |
 //! | [`share_equivalence`] | two shares | whether they surely differ by less than a margin |
 //! | [`superiority`] | counts of ordered cells | how often a window value exceeds a reference value |
+//! | [`cells`] | two profiles of a column | four distances with bounds that surely hold |
 
 mod brown_forsythe;
+pub mod cells;
 mod chi_square;
 mod cramers_v;
 mod energy;

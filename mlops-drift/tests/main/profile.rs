@@ -108,6 +108,41 @@ proptest! {
     }
 }
 
+/// As a fleet of 64 would: each counts its rows, is saved, loaded, and goes on; the order in which
+/// they are added up cannot be seen.
+#[test]
+fn sixty_four_replicas_are_one() {
+    let reference = reference();
+    let saved = |profile: &Profile| Profile::from_bytes(&profile.to_bytes().unwrap()).unwrap();
+    let mut whole = Profile::empty_like(&reference);
+    let mut replicas = vec![Profile::empty_like(&reference); 64];
+    for round in 0..3 {
+        for (at, replica) in replicas.iter_mut().enumerate() {
+            let seed = 1000 * round + at as u64;
+            let batch = rows(seed, 20 + at % 7);
+            replica.update(&batch).unwrap();
+            whole.update(&batch).unwrap();
+            *replica = saved(replica);
+        }
+    }
+    let expected = whole.to_bytes().unwrap();
+    let mut random = Random::new(64);
+    for _ in 0..5 {
+        // Shuffled, then added up pair by pair, as a tree of merges does.
+        let mut left = replicas.clone();
+        while left.len() > 1 {
+            let mut take = || {
+                let at = usize::try_from(random.bits() % left.len() as u64).unwrap();
+                left.swap_remove(at)
+            };
+            let (mut one, other) = (take(), take());
+            one.merge(&other).unwrap();
+            left.push(saved(&one));
+        }
+        assert_eq!(left[0].to_bytes().unwrap(), expected);
+    }
+}
+
 #[test]
 fn a_fit_is_its_cells_and_its_rows() {
     let fitted = reference();
@@ -125,16 +160,66 @@ fn a_fit_is_its_cells_and_its_rows() {
 #[test]
 fn a_newer_version_is_unsupported_and_says_so() {
     // As a later build would write it: the digest covers the version.
-    let text = String::from_utf8(reference().to_bytes().unwrap()).unwrap();
-    let start = text.find("\"profile\":").unwrap() + "\"profile\":".len();
-    let body = &text[start..text.len() - 1];
-    let digest = mlops_core::Digest::of(format!("mlops-profile 2\n{body}"));
-    let newer = format!(
-        "{{\"format\":\"mlops-profile\",\"version\":2,\"digest\":\"{digest}\",\"profile\":{body}}}"
-    );
-    let error = Profile::from_bytes(newer.as_bytes()).unwrap_err();
+    let mut bytes = reference().to_bytes().unwrap();
+    let (start, version) = ("mlops-profile\n".len(), 3_u32.to_le_bytes());
+    let body = mlops_core::Digest::of(&bytes[start + 36..]);
+    bytes[start..start + 4].copy_from_slice(&version);
+    assert_eq!(Profile::from_bytes(&bytes).unwrap_err().kind(), ErrorKind::Corrupt);
+    let digest = mlops_core::Digest::of([version.as_slice(), body.as_bytes()].concat());
+    bytes[start + 4..start + 36].copy_from_slice(digest.as_bytes());
+    let error = Profile::from_bytes(&bytes).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert_eq!(error.to_string(), "profile version 2; this build reads 1 to 1");
+    assert_eq!(error.to_string(), "profile version 3; this build reads 1 to 2");
+}
+
+/// Made by the release before (`tests/data/profile_version1.json`, from `rows(1, 700)` and
+/// `rows(2, 300)`): it opens, counts on, merges, and is written so that that release can read it.
+#[test]
+fn a_profile_of_version_one_still_opens_and_counts() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let stored = std::fs::read(path.join("tests/data/profile_version1.json")).unwrap();
+    let old = Profile::from_bytes(&stored).unwrap();
+    assert_eq!((old.rows(), old.to_bytes().unwrap() == stored), (1000, true));
+    let mut again = Profile::empty_like(&old);
+    again.update(&rows(1, 700)).unwrap();
+    again.update(&rows(2, 300)).unwrap();
+    for (ours, theirs) in again.columns().zip(old.columns()) {
+        assert_eq!(ours.cells(), theirs.cells());
+        assert_eq!((ours.range(), ours.moments()), (theirs.range(), theirs.moments()));
+    }
+    let mut parts = Profile::empty_like(&old);
+    parts.update(&rows(2, 300)).unwrap();
+    let read = Profile::from_bytes(&parts.to_bytes().unwrap()).unwrap();
+    parts = Profile::empty_like(&old);
+    parts.update(&rows(1, 700)).unwrap();
+    parts.merge(&read).unwrap();
+    assert_eq!(parts.to_bytes().unwrap(), again.to_bytes().unwrap());
+    let named = old.with_source("train.parquet", mlops_core::Digest::of("rows"));
+    assert_eq!(named.unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn a_column_of_a_thousand_cells_is_small_and_names_its_rows() {
+    let mut random = Random::new(8);
+    let mut rows = |count: usize| {
+        let values: Vec<_> = (0..count).map(|_| Some((3.0 * random.normal()).exp())).collect();
+        batch(vec![("x", floats(values))])
+    };
+    let reference = Profile::fit(&[rows(100_000)], &ProfileOptions::default()).unwrap();
+    let digest = mlops_core::Digest::of("rows");
+    let reference = reference.with_source("train.parquet", digest).unwrap();
+    let mut window = Profile::empty_like(&reference);
+    window.update(&rows(100_000)).unwrap();
+    for profile in [&reference, &window] {
+        let bytes = profile.to_bytes().unwrap();
+        println!("{} bytes", bytes.len());
+        assert!(bytes.len() < 40 * 1024, "{} bytes", bytes.len());
+        assert_eq!(Profile::from_bytes(&bytes).unwrap(), *profile);
+        assert_eq!(profile.columns().next().unwrap().cells().len(), 1024 + 3);
+    }
+    let source = reference.source().unwrap();
+    assert_eq!((source.path.as_ref(), source.digest), ("train.parquet", digest));
+    assert_eq!(window.source(), None);
 }
 
 #[test]
