@@ -276,6 +276,24 @@ pub(super) struct RepositoryIndexRequest {
     pub(super) ready: bool,
 }
 
+/// Asks to load a model, or to unload it.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RepositoryChange {
+    #[prost(string, tag = "1")]
+    pub(super) repository_name: String,
+    #[prost(string, tag = "2")]
+    pub(super) model_name: String,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) parameters: Vec<ParameterName>,
+}
+
+/// An entry of a map, whose value is not looked at.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ParameterName {
+    #[prost(string, tag = "1")]
+    pub(super) key: String,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct RepositoryIndexResponse {
     #[prost(message, repeated, tag = "1")]

@@ -58,7 +58,7 @@ mod counters;
 pub(crate) mod digits;
 pub(crate) mod infer;
 pub mod invocations;
-mod loading;
+pub(crate) mod loading;
 pub mod oip;
 mod openapi;
 mod outcomes;

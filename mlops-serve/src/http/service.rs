@@ -288,7 +288,7 @@ impl Service {
     }
 
     /// `Conflict` for a model that was there from the start: callers neither replace nor remove it.
-    pub(super) fn refuse_own(&self, name: &str) -> Result<()> {
+    pub(crate) fn refuse_own(&self, name: &str) -> Result<()> {
         if self.models.contains_key(name) {
             let message = format!("model {} is there from the start, and stays", shown(name));
             return Err(Error::conflict(message));

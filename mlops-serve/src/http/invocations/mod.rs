@@ -11,7 +11,6 @@ mod table;
 mod walk;
 
 pub use csv::decode_csv;
-pub(super) use hosting::allowed;
 pub use json::decode_request;
 #[cfg(feature = "data")]
 pub use parquet::decode_parquet;

@@ -17,14 +17,14 @@ use std::sync::{
 use tokio::sync::Semaphore;
 
 /// Loads copies of one model, each of a hundred bytes, under the names `a` to `d`; `broken` fails.
-struct Copies {
+pub(crate) struct Copies {
     loads: AtomicUsize,
     /// Each load takes one.
     turns: Semaphore,
 }
 
 impl Copies {
-    fn new(turns: usize) -> Arc<Self> {
+    pub(crate) fn new(turns: usize) -> Arc<Self> {
         Arc::new(Self { loads: AtomicUsize::new(0), turns: Semaphore::new(turns) })
     }
 }
