@@ -27,6 +27,9 @@ pub trait ModelLoader: Send + Sync {
     async fn load(&self, name: &str, url: Option<&str>) -> Result<Arc<dyn Predictor>>;
 }
 
+/// The role without which a caller that is asked who it is loads no models, if no other is said.
+pub const ADMIN: &str = "admin";
+
 /// Bounds of what callers may load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -35,12 +38,13 @@ pub struct LoadingConfig {
     pub max_models: usize,
     /// Bytes that they take together, as [`ModelLoader::size_bytes`] says; more is 507.
     pub max_bytes: u64,
-    /// The role that a caller must have, by the service's authenticator; any caller if `None`.
+    /// The role that a caller must have, by the service's authenticator. If `None`: [`ADMIN`] where there
+    /// is an authenticator, so that who may ask models may not change them; anybody where there is none.
     pub role: Option<Arc<str>>,
 }
 
 impl Default for LoadingConfig {
-    /// 100 models, 2 GiB, for any caller.
+    /// 100 models, 2 GiB, for administrators where callers are asked who they are.
     fn default() -> Self {
         Self { max_models: 100, max_bytes: 2 << 30, role: None }
     }
@@ -141,7 +145,8 @@ impl Service {
     pub(crate) fn loading_for(&self, headers: &HeaderMap) -> Result<&Loading> {
         let loading = self.loading.as_deref();
         let loading = loading.ok_or_else(|| Error::unsupported("this server loads no models"))?;
-        if let Some(role) = &loading.config.role {
+        let without = self.authenticator.is_some().then_some(ADMIN);
+        if let Some(role) = loading.config.role.as_deref().or(without) {
             self.require_role(headers, role)?;
         }
         Ok(loading)

@@ -79,7 +79,7 @@ pub(super) struct Serve {
     /// Gather requests that wait while all threads compute, up to so many rows a call; each runs by itself if absent
     #[arg(long, value_name = "ROWS")]
     max_batch_rows: Option<usize>,
-    /// Answer only callers with a key of this file, but for health and metrics; a line each: NAME KEY, or NAME sha256:HEX
+    /// Answer only callers with a key of this file, but for health and metrics; a line each: NAME KEY, or NAME sha256:HEX, and then admin if it may load models
     #[arg(long, value_name = "FILE")]
     api_keys: Option<PathBuf>,
     /// Requests a second that each caller may send, all together if there are no keys; more are refused

@@ -90,8 +90,7 @@ async fn only_who_has_the_role_loads() {
     let ops = Principal::new("ops").with_role("admin");
     let keys = ApiKeys::new().with_key(Principal::new("shop"), "c2hvcC1zZWNyZXQtMQ").unwrap();
     let keys = keys.with_key(ops, "b3BzLXNlY3JldC0xMjM").unwrap();
-    let config = LoadingConfig::default().with_role("admin");
-    let service = Service::new().with_loader(Copies::new(9), config);
+    let service = Service::new().with_loader(Copies::new(9), LoadingConfig::default());
     let server = Server::of(service.with_authenticator(Arc::new(keys))).await;
     for (key, wanted) in [
         (None, Some(Code::Unauthenticated)),
