@@ -33,6 +33,8 @@ mod record;
 mod repository;
 #[path = "program/runs.rs"]
 mod runs;
+#[path = "program/same_bits.rs"]
+mod same_bits;
 #[path = "program/serve.rs"]
 mod serve;
 #[path = "program/server.rs"]
