@@ -163,6 +163,22 @@ pub(super) struct ModelConfigResponse {
     pub(super) config: Option<ModelConfig>,
 }
 
+/// Of another server's [`ModelConfigResponse`] the one thing that is wanted; the rest is skipped, however
+/// much it is.
+#[cfg(feature = "remote")]
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MostRows {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) config: Option<MaxBatchSize>,
+}
+
+#[cfg(feature = "remote")]
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MaxBatchSize {
+    #[prost(int32, tag = "4")]
+    pub(crate) max_batch_size: i32,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ModelConfig {
     #[prost(string, tag = "1")]

@@ -67,7 +67,7 @@ pub use {
 };
 
 #[cfg(feature = "remote")]
-pub(crate) use messages::{Flag, ModelTarget};
+pub(crate) use messages::{Flag, ModelTarget, MostRows};
 
 pub use config::GrpcConfig;
 pub use request::InferMessage;
