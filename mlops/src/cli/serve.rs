@@ -92,6 +92,9 @@ pub(super) struct Serve {
     bounds: server::Bounds,
     #[command(flatten)]
     tls: server::TlsFiles,
+    #[cfg(feature = "otlp")]
+    #[command(flatten)]
+    pub(super) otlp: server::OtlpFlags,
     /// Announce what is served as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -130,6 +133,11 @@ impl Serve {
             tokio::spawn(tls.follow(server::Hangups::listen()?));
         }
         let (app, grpc) = Self::apps((access, loaded), &models, end.clone());
+        #[cfg(feature = "otlp")]
+        let (app, grpc) = match self.otlp.endpoint() {
+            None => (app, grpc),
+            Some(_) => (server::traced(app), server::traced(grpc)),
+        };
         announce(&server, grpc_server.as_ref(), &models, console)?;
         let over_grpc = async {
             match grpc_server {

@@ -5,10 +5,14 @@ mod connections;
 mod counters;
 mod metrics;
 mod tls;
+#[cfg(feature = "otlp")]
+mod traces;
 
 pub(crate) use counters::Counters;
 pub(crate) use metrics::{Metered, http_metrics, metrics};
 pub(crate) use tls::{Hangups, Tls, TlsFiles};
+#[cfg(feature = "otlp")]
+pub(crate) use traces::{OtlpFlags, Traces, traced};
 
 use crate::{Error, Result};
 use axum::serve::Listener;

@@ -25,6 +25,9 @@ mod keeping;
 mod metrics;
 #[path = "program/models.rs"]
 mod models;
+#[cfg(feature = "otlp")]
+#[path = "program/otlp.rs"]
+mod otlp;
 #[path = "program/predict.rs"]
 mod predict;
 #[path = "program/record.rs"]
