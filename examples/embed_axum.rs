@@ -13,8 +13,9 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusBuilder;
 use mlops::Digest;
 use mlops::serve::engines::tabular::TabularEngine;
-use mlops::serve::{LoadOptions, LocalConfig, LocalPredictor, http::HttpCounters, http::Service};
-use std::{error::Error, future::Future};
+use mlops::serve::{Endpoint, LoadOptions, LocalConfig, LocalPredictor};
+use mlops::serve::{http::Service, telemetry::Telemetry};
+use std::{error::Error, future::Future, sync::Arc};
 use tokio::{net::TcpListener, sync::oneshot};
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/employment_lightgbm.onnx");
@@ -33,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (quit, stopped) = oneshot::channel();
     let client = std::thread::spawn(move || (ask(&shop), quit.send(())).0);
     let until = async { stopped.await.unwrap_or_default() }; // yours: tokio::signal::ctrl_c()
-    serve(listener, Service::new().with_model(model), until).await?;
+    serve(listener, Endpoint::from_predictor("employment", model), until).await?;
     client.join().map_err(|_| "the client panicked")??;
     Ok(())
 }
@@ -41,17 +42,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Serves models beside your own routes until told to stop; requests under way are answered.
 async fn serve(
     listener: TcpListener,
-    models: Service,
+    model: Endpoint,
     until: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Box<dyn Error>> {
-    // The recorder is yours: the family installs none, and its counters are plain numbers.
+    // The recorder is yours: the family installs none, and tells it what it has counted when you ask.
     let recorder = PrometheusBuilder::new().install_recorder()?;
-    let counters = models.counters();
+    let telemetry = Arc::new(Telemetry::new().with_endpoint(&model));
+    let models = Service::new().with_model(model);
     let app = Router::new()
         .nest("/ml", models.into_router())
         .layer(from_fn(authenticate)) // your login guards what stands above it
         .route("/", get(async || "the shop"))
-        .route("/metrics", get(async move || (count(&counters), recorder.render()).1));
+        .route("/metrics", get(async move || (telemetry.update(), recorder.render()).1));
     Ok(axum::serve(listener, app).with_graceful_shutdown(until).await?)
 }
 
@@ -62,10 +64,6 @@ async fn authenticate(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     (StatusCode::UNAUTHORIZED, "who are you?").into_response()
-}
-
-fn count(counters: &HttpCounters) {
-    metrics::counter!("ml_requests_total").absolute(counters.read().requests);
 }
 
 #[expect(clippy::print_stdout, reason = "an example shows what it does")]

@@ -10,7 +10,8 @@ use mlops::serve::{InferOptions, LocalConfig, LocalPredictor, Session, SessionIn
 use mlops::tensor::{Tensor, Tensors};
 use mlops::{Predictor, Result};
 use std::sync::{Arc, Mutex};
-use std::{thread, time::Duration};
+use std::time::Duration;
+use tokio::time::sleep;
 
 const TREES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/employment_lightgbm.onnx");
 
@@ -72,7 +73,7 @@ async fn main() -> Result<()> {
         assert_eq!(answer.version.as_ref(), "1", "callers see the champion alone");
     }
     while served.stats().answered + served.stats().dropped < served.stats().copied {
-        thread::sleep(Duration::from_millis(1)); // only this program waits for a shadow
+        sleep(Duration::from_millis(1)).await; // only this program waits for a shadow
     }
     let (sum, pairs) = *apart.0.lock().expect("nothing in it panics");
     println!("{:?}: {:.3} apart on average", served.stats(), sum / f64::from(pairs));

@@ -7,7 +7,7 @@ mod requests;
 mod seeds;
 
 pub use inference_log::inference_log;
-pub use package::{boosted, mlmodel, onnx, safetensors};
+pub use package::{boosted, mlmodel, onnx, safetensors, tokenizer};
 pub use requests::{
     grpc_answer, grpc_infer, oip_answer, oip_binary, oip_json, scoring_csv, scoring_json,
 };
@@ -43,6 +43,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("parquet", parquet),
     ("profile", profile),
     ("safetensors", safetensors),
+    ("tokenizer", tokenizer),
     ("metric_segment", metric_segment),
 ];
 

@@ -13,7 +13,7 @@ use mlops_serve::{
         tabular::TabularSession,
     },
 };
-use std::cell::RefCell;
+use std::{cell::RefCell, fs, path::Path};
 
 /// The `MLmodel` descriptor: what is read is written so that it is read as the same.
 pub fn mlmodel(bytes: &[u8]) {
@@ -66,6 +66,41 @@ pub fn safetensors(bytes: &[u8]) {
     if let Ok(session) = engine.load(&package, &LoadOptions::default()) {
         run(&*session);
     }
+}
+
+/// Files of a sentence encoder beside its `tokenizer.json`.
+const ENCODER: [&str; 5] = [
+    "modules.json",
+    "config.json",
+    "sentence_bert_config.json",
+    "1_Pooling/config.json",
+    "model.safetensors",
+];
+
+thread_local! {
+    /// A copy of the small encoder of the tests, whose `tokenizer.json` is written anew each time.
+    static COPY: tempfile::TempDir = {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mlops-serve/tests/data/encoder/small");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(folder.path().join("1_Pooling")).expect("a new folder");
+        for name in ENCODER {
+            fs::copy(from.join(name), folder.path().join(name)).expect("a file of the tests");
+        }
+        folder
+    };
+}
+
+/// A vocabulary of a sentence encoder; one that loads cuts texts, and the network bears its words.
+pub fn tokenizer(bytes: &[u8]) {
+    COPY.with(|folder| {
+        fs::write(folder.path().join("tokenizer.json"), bytes).expect("a file that is written anew");
+        let engine = ENGINE.with_borrow(Clone::clone);
+        let Ok(session) = engine.load_encoder(folder.path(), &LoadOptions::default()) else { return };
+        let texts = ["", "A sentence, as people write them.", "\u{e9}\u{0}\u{1f600} [CLS] ##ing"];
+        let texts = Tensor::from_strs([texts.len()], &texts).expect("three texts");
+        let stop = Stop::new();
+        let _ = session.run(&Tensors::one("text", texts), &InferOptions::new(&stop));
+    });
 }
 
 /// Two rows of zeros; whether it can answer them is its own business.

@@ -49,6 +49,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "parquet" => parquet(),
         "profile" => profile(),
         "safetensors" => weights(),
+        "tokenizer" => files("mlops-serve/tests/data/encoder/small", "json")
+            .into_iter()
+            .filter(|json| json.windows(9).any(|part| part == b"WordPiece"))
+            .collect(),
         "metric_segment" => segments(),
         _ => Vec::new(),
     }

@@ -34,6 +34,8 @@ pub mod tensor;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod tracker;
 pub mod transform;
 pub mod typed;

@@ -15,8 +15,6 @@ mod setters;
 pub mod store;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mlflow"))]
 mod thread;
-#[cfg(any(feature = "mlflow", feature = "s3"))]
-mod tls;
 
 pub use artifacts::{ArtifactPlace, ArtifactStore, Bucket};
 #[cfg(feature = "s3")]

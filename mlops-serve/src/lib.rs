@@ -14,6 +14,8 @@ pub mod http;
 pub mod local;
 mod own_runtime;
 pub mod rollout;
+#[cfg(feature = "metrics")]
+pub mod telemetry;
 
 pub use batching::{Batcher, BatchingConfig};
 pub use durations::{DURATION_BOUNDS, Durations};

@@ -45,3 +45,6 @@ mod remote;
 #[cfg(feature = "tabular")]
 #[path = "main/tabular.rs"]
 mod tabular;
+#[cfg(feature = "metrics")]
+#[path = "main/telemetry.rs"]
+mod telemetry;

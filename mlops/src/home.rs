@@ -178,6 +178,7 @@ async fn connect_database(url: &str, config: HomeConfig) -> Result<Home> {
 }
 
 #[cfg(not(feature = "postgres"))]
+#[expect(clippy::unused_async, reason = "a build with the feature waits")]
 async fn connect_database(_: &str, _: HomeConfig) -> Result<Home> {
     Err(without("postgres", "connects to no databases"))
 }
@@ -195,6 +196,7 @@ fn of_store(store: SqlStore) -> Home {
 }
 
 #[cfg(not(feature = "sqlite"))]
+#[expect(clippy::unused_async, reason = "a build with the feature waits")]
 async fn open_file(_: PathBuf, _: HomeConfig) -> Result<Home> {
     Err(without("sqlite", "opens no files"))
 }
@@ -205,6 +207,7 @@ async fn connect_server(url: &str, config: HomeConfig) -> Result<Home> {
 }
 
 #[cfg(not(feature = "mlflow"))]
+#[expect(clippy::unused_async, reason = "a build with the feature waits")]
 async fn connect_server(_: &str, _: HomeConfig) -> Result<Home> {
     Err(without("mlflow", "connects to no servers"))
 }

@@ -41,6 +41,7 @@ pub use mlops_registry as store;
     feature = "http",
     feature = "candle",
     feature = "definitions",
+    feature = "metrics",
     feature = "remote"
 ))]
 pub use mlops_serve as serve;

@@ -8,10 +8,12 @@ use mlops_core::{
     artifact::{ArtifactPath, ArtifactRef, Manifest},
 };
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 impl ArtifactStore {
@@ -76,7 +78,16 @@ fn write_failed(source: io::Error) -> Error {
 pub(crate) struct Making {
     temporary: PathBuf,
     target: PathBuf,
+    /// Says to others that somebody is at work here, until the process ends. None where folders cannot be
+    /// locked.
+    _lock: Option<File>,
 }
+
+const ENDING: &str = ".fetching";
+
+/// So old is what a killed process has left. What is at work has a lock, unless its system has none for
+/// folders; a fetch may take long there, but not that long without another file.
+const LEFT: Duration = Duration::from_hours(24);
 
 impl Making {
     pub(crate) fn beside(target: PathBuf) -> Result<Self> {
@@ -85,10 +96,15 @@ impl Making {
         };
         taken(&target)?;
         let name = name.to_string_lossy().into_owned();
+        remove_left(&target);
         for number in 1_u64.. {
-            let temporary = target.with_file_name(format!(".{name}.{number}.fetching"));
+            let temporary = target.with_file_name(format!(".{name}.{number}{ENDING}"));
             match fs::create_dir(&temporary) {
-                Ok(()) => return Ok(Self { temporary, target }),
+                Ok(()) => {
+                    let lock = File::open(&temporary).ok();
+                    let lock = lock.filter(|folder| folder.try_lock().is_ok());
+                    return Ok(Self { temporary, target, _lock: lock });
+                }
                 // Another fetch is at work there, or was killed.
                 Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(source) => return Err(Error::io(target.display(), source)),
@@ -132,6 +148,35 @@ impl Drop for Making {
     }
 }
 
+/// Removes what fetches to places beside this one left when their process was killed.
+fn remove_left(target: &Path) {
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let Ok(entries) = fs::read_dir(parent.unwrap_or(Path::new("."))) else { return };
+    for entry in entries.flatten() {
+        if is_ours(&entry.file_name()) && is_left(&entry.path()) {
+            // What cannot be removed costs only space.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// `.NAME.NUMBER.fetching`
+fn is_ours(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let inner = name.strip_prefix('.').and_then(|name| name.strip_suffix(ENDING));
+    inner.and_then(|inner| inner.rsplit_once('.')).is_some_and(|(_, number)| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+/// Whether nobody is at work in a folder, nor has been for long.
+fn is_left(folder: &Path) -> bool {
+    let about = folder.symlink_metadata().ok().filter(fs::Metadata::is_dir);
+    let age = about.and_then(|about| about.modified().ok()?.elapsed().ok());
+    let is_free = || File::open(folder).is_ok_and(|folder| folder.try_lock().is_ok());
+    age.is_some_and(|age| age >= LEFT) && is_free()
+}
+
 fn taken(target: &Path) -> Result<()> {
     if target.symlink_metadata().is_ok() { Err(already_exists(target)) } else { Ok(()) }
 }
@@ -149,4 +194,43 @@ fn sync_tree(folder: &Path) -> Result<()> {
         }
     }
     disk::sync_dir(folder)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    /// A folder of a fetch, so old.
+    fn fetching(place: &Path, name: &str, age: Duration) -> PathBuf {
+        let folder = place.join(name);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("model.onnx"), "half of it").unwrap();
+        File::open(&folder).unwrap().set_modified(SystemTime::now() - age).unwrap();
+        folder
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes_with_the_next_fetch() {
+        let place = tempfile::tempdir().unwrap();
+        let old = LEFT + Duration::from_secs(60);
+        let left = fetching(place.path(), ".1.3.fetching", old);
+        let young = fetching(place.path(), ".1.4.fetching", Duration::ZERO);
+        let at_work = fetching(place.path(), ".2.1.fetching", old);
+        let lock = File::open(&at_work).unwrap();
+        lock.try_lock().unwrap();
+        let others = [".x.fetching", "x.1.fetching", ".x.1.fetched"];
+        let others = others.map(|name| fetching(place.path(), name, old));
+
+        let making = Making::beside(place.path().join("5")).unwrap();
+        assert!(!left.exists() && young.exists() && at_work.exists());
+        assert!(others.iter().all(|other| other.exists()));
+        // It holds its own.
+        assert!(File::open(&making.temporary).unwrap().try_lock().is_err());
+        making.publish().unwrap();
+        drop((making, lock));
+        assert!(place.path().join("5").is_dir());
+        drop(Making::beside(place.path().join("6")).unwrap());
+        assert!(!at_work.exists(), "its process is gone");
+    }
 }

@@ -53,7 +53,7 @@ pub(super) async fn describe(
     }
 }
 
-fn read<M: Message + Default>(message: &[u8]) -> Result<M> {
+pub(super) fn read<M: Message + Default>(message: &[u8]) -> Result<M> {
     M::decode(message).map_err(|_| Error::invalid("the message is not valid protobuf of its kind"))
 }
 

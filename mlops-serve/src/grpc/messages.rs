@@ -163,6 +163,22 @@ pub(super) struct ModelConfigResponse {
     pub(super) config: Option<ModelConfig>,
 }
 
+/// Of another server's [`ModelConfigResponse`] the one thing that is wanted; the rest is skipped, however
+/// much it is.
+#[cfg(feature = "remote")]
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MostRows {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) config: Option<MaxBatchSize>,
+}
+
+#[cfg(feature = "remote")]
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct MaxBatchSize {
+    #[prost(int32, tag = "4")]
+    pub(crate) max_batch_size: i32,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ModelConfig {
     #[prost(string, tag = "1")]
@@ -274,6 +290,24 @@ pub(super) struct StatisticDuration {
 pub(super) struct RepositoryIndexRequest {
     #[prost(bool, tag = "2")]
     pub(super) ready: bool,
+}
+
+/// Asks to load a model, or to unload it.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RepositoryChange {
+    #[prost(string, tag = "1")]
+    pub(super) repository_name: String,
+    #[prost(string, tag = "2")]
+    pub(super) model_name: String,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) parameters: Vec<ParameterName>,
+}
+
+/// An entry of a map, whose value is not looked at.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ParameterName {
+    #[prost(string, tag = "1")]
+    pub(super) key: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

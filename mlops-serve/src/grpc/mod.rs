@@ -11,6 +11,7 @@
 //! | `ModelInfer` | the outputs, as raw bytes |
 //! | `ModelStreamInfer` | an answer to each request of a stream, in order; Triton's message, which has place for an error |
 //! | `ModelConfig`, `ModelStatistics`, `RepositoryIndex` | what Triton's clients ask beside; see [`http`](crate::http) |
+//! | `RepositoryModelLoad`, `RepositoryModelUnload` | nothing, once it is done; for whom it is done over HTTP |
 //!
 //! # Behavior
 //!
@@ -53,6 +54,7 @@ mod frames;
 mod infer;
 mod messages;
 mod parameters;
+mod repository;
 mod request;
 mod response;
 mod service;
@@ -65,7 +67,7 @@ pub use {
 };
 
 #[cfg(feature = "remote")]
-pub(crate) use messages::{Flag, ModelTarget};
+pub(crate) use messages::{Flag, ModelTarget, MostRows};
 
 pub use config::GrpcConfig;
 pub use request::InferMessage;

@@ -5,7 +5,7 @@ use super::{
     config::GrpcConfig,
     describe,
     frames::{Answered, Messages},
-    infer,
+    infer, repository,
 };
 use crate::http::{Service, trace};
 use axum::{
@@ -109,7 +109,7 @@ impl GrpcService {
         let answered = call::guarded(&self.service, async {
             let call = Call::of(&self.service, &parts.headers)?;
             let call = call.admitted(method, &parts.headers)?;
-            self.call(&call, method, body).await
+            self.call(&call, method, &parts.headers, body).await
         });
         let answered = answered.await;
         // A stream's requests are counted one by one.
@@ -122,7 +122,13 @@ impl GrpcService {
         response
     }
 
-    async fn call(&self, call: &Call, method: &str, body: Body) -> Result<Response<Body>> {
+    async fn call(
+        &self,
+        call: &Call,
+        method: &str,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Response<Body>> {
         let mut messages = Messages::of(call, body);
         let (answered, prediction) = match method {
             "ModelInfer" => {
@@ -138,6 +144,10 @@ impl GrpcService {
                 let gzip = call.answers_gzip;
                 let about = describe::describe(&self.service, method, &message.bytes, gzip);
                 (Answered::one(about.await?), None)
+            }
+            method if repository::METHODS.contains(&method) => {
+                let changed = repository::change(call, method, headers, &mut messages);
+                (Answered::one(changed.await?), None)
             }
             method => {
                 let method: String = method.chars().take(100).collect();

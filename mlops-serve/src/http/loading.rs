@@ -1,8 +1,8 @@
 //! Models that come and go while the server runs, by its callers' wish.
 
-use super::{refusal::Refusal, statistics::Tally};
+use super::{refusal::Refusal, service::Service, statistics::Tally};
 use async_trait::async_trait;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use mlops_core::{Error, ErrorKind, Predictor, Result};
 use std::{
     collections::BTreeMap,
@@ -27,6 +27,9 @@ pub trait ModelLoader: Send + Sync {
     async fn load(&self, name: &str, url: Option<&str>) -> Result<Arc<dyn Predictor>>;
 }
 
+/// The role without which a caller that is asked who it is loads no models, if no other is said.
+pub const ADMIN: &str = "admin";
+
 /// Bounds of what callers may load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -35,12 +38,13 @@ pub struct LoadingConfig {
     pub max_models: usize,
     /// Bytes that they take together, as [`ModelLoader::size_bytes`] says; more is 507.
     pub max_bytes: u64,
-    /// The role that a caller must have, by the service's authenticator; any caller if `None`.
+    /// The role that a caller must have, by the service's authenticator. If `None`: [`ADMIN`] where there
+    /// is an authenticator, so that who may ask models may not change them; anybody where there is none.
     pub role: Option<Arc<str>>,
 }
 
 impl Default for LoadingConfig {
-    /// 100 models, 2 GiB, for any caller.
+    /// 100 models, 2 GiB, for administrators where callers are asked who they are.
     fn default() -> Self {
         Self { max_models: 100, max_bytes: 2 << 30, role: None }
     }
@@ -70,7 +74,7 @@ impl LoadingConfig {
 }
 
 /// The models that were loaded so.
-pub(super) struct Loading {
+pub(crate) struct Loading {
     pub(super) loader: Arc<dyn ModelLoader>,
     pub(super) config: LoadingConfig,
     entries: RwLock<BTreeMap<Arc<str>, Entry>>,
@@ -94,11 +98,59 @@ struct Held {
 
 /// How a name that is loaded already is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Again {
+pub(crate) enum Again {
     /// 409: `SageMaker`'s.
     Refuse,
     /// Loads it anew, and goes over to that if it comes up: Triton's.
     Replace,
+}
+
+/// Why a model was not loaded.
+#[derive(Debug)]
+pub(crate) enum NotLoaded {
+    /// It does not fit beside the others, which is 507: what `SageMaker` unloads another for.
+    NoRoom(String),
+    Failed(Error),
+}
+
+impl From<Error> for NotLoaded {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl NotLoaded {
+    /// As the family's table has it, where there is no status of its own for a lack of room.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::NoRoom(message) => Error::new(ErrorKind::Overloaded, message),
+            Self::Failed(error) => error,
+        }
+    }
+}
+
+impl From<NotLoaded> for Refusal {
+    fn from(not_loaded: NotLoaded) -> Self {
+        match not_loaded {
+            NotLoaded::NoRoom(message) => Self::new(StatusCode::INSUFFICIENT_STORAGE, message),
+            NotLoaded::Failed(error) => error.into(),
+        }
+    }
+}
+
+impl Service {
+    /// What loads models for whoever has these headers; `Unsupported` if nothing does,
+    /// `PermissionDenied` if it may not.
+    pub(crate) fn loading_for(&self, headers: &HeaderMap) -> Result<&Loading> {
+        let loading = self.loading.as_deref();
+        let loading = loading.ok_or_else(|| Error::unsupported("this server loads no models"))?;
+        let without = self.authenticator.is_some().then_some(ADMIN);
+        if let Some(role) = loading.config.role.as_deref().or(without) {
+            self.require_role(headers, role)?;
+        }
+        Ok(loading)
+    }
 }
 
 impl Loading {
@@ -130,19 +182,21 @@ impl Loading {
     }
 
     /// Loads a model within the bounds. What is dropped meanwhile leaves nothing behind.
-    pub(super) async fn load(
+    pub(crate) async fn load(
         &self,
         name: &str,
         url: Option<&str>,
         again: Again,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), NotLoaded> {
         let name = checked(name)?;
         let bytes = self.loader.size_bytes(&name, url).await?;
         let coming = self.reserve(&name, bytes, again)?;
         let loaded = self.loader.load(&name, url).await;
         let predictor = loaded.map_err(|error| match error.kind() {
             // It knows better how much it takes.
-            ErrorKind::TooLarge | ErrorKind::Overloaded => no_room(error.message().to_owned()),
+            ErrorKind::TooLarge | ErrorKind::Overloaded => {
+                NotLoaded::NoRoom(error.message().to_owned())
+            }
             _ => error.into(),
         })?;
         coming.arrived(Held { predictor, tally: Arc::default(), url: url.map(Into::into), bytes });
@@ -150,7 +204,7 @@ impl Loading {
     }
 
     /// Takes a model out. Requests that it has begun are answered.
-    pub(super) fn unload(&self, name: &str) -> Result<()> {
+    pub(crate) fn unload(&self, name: &str) -> Result<()> {
         let gone = {
             let mut entries = self.write();
             let entry = entries.get_mut(name);
@@ -167,7 +221,7 @@ impl Loading {
         Ok(())
     }
 
-    fn reserve(&self, name: &Arc<str>, bytes: u64, again: Again) -> Result<Coming<'_>, Refusal> {
+    fn reserve(&self, name: &Arc<str>, bytes: u64, again: Again) -> Result<Coming<'_>, NotLoaded> {
         let mut entries = self.write();
         let known = entries.get(name);
         if known.is_some_and(|entry| entry.coming.is_some()) {
@@ -178,11 +232,13 @@ impl Loading {
         }
         let LoadingConfig { max_models, max_bytes, .. } = self.config;
         if known.is_none() && entries.len() >= max_models {
-            return Err(no_room(format!("{max_models} models are loaded, which is the most")));
+            return Err(NotLoaded::NoRoom(format!(
+                "{max_models} models are loaded, which is the most"
+            )));
         }
         let taken = entries.values().map(Entry::bytes).fold(0, u64::saturating_add);
         if taken.saturating_add(bytes) > max_bytes {
-            return Err(no_room(format!(
+            return Err(NotLoaded::NoRoom(format!(
                 "model {name:?} takes {bytes} bytes; loaded models take {taken} of {max_bytes}"
             )));
         }
@@ -242,11 +298,6 @@ fn checked(name: &str) -> Result<Arc<str>> {
         ));
     }
     Ok(name.into())
-}
-
-/// What `SageMaker` unloads other models for.
-fn no_room(message: String) -> Refusal {
-    Refusal::new(StatusCode::INSUFFICIENT_STORAGE, message)
 }
 
 impl fmt::Debug for Loading {

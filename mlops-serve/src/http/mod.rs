@@ -37,7 +37,8 @@
 //! - a body over [`HttpConfig::max_body_bytes`] is 413, one that would fill the memory set aside for
 //!   all is 429, one that does not come in time is 408, an answer that does not come in time is 504
 //! - with an [authenticator](Service::with_authenticator) every route but health needs credentials: 401
-//!   without; with a [rate](Service::with_rate_limit) a caller that asks too often gets 429
+//!   without, and 403 for who loads or unloads models without the role
+//!   [`admin`](LoadingConfig::role); with a [rate](Service::with_rate_limit) a caller that asks too often gets 429
 //! - requests may be compressed with gzip, deflate (zlib's format) and, with the feature `zstd`, zstd:
 //!   the bound on bodies holds for what they stand for, and `Inference-Header-Content-Length` counts
 //!   that too; other codings are 415. Answers of [`min_compressed_bytes`](HttpConfig::min_compressed_bytes)
@@ -58,7 +59,7 @@ mod counters;
 pub(crate) mod digits;
 pub(crate) mod infer;
 pub mod invocations;
-mod loading;
+pub(crate) mod loading;
 pub mod oip;
 mod openapi;
 mod outcomes;
@@ -72,7 +73,7 @@ pub(crate) mod trace;
 pub use access::{ApiKeys, RateLimit};
 pub use config::HttpConfig;
 pub use counters::{HttpCounters, HttpCounts};
-pub use loading::{LoadingConfig, ModelLoader};
+pub use loading::{ADMIN, LoadingConfig, ModelLoader};
 pub use service::{HealthSource, ModelStatus, Service};
 
 use mlops_core::Predictor;

@@ -3,7 +3,6 @@
 
 use super::{
     body,
-    invocations::allowed,
     loading::Again,
     refusal::{Refusal, json},
     routes::{Health, Target, TargetPath, target, to_json},
@@ -72,13 +71,20 @@ impl Wish {
                 Error::invalid("the request is no JSON object that may have \"parameters\"")
             })?,
         };
-        // Models here depend on none.
-        match parameters.keys().find(|name| *name != "unload_dependents") {
-            None => Ok(()),
-            Some(_) => Err(Error::unsupported(
-                "a model is loaded as the repository has it: no configuration or file is taken",
-            )),
-        }
+        check_parameters(parameters.keys())
+    }
+}
+
+/// `Unsupported` for a parameter that asks for more than is done.
+pub(crate) fn check_parameters<'a>(
+    mut names: impl Iterator<Item = &'a String>,
+) -> Result<(), Error> {
+    // Models here depend on none.
+    match names.find(|name| *name != "unload_dependents") {
+        None => Ok(()),
+        Some(_) => Err(Error::unsupported(
+            "a model is loaded as the repository has it: no configuration or file is taken",
+        )),
     }
 }
 
@@ -89,7 +95,7 @@ pub(super) async fn load(
     request: Request,
 ) -> Result<Response, Refusal> {
     let Target { name, .. } = target(path)?;
-    let loading = allowed(&service, request.headers())?;
+    let loading = service.loading_for(request.headers())?;
     let (parts, body) = request.into_parts();
     let held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
     Wish::read(&held.bytes)?;
@@ -105,7 +111,7 @@ pub(super) async fn unload(
     request: Request,
 ) -> Result<Response, Refusal> {
     let Target { name, .. } = target(path)?;
-    let loading = allowed(&service, request.headers())?;
+    let loading = service.loading_for(request.headers())?;
     let (parts, body) = request.into_parts();
     let held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
     Wish::read(&held.bytes)?;

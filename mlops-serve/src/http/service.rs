@@ -164,7 +164,9 @@ impl Service {
 
     /// Lets callers load and unload models while the server runs: by Triton's
     /// `/v2/repository/models/{name}/load` and `/unload`, and by [`with_hosting`](Self::with_hosting)'s
-    /// routes. Models that were there from the start stay.
+    /// routes. Models that were there from the start stay. Where there is an
+    /// [authenticator](Self::with_authenticator) only callers of the role [`ADMIN`](super::ADMIN) may, or of
+    /// the one that the configuration names.
     ///
     /// A server that loads models is ready without any.
     #[must_use]
@@ -288,7 +290,7 @@ impl Service {
     }
 
     /// `Conflict` for a model that was there from the start: callers neither replace nor remove it.
-    pub(super) fn refuse_own(&self, name: &str) -> Result<()> {
+    pub(crate) fn refuse_own(&self, name: &str) -> Result<()> {
         if self.models.contains_key(name) {
             let message = format!("model {} is there from the start, and stays", shown(name));
             return Err(Error::conflict(message));

@@ -16,6 +16,8 @@ mod goldens;
 mod mutations;
 #[path = "grpc/proto.rs"]
 mod proto;
+#[path = "grpc/repository.rs"]
+mod repository;
 #[path = "grpc/same_bits.rs"]
 mod same_bits;
 #[path = "grpc/streams.rs"]

@@ -31,6 +31,8 @@ mod round_trip;
 #[path = "http/socket.rs"]
 mod socket;
 
+pub(crate) use hosting::Copies;
+
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},

@@ -48,7 +48,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Server(server::Server),
     Predict(predict::Predict),
     Bench(bench::Bench),
@@ -89,9 +89,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if other.print().is_ok() { ExitCode::from(code) } else { ExitCode::from(74) };
         }
     };
-    log_to_stderr();
     let console = Console::new(arguments.command.json());
-    match arguments.command.run(&console) {
+    match arguments.command.observed(&console) {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Err(error) => {
@@ -109,6 +108,29 @@ enum Answer {
 }
 
 impl Command {
+    /// Runs it, its log on stderr and its spans on their way to whoever wants them.
+    #[cfg(feature = "otlp")]
+    fn observed(&self, console: &Console) -> Result<Answer> {
+        let endpoint = match self {
+            Self::Serve(serve) => serve.otlp.endpoint(),
+            _ => None,
+        };
+        let traces = endpoint.as_deref().map(crate::server::Traces::to).transpose()?;
+        log_to_stderr(traces.as_ref());
+        let answer = self.run(console);
+        if let Some(traces) = &traces {
+            traces.end();
+        }
+        answer
+    }
+
+    /// Runs it, its log on stderr.
+    #[cfg(not(feature = "otlp"))]
+    fn observed(&self, console: &Console) -> Result<Answer> {
+        log_to_stderr();
+        self.run(console)
+    }
+
     fn run(&self, console: &Console) -> Result<Answer> {
         match self {
             Self::Serve(serve) => serve.run(console),
@@ -159,6 +181,23 @@ impl Command {
 
 /// Warnings and errors of the crates, a line each. The program owns its process; a host's crates
 /// install nothing.
+#[cfg(feature = "otlp")]
+fn log_to_stderr(traces: Option<&crate::server::Traces>) {
+    use tracing_subscriber::{Layer, filter::filter_fn, fmt, layer::SubscriberExt, registry};
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines = lines.with_filter(tracing_subscriber::filter::LevelFilter::WARN);
+    // What libraries beneath us say of their own work is no part of a request.
+    let ours = |about: &tracing::Metadata<'_>| {
+        about.target().starts_with("mlops") && *about.level() <= tracing::Level::INFO
+    };
+    let spans = traces.map(|traces| traces.layer().with_filter(filter_fn(ours)));
+    // In a host that calls this its own subscriber stays.
+    let _ = tracing::subscriber::set_global_default(registry().with(lines).with(spans));
+}
+
+/// Warnings and errors of the crates, a line each. The program owns its process; a host's crates
+/// install nothing.
+#[cfg(not(feature = "otlp"))]
 fn log_to_stderr() {
     let lines = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::WARN)

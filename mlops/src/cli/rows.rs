@@ -3,16 +3,19 @@
 use crate::{
     Error, Result, ResultExt,
     arrow::array::{
-        ArrayRef, BooleanArray, FixedSizeListArray, Float64Array, Int64Array, RecordBatch,
-        StringArray, UInt64Array,
+        ArrayRef, BooleanArray, FixedSizeListArray, Float32Array, Float64Array, Int64Array,
+        RecordBatch, StringArray, UInt64Array,
     },
     arrow::schema::Field,
     signature::{ModelSignature, TensorSpec},
     tensor::DType,
 };
 use mlops_core::data::{CsvOptions, CsvType, Dataset, ParquetOptions};
-use serde_json::{Map, Value};
-use std::{path::Path, sync::Arc};
+use serde_json::value::RawValue;
+use std::{collections::BTreeMap, ops::Neg, path::Path, str::FromStr, sync::Arc};
+
+/// An object whose values stand as they were written: their digits are read once it is known as what.
+type Row<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Reads the rows that a model of this signature takes; other columns of the file are left out.
 /// `columns` names what a packed input without named columns holds, in its order.
@@ -97,7 +100,7 @@ fn csv_options(specs: &[TensorSpec]) -> CsvOptions {
     options
 }
 
-fn objects(text: &str) -> Result<Vec<Map<String, Value>>> {
+fn objects(text: &str) -> Result<Vec<Row<'_>>> {
     let bad = |cause: serde_json::Error| {
         let place = format!("line {} column {}", cause.line(), cause.column());
         Error::invalid(format!("no array of objects, and no object a line ({place})"))
@@ -108,12 +111,13 @@ fn objects(text: &str) -> Result<Vec<Map<String, Value>>> {
     serde_json::Deserializer::from_str(text).into_iter().map(|row| row.map_err(bad)).collect()
 }
 
-fn batch(rows: &[Map<String, Value>], specs: &[TensorSpec]) -> Result<RecordBatch> {
+fn batch(rows: &[Row<'_>], specs: &[TensorSpec]) -> Result<RecordBatch> {
     let mut columns: Vec<(String, ArrayRef, bool)> = Vec::new();
     for spec in specs {
         for name in spec.features() {
-            let values: Vec<&Value> =
-                rows.iter().map(|row| row.get(name.as_ref()).unwrap_or(&Value::Null)).collect();
+            let cells = rows.iter().map(|row| row.get(name.as_ref()));
+            let values: Vec<&str> =
+                cells.map(|cell| cell.map_or("null", |raw| raw.get())).collect();
             if !rows.is_empty() && rows.iter().all(|row| !row.contains_key(name.as_ref())) {
                 return Err(Error::invalid(format!("column {name:?} is missing")));
             }
@@ -126,19 +130,22 @@ fn batch(rows: &[Map<String, Value>], specs: &[TensorSpec]) -> Result<RecordBatc
         .map_err(|cause| Error::invalid(cause.to_string()).with_source(cause))
 }
 
+/// The elements of an array, as they were written; none if it is another value.
+fn items(value: &str) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(value).ok()
+}
+
 /// A column of scalars, or of vectors for a packed input without named columns.
-fn array(values: &[&Value], spec: &TensorSpec) -> Result<ArrayRef> {
-    let Some(width) = values.iter().find_map(|value| value.as_array().map(Vec::len)) else {
+fn array(values: &[&str], spec: &TensorSpec) -> Result<ArrayRef> {
+    let Some(width) = values.iter().find_map(|value| Some(items(value)?.len())) else {
         return scalars(values, spec.dtype);
     };
     let mut flat = Vec::with_capacity(values.len() * width);
     for (row, value) in values.iter().enumerate() {
-        let items = value.as_array().filter(|items| items.len() == width);
-        flat.extend(
-            items.ok_or_else(|| {
-                Error::invalid(format!("row {row} is no array of {width} elements"))
-            })?,
-        );
+        let items = items(value).filter(|items| items.len() == width);
+        let items = items
+            .ok_or_else(|| Error::invalid(format!("row {row} is no array of {width} elements")))?;
+        flat.extend(items.into_iter().map(RawValue::get));
     }
     let flat = scalars(&flat, spec.dtype)?;
     let field = Arc::new(Field::new("item", flat.data_type().clone(), true));
@@ -149,14 +156,14 @@ fn array(values: &[&Value], spec: &TensorSpec) -> Result<ArrayRef> {
         .map_err(|cause| Error::invalid(cause.to_string()).with_source(cause))
 }
 
-fn scalars(values: &[&Value], dtype: DType) -> Result<ArrayRef> {
+fn scalars(values: &[&str], dtype: DType) -> Result<ArrayRef> {
     fn all<T>(
-        values: &[&Value],
+        values: &[&str],
         what: &str,
-        read: impl Fn(&Value) -> Option<T>,
+        read: impl Fn(&str) -> Option<T>,
     ) -> Result<Vec<Option<T>>> {
-        let one = |(row, value): (usize, &&Value)| match value {
-            Value::Null => Ok(None),
+        let one = |(row, value): (usize, &&str)| match *value {
+            "null" => Ok(None),
             value => read(value)
                 .map(Some)
                 .ok_or_else(|| Error::invalid(format!("row {row}: the value is no {what}"))),
@@ -164,25 +171,44 @@ fn scalars(values: &[&Value], dtype: DType) -> Result<ArrayRef> {
         values.iter().enumerate().map(one).collect()
     }
     Ok(match dtype {
-        DType::Bool => Arc::new(BooleanArray::from(all(values, "boolean", Value::as_bool)?)),
+        DType::Bool => {
+            Arc::new(BooleanArray::from(all(values, "boolean", |value| value.parse().ok())?))
+        }
         DType::Utf8 | DType::Bytes => {
-            let texts = all(values, "text", |value| value.as_str().map(str::to_owned))?;
+            let texts = all(values, "text", |value| serde_json::from_str::<String>(value).ok())?;
             Arc::new(StringArray::from(texts))
         }
-        DType::U64 => Arc::new(UInt64Array::from(all(values, "whole number", Value::as_u64)?)),
-        dtype if dtype.is_float() => Arc::new(Float64Array::from(all(values, "number", number)?)),
-        _ => Arc::new(Int64Array::from(all(values, "whole number", Value::as_i64)?)),
+        DType::U64 => Arc::new(UInt64Array::from(all(values, "whole number", whole)?)),
+        // By way of 64 bits a number could be rounded twice.
+        DType::F32 => {
+            let number = |value: &str| number(value, f32::NAN, f32::INFINITY, f32::is_finite);
+            Arc::new(Float32Array::from(all(values, "number of single precision", number)?))
+        }
+        dtype if dtype.is_float() => {
+            let number = |value: &str| number(value, f64::NAN, f64::INFINITY, f64::is_finite);
+            Arc::new(Float64Array::from(all(values, "number", number)?))
+        }
+        _ => Arc::new(Int64Array::from(all(values, "whole number", whole)?)),
     })
 }
 
-/// A number, or what JSON has no number for.
-fn number(value: &Value) -> Option<f64> {
-    match value.as_str() {
-        None => value.as_f64(),
-        Some("NaN") => Some(f64::NAN),
-        Some("Infinity") => Some(f64::INFINITY),
-        Some("-Infinity") => Some(f64::NEG_INFINITY),
-        Some(_) => None,
+fn whole<T: FromStr>(digits: &str) -> Option<T> {
+    // JSON has it, Rust's unsigned numbers have not.
+    if digits == "-0" { "0" } else { digits }.parse().ok()
+}
+
+/// A number that there is, or what JSON has no number for.
+fn number<T: FromStr + Neg<Output = T> + Copy>(
+    value: &str,
+    nan: T,
+    infinity: T,
+    is_finite: impl Fn(T) -> bool,
+) -> Option<T> {
+    match value {
+        "\"NaN\"" => Some(nan),
+        "\"Infinity\"" => Some(infinity),
+        "\"-Infinity\"" => Some(-infinity),
+        digits => digits.parse().ok().filter(|value| is_finite(*value)),
     }
 }
 
@@ -202,9 +228,11 @@ mod tests {
             r#"{"age": 41, "income": 7.5, "state": "MA"}"#,
             r#"{"age": null, "income": "NaN", "state": "NH", "more": []}"#,
         ];
-        let lines = objects(&rows.join("\n")).unwrap();
-        assert_eq!(lines, objects(&format!("[{}]", rows.join(","))).unwrap());
-        let tensors = Tensors::from_batch(&batch(&lines, &specs()).unwrap(), &specs()).unwrap();
+        let (lines, array) = (rows.join("\n"), format!(" [{}]", rows.join(",")));
+        let read = |text: &str| batch(&objects(text).unwrap(), &specs()).unwrap();
+        let same = format!("{:?}", read(&array));
+        assert_eq!(format!("{:?}", read(&lines)), same);
+        let tensors = Tensors::from_batch(&read(&lines), &specs()).unwrap();
         let x = tensors.require("x").unwrap().as_slice::<f32>().unwrap();
         assert_eq!(x[..2], [41.0, 7.5]);
         assert!(x[2].is_nan() && x[3].is_nan());
@@ -223,6 +251,36 @@ mod tests {
         assert!(x[2].is_nan());
     }
 
+    /// Each column is read as what the model takes: nothing is rounded on the way.
+    #[test]
+    fn digits_of_json_are_read_as_those_of_a_request() {
+        let column = TensorSpec::column;
+        let packed = TensorSpec::new("p", DType::F32, [None, Some(2)]);
+        let specs = [
+            column("f", DType::F32),
+            column("d", DType::F64),
+            column("i", DType::I64),
+            column("u", DType::U64),
+            packed,
+        ];
+        let (single, whole) = ("1.00000017881393432617187499", "9007199254740993");
+        let most = u64::MAX;
+        let row = format!(
+            r#"{{"f": {single}, "d": {single}, "i": -{whole}, "u": {most}, "p": [{single}, -0.0]}}"#
+        );
+        let batch = batch(&objects(&row).unwrap(), &specs).unwrap();
+        let tensors = Tensors::from_batch(&batch, &specs).unwrap();
+        let bits = |name: &str| tensors.require(name).unwrap().as_slice::<f32>().unwrap().to_vec();
+        assert_eq!(bits("f"), [single.parse::<f32>().unwrap()]);
+        assert_ne!(bits("f"), [1.000_000_2], "by way of f64 it is the next one");
+        assert_eq!(bits("p")[..1], [single.parse::<f32>().unwrap()]);
+        assert!(bits("p")[1].is_sign_negative());
+        let slice = |name| tensors.require(name).unwrap();
+        assert_eq!(slice("d").as_slice::<f64>().unwrap(), [single.parse::<f64>().unwrap()]);
+        assert_eq!(slice("i").as_slice::<i64>().unwrap(), [-9_007_199_254_740_993]);
+        assert_eq!(slice("u").as_slice::<u64>().unwrap(), [most]);
+    }
+
     #[test]
     fn mistakes_are_named() {
         let error = |text: &str| {
@@ -230,7 +288,11 @@ mod tests {
         };
         assert_eq!(error(r#"[{"age": 1, "state": "MA"}]"#), "column \"income\" is missing");
         let text = error(r#"[{"age": "old", "income": 1, "state": "MA"}]"#);
-        assert_eq!(text, "column \"age\": row 0: the value is no number");
+        assert_eq!(text, "column \"age\": row 0: the value is no number of single precision");
+        let text = error(r#"[{"age": 1e39, "income": 1, "state": "MA"}]"#);
+        assert!(text.contains("row 0: the value is no number of single"), "{text}");
+        let text = error(r#"[{"age": [1], "income": 1, "state": 7}]"#);
+        assert_eq!(text, "column \"state\": row 0: the value is no text");
         assert!(error("[{").contains("line 1"));
     }
 

@@ -12,6 +12,7 @@ use crate::{
     server::{self, Metered, Server},
 };
 use clap::Args;
+use composed::Plan;
 use futures_util::FutureExt;
 use logged::Logged;
 use mlops_core::inference_log::{InferenceLog, InferenceLogConfig};
@@ -35,7 +36,7 @@ mod stores;
 
 /// Serve models over HTTP and gRPC
 #[expect(clippy::doc_markdown, reason = "help is printed as it stands")]
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Example:\n  mlops serve --model risk=models:/risk@champion --inference-log log --port 8080"
 )]
@@ -49,7 +50,7 @@ pub(super) struct Serve {
     models: Vec<NamedSource>,
     #[command(flatten)]
     repository: repository::Repository,
-    /// Models, what is made of them and where to listen, as TOML; flags and variables like MLOPS__SERVE__PORT win
+    /// Models, what is made of them, and in [serve] where to listen, TLS, keys and log, as TOML; flags and variables like MLOPS__SERVE__PORT win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The address to listen on; 127.0.0.1 if nothing says another
@@ -79,7 +80,7 @@ pub(super) struct Serve {
     /// Gather requests that wait while all threads compute, up to so many rows a call; each runs by itself if absent
     #[arg(long, value_name = "ROWS")]
     max_batch_rows: Option<usize>,
-    /// Answer only callers with a key of this file, but for health and metrics; a line each: NAME KEY, or NAME sha256:HEX
+    /// Answer only callers with a key of this file, but for health and metrics; a line each: NAME KEY, or NAME sha256:HEX, and then admin if it may load models
     #[arg(long, value_name = "FILE")]
     api_keys: Option<PathBuf>,
     /// Requests a second that each caller may send, all together if there are no keys; more are refused
@@ -91,6 +92,9 @@ pub(super) struct Serve {
     bounds: server::Bounds,
     #[command(flatten)]
     tls: server::TlsFiles,
+    #[cfg(feature = "otlp")]
+    #[command(flatten)]
+    pub(super) otlp: server::OtlpFlags,
     /// Announce what is served as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -106,30 +110,34 @@ struct Served {
 
 impl Serve {
     pub(super) fn run(&self, console: &Console) -> Result<Answer> {
-        server::block_on(self.serve(console))
+        let plan = self.plan()?;
+        server::block_on(self.configured(&plan).serve(&plan, console))
     }
 
-    async fn serve(&self, console: &Console) -> Result<Answer> {
+    async fn serve(&self, plan: &Plan, console: &Console) -> Result<Answer> {
         let (access, loaded) = self.access()?;
-        let plan = self.plan()?;
-        let host = self.host.as_ref().or(plan.section.host.as_ref());
-        let host = host.map_or("127.0.0.1", String::as_str);
-        let port = self.port.or(plan.section.port).unwrap_or(8080);
+        let host = self.host.as_deref().unwrap_or("127.0.0.1");
+        let port = self.port.unwrap_or(8080);
         // Before the models are loaded: a port that is taken is known at once.
         let tls = self.tls.open()?;
         let bind = async |port| Server::bind(host, port, self.bounds).await;
         let server = bind(port).await?.with_tls(tls.as_ref());
-        let grpc_server = match self.grpc_port.or(plan.section.grpc_port) {
+        let grpc_server = match self.grpc_port {
             None => None,
             Some(port) => Some(bind(port).await?.with_tls(tls.as_ref())),
         };
         let scratch = super::scratch()?;
-        let models = self.open_all(&plan, scratch.path(), console).await?;
+        let models = self.open_all(plan, scratch.path(), console).await?;
         let end = server::asked_to_end()?.shared();
         if let Some(tls) = tls {
             tokio::spawn(tls.follow(server::Hangups::listen()?));
         }
         let (app, grpc) = Self::apps((access, loaded), &models, end.clone());
+        #[cfg(feature = "otlp")]
+        let (app, grpc) = match self.otlp.endpoint() {
+            None => (app, grpc),
+            Some(_) => (server::traced(app), server::traced(grpc)),
+        };
         announce(&server, grpc_server.as_ref(), &models, console)?;
         let over_grpc = async {
             match grpc_server {

@@ -6,10 +6,14 @@ mod counters;
 mod metrics;
 mod quiet;
 mod tls;
+#[cfg(feature = "otlp")]
+mod traces;
 
 pub(crate) use counters::Counters;
 pub(crate) use metrics::{Metered, http_metrics, metrics};
 pub(crate) use tls::{Hangups, Tls, TlsFiles};
+#[cfg(feature = "otlp")]
+pub(crate) use traces::{OtlpFlags, Traces, traced};
 
 use crate::{Error, Result};
 use axum::serve::Listener;

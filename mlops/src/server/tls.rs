@@ -41,10 +41,25 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HANDSHAKE_RECORD: u8 = 22;
 
 impl TlsFiles {
+    /// The flags, or these where there is none.
+    #[must_use]
+    pub(crate) fn or(self, cert: Option<PathBuf>, key: Option<PathBuf>) -> Self {
+        // A certificate has its own key: they are taken together.
+        if self.tls_cert.is_some() { self } else { Self { tls_cert: cert, tls_key: key } }
+    }
+
     /// Reads them, if they are given. `InvalidInput` for what is no certificate, no key, or a key of
-    /// another certificate.
+    /// another certificate, and for one without the other.
     pub(crate) fn open(&self) -> Result<Option<Tls>> {
-        let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
+        let (cert, key) = match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => (cert, key),
+            (None, None) => return Ok(None),
+            _ => {
+                return Err(Error::invalid(
+                    "a certificate and its key go together: one is missing",
+                ));
+            }
+        };
         let files = Files { cert: cert.clone(), key: key.clone() };
         let (seen, now) = (files.modified(), files.read()?);
         Ok(Some(Tls {

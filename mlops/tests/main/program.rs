@@ -25,6 +25,9 @@ mod keeping;
 mod metrics;
 #[path = "program/models.rs"]
 mod models;
+#[cfg(feature = "otlp")]
+#[path = "program/otlp.rs"]
+mod otlp;
 #[path = "program/predict.rs"]
 mod predict;
 #[path = "program/record.rs"]
@@ -33,6 +36,8 @@ mod record;
 mod repository;
 #[path = "program/runs.rs"]
 mod runs;
+#[path = "program/same_bits.rs"]
+mod same_bits;
 #[path = "program/serve.rs"]
 mod serve;
 #[path = "program/server.rs"]

@@ -101,11 +101,26 @@ impl Dataset {
         bytes: impl Into<Bytes>,
         options: &ParquetOptions,
     ) -> Result<Self> {
+        Self::decode_parquet_within(name, bytes, options, |_| Ok(()))
+    }
+
+    /// As [`decode_parquet`](Self::decode_parquet), for a process whose readers share their memory: `room`
+    /// is asked about the bytes of each batch once it is decoded, and its error ends the reading.
+    pub fn decode_parquet_within(
+        name: impl Into<Arc<str>>,
+        bytes: impl Into<Bytes>,
+        options: &ParquetOptions,
+        mut room: impl FnMut(usize) -> Result<()>,
+    ) -> Result<Self> {
         let (name, bytes) = (name.into(), bytes.into());
+        let room: &mut Room<'_> = &mut room;
         let read = || match options.max_bytes {
-            None => read(bytes, Arc::clone(&name), options),
+            None => {
+                let work = || read_batches(bytes, options, room);
+                Self::from_batches(Arc::clone(&name), caught(work)?)
+            }
             Some(max) => {
-                let work = || read_bounded(&bytes, options, max);
+                let work = || read_bounded(&bytes, options, max, room);
                 Self::from_batches(Arc::clone(&name), caught(work)?)
             }
         };
@@ -157,8 +172,11 @@ fn read(
     name: Arc<str>,
     options: &ParquetOptions,
 ) -> Result<Dataset> {
-    Dataset::from_batches(name, caught(|| read_batches(source, options))?)
+    Dataset::from_batches(name, caught(|| read_batches(source, options, &mut |_| Ok(())))?)
 }
+
+/// Whether there is room for so many bytes more.
+type Room<'a> = dyn FnMut(usize) -> Result<()> + 'a;
 
 fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work))
@@ -168,23 +186,29 @@ fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 fn read_batches(
     source: impl ChunkReader + 'static,
     options: &ParquetOptions,
+    room: &mut Room<'_>,
 ) -> Result<Vec<RecordBatch>> {
     let metadata =
         ArrowReaderMetadata::load(&source, ArrowReaderOptions::default()).map_err(foreign)?;
     let roots = roots(&metadata, options)?;
-    decode(source, metadata, roots, options, (options.batch_rows.max(1), usize::MAX))
+    decode(source, metadata, (roots, options), (options.batch_rows.max(1), usize::MAX), room)
 }
 
 /// The same for bytes of a stranger, in the types that the file itself has: what a writer notes beside
 /// them is not looked at.
-fn read_bounded(bytes: &Bytes, options: &ParquetOptions, max: usize) -> Result<Vec<RecordBatch>> {
+fn read_bounded(
+    bytes: &Bytes,
+    options: &ParquetOptions,
+    max: usize,
+    room: &mut Room<'_>,
+) -> Result<Vec<RecordBatch>> {
     bounds::check_footer(bytes)?;
     let plain = ArrowReaderOptions::default().with_skip_arrow_metadata(true);
     let metadata = ArrowReaderMetadata::load(bytes, plain).map_err(foreign)?;
     let roots = roots(&metadata, options)?;
     let rows = bounds::check(bytes, metadata.metadata(), &roots, max)?;
     let rows = rows.min(options.batch_rows.max(1));
-    decode(bytes.clone(), metadata, roots, options, (rows, max))
+    decode(bytes.clone(), metadata, (roots, options), (rows, max), room)
 }
 
 /// Where the wanted columns stand in the file.
@@ -206,9 +230,9 @@ fn roots(metadata: &ArrowReaderMetadata, options: &ParquetOptions) -> Result<Vec
 fn decode(
     source: impl ChunkReader + 'static,
     metadata: ArrowReaderMetadata,
-    roots: Vec<usize>,
-    options: &ParquetOptions,
+    (roots, options): (Vec<usize>, &ParquetOptions),
     (batch_rows, max_bytes): (usize, usize),
+    room: &mut Room<'_>,
 ) -> Result<Vec<RecordBatch>> {
     let mut reader = Reader::new_with_metadata(source, metadata);
     if options.columns.is_some() {
@@ -220,10 +244,12 @@ fn decode(
     let (mut batches, mut bytes) = (Vec::new(), 0_usize);
     for batch in reader {
         let batch = batch.map_err(foreign)?;
-        bytes = bytes.saturating_add(batch.get_array_memory_size());
+        let more = batch.get_array_memory_size();
+        bytes = bytes.saturating_add(more);
         if bytes > max_bytes {
             return Err(Error::too_large(format!("the table is longer than {max_bytes} bytes")));
         }
+        room(more)?;
         batches.push(batch);
     }
     if batches.is_empty() {

@@ -1,9 +1,8 @@
 //! The connections to a bucket's service: timed, encrypted as all of ours are.
 
 use super::S3Config;
-use crate::tls;
 use async_trait::async_trait;
-use mlops_core::{Error, Result};
+use mlops_core::{Error, Result, tls};
 use object_store::{
     ClientOptions,
     client::{
@@ -30,7 +29,7 @@ impl Connector {
             .user_agent(concat!("mlops/", env!("CARGO_PKG_VERSION")))
             .referer(false)
             .http1_only()
-            .tls_backend_preconfigured(tls::config(encrypted)?)
+            .tls_backend_preconfigured(tls::client_config(encrypted)?)
             .no_proxy();
         if let Some(proxy) = &config.proxy {
             http = http.proxy(Proxy::all(proxy).map_err(failed)?);

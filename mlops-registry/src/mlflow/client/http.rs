@@ -6,12 +6,9 @@ use super::{
     request::Request,
     sign_in::{Auth, SignIn},
 };
-use crate::{
-    mlflow::wire::extension::{PROTOCOL, ServerInfo},
-    tls,
-};
+use crate::mlflow::wire::extension::{PROTOCOL, ServerInfo};
 use bytes::{Bytes, BytesMut};
-use mlops_core::{Error, ErrorKind, Result, ResultExt};
+use mlops_core::{Error, ErrorKind, Result, ResultExt, tls};
 use reqwest::{Client, Proxy, RequestBuilder, Response, Url, header, redirect};
 use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
@@ -57,7 +54,7 @@ impl Session {
             .redirect(redirect::Policy::none())
             .user_agent(concat!("mlops/", env!("CARGO_PKG_VERSION")))
             .referer(false)
-            .tls_backend_preconfigured(tls::config(base.scheme() == "https")?)
+            .tls_backend_preconfigured(tls::client_config(base.scheme() == "https")?)
             .no_proxy();
         if let Some(proxy) = &config.proxy {
             http = http.proxy(Proxy::all(proxy).map_err(failed)?);

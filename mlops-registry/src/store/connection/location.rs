@@ -40,6 +40,10 @@ impl Location {
 
     /// The database's file.
     #[cfg(feature = "sqlite")]
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unnecessary_wraps, reason = "a database of a server is no file")
+    )]
     pub(in crate::store) fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
@@ -49,6 +53,10 @@ impl Location {
     }
 
     /// The folder of a file.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unnecessary_wraps, reason = "a database of a server is in no folder")
+    )]
     pub(in crate::store) fn folder(&self) -> Option<PathBuf> {
         match self {
             #[cfg(feature = "sqlite")]

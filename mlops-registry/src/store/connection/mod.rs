@@ -202,6 +202,10 @@ pub(super) enum Dialect {
 impl Dialect {
     /// Whether the database keeps this text.
     #[cfg_attr(not(feature = "postgres"), allow(unused_variables, reason = "SQLite keeps any"))]
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unnecessary_wraps, reason = "Postgres does not take all")
+    )]
     pub(super) fn takes(self, text: &str) -> Result<()> {
         match self {
             #[cfg(feature = "postgres")]

@@ -3,7 +3,7 @@
 use super::{
     config::RemoteConfig,
     failure::{Again, Failure},
-    grpc, rest,
+    grpc, has_rows, rest,
     transport::Transport,
 };
 use crate::{
@@ -100,14 +100,19 @@ impl Asker {
     pub(super) async fn describe(&self) -> Result<()> {
         let deadline = self.clock.instant().checked_add(self.config.timeout);
         let described = self.again_and_again(deadline, true, |_| async {
-            if self.transport.address.is_grpc {
-                return Ok((grpc::describe(&self.transport, &self.config).await?, true));
+            let Self { transport, config, .. } = self;
+            if transport.address.is_grpc {
+                let described = grpc::describe(transport, config).await?;
+                return Ok((described, true, grpc::most_rows(transport, config).await?));
             }
-            rest::describe(&self.transport, &self.config).await
+            let (described, binary) = rest::describe(transport, config).await?;
+            Ok((described, binary, rest::most_rows(transport, config).await?))
         });
-        let (described, binary) = described.await?;
+        let (described, binary, most_rows) = described.await?;
         self.binary.store(binary, Ordering::Relaxed);
-        self.keep(info(&self.config, described)?, Some(self.clock.instant()));
+        let info = info(&self.config, described)?;
+        let most_rows = most_rows.filter(|_| has_rows(&info.signature));
+        self.keep(info.with_max_rows(most_rows), Some(self.clock.instant()));
         Ok(())
     }
 

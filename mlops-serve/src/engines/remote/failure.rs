@@ -110,10 +110,17 @@ fn grpc_kind(code: tonic::Code) -> ErrorKind {
     }
 }
 
-/// `Retry-After` in seconds; of a date nothing is made.
+/// `Retry-After`: seconds, or a date, which is so far away as it is from the answer's own `Date`. The
+/// server's clock tells the two apart, and not ours, which may go otherwise.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
+    let text = |name| Some(headers.get(name)?.to_str().ok()?.trim());
+    let after = text(header::RETRY_AFTER)?;
+    if let Ok(seconds) = after.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text| httpdate::parse_http_date(text).ok();
+    let (then, now) = (date(after)?, date(text(header::DATE)?)?);
+    Some(then.duration_since(now).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -135,6 +142,26 @@ mod tests {
         assert_eq!(kind(422), ErrorKind::InvalidInput);
         assert_eq!(kind(302), ErrorKind::Corrupt);
         assert_eq!(kind(599), ErrorKind::Internal);
+    }
+
+    #[test]
+    fn a_server_says_how_long_in_seconds_or_by_a_date() {
+        let wait = |after: &str, date: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, after.parse().unwrap());
+            if !date.is_empty() {
+                headers.insert(header::DATE, date.parse().unwrap());
+            }
+            Failure::refused(StatusCode::SERVICE_UNAVAILABLE, &headers, b"").after
+        };
+        let (now, later) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:50:07 GMT");
+        assert_eq!(wait("90", now), Some(Duration::from_secs(90)));
+        assert_eq!(wait(later, now), Some(Duration::from_secs(30)));
+        // The two older forms of a date.
+        assert_eq!(wait("Sun Nov  6 08:49:47 1994", now), Some(Duration::from_secs(10)));
+        assert_eq!(wait("Sunday, 06-Nov-94 08:49:38 GMT", now), Some(Duration::from_secs(1)));
+        assert_eq!(wait(now, later), Some(Duration::ZERO), "it is over");
+        assert_eq!((wait(later, ""), wait("soon", now), wait("-1", now)), (None, None, None));
     }
 
     #[test]

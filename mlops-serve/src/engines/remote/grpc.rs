@@ -1,8 +1,13 @@
 //! The protocol over gRPC.
 
-use super::{config::RemoteConfig, failure::Failure, rest::corrupt, transport::Transport};
+use super::{
+    config::RemoteConfig,
+    failure::Failure,
+    rest::{corrupt, if_it_knows, rows},
+    transport::Transport,
+};
 use crate::{
-    grpc::{self, Flag, ModelTarget},
+    grpc::{self, Flag, ModelTarget, MostRows},
     http::{
         infer::off_the_timers,
         oip::{Answered, Described},
@@ -26,6 +31,16 @@ pub(super) async fn describe(
 ) -> Result<Described, Failure> {
     let message = call(transport, "ModelMetadata", &target(config), None).await?;
     Ok(grpc::decode_model_metadata(&message, &config.limits).map_err(corrupt)?)
+}
+
+/// The most rows that one request may have, where the server says it: Triton's configuration.
+pub(super) async fn most_rows(
+    transport: &Transport,
+    config: &RemoteConfig,
+) -> Result<Option<usize>, Failure> {
+    let answer = call(transport, "ModelConfig", &target(config), None).await;
+    let said = if_it_knows(answer)?.and_then(|message| MostRows::decode(&*message).ok());
+    Ok(said.and_then(|said| rows(said.config?.max_batch_size.into())))
 }
 
 /// Whether the model would answer now.

@@ -35,6 +35,8 @@ use std::{
 ///
 /// # Behavior
 /// - requests are checked here, against what the server said of the model, before anything is sent
+/// - a request of more rows than the server says that it takes at once (Triton's `max_batch_size`) is
+///   `TooLarge`; a batcher before it gathers no more
 /// - an answer has the model's name as the server is asked for it, and the version that the server says;
 ///   a prediction id of a server of ours stays what it is, so that what is logged there is found by it
 /// - with raw bytes, and over gRPC, every bit survives, also those of a NaN; JSON says of a NaN only that

@@ -3,7 +3,7 @@
 use super::{
     address::Address,
     config::RemoteConfig,
-    failure::Failure,
+    failure::{Again, Failure},
     transport::{Reply, Transport},
 };
 use crate::http::{
@@ -31,6 +31,36 @@ pub(super) async fn describe(
     let path = Address::model_path(&config.model, config.version.as_deref());
     let reply = get(transport, &path).await?;
     Ok((oip::decode_model_metadata(&reply.body, &config.limits).map_err(corrupt)?, binary))
+}
+
+/// The most rows that one request may have, where the server says it: Triton's configuration.
+pub(super) async fn most_rows(
+    transport: &Transport,
+    config: &RemoteConfig,
+) -> Result<Option<usize>, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Configuration {
+        #[serde(default)]
+        max_batch_size: i64,
+    }
+    let path = Address::model_path(&config.model, config.version.as_deref());
+    let reply = if_it_knows(get(transport, &format!("{path}/config")).await)?;
+    let said = reply.and_then(|reply| serde_json::from_slice::<Configuration>(&reply.body).ok());
+    Ok(said.and_then(|said| rows(said.max_batch_size)))
+}
+
+/// What a server answers that knows the question; others refuse it, and are none the worse for that.
+pub(super) fn if_it_knows<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(failure) if failure.again == Again::Never => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Of a configuration: 0 is no batching, where the model's own shapes say all.
+pub(super) fn rows(max_batch_size: i64) -> Option<usize> {
+    usize::try_from(max_batch_size).ok().filter(|rows| *rows > 0)
 }
 
 async fn takes_binary(transport: &Transport) -> Result<bool, Failure> {

@@ -15,8 +15,8 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use mlops_core::{Error, Result, ResultExt};
-use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
+use mlops_core::{Error, Result, ResultExt, tls};
+use std::{future::poll_fn, pin::Pin, time::Duration};
 
 /// So often a server that has something to answer is asked whether it is still there.
 const PING: Duration = Duration::from_secs(20);
@@ -46,13 +46,13 @@ impl Transport {
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_connect_timeout(Some(config.connect_timeout));
-        let tls = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(address.is_encrypted)?)
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls::client_config(address.is_encrypted)?)
             .https_or_http();
         let connector = if address.is_grpc {
-            tls.enable_http2().wrap_connector(http)
+            https.enable_http2().wrap_connector(http)
         } else {
-            tls.enable_http1().wrap_connector(http)
+            https.enable_http1().wrap_connector(http)
         };
         let mut builder = Client::builder(TokioExecutor::new());
         builder
@@ -143,22 +143,4 @@ fn headers(config: &RemoteConfig) -> Result<HeaderMap> {
         headers.insert(key, value);
     }
     Ok(headers)
-}
-
-/// By ring, whatever the host has or has not installed, and trusting whom the machine trusts. An address
-/// that is not encrypted trusts nobody.
-fn tls(encrypted: bool) -> Result<rustls::ClientConfig> {
-    use rustls_platform_verifier::BuilderVerifierExt;
-    let failed = |cause: rustls::Error| {
-        Error::unavailable("the certificates of this machine cannot be used").with_source(cause)
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider);
-    let config = config.with_safe_default_protocol_versions().map_err(failed)?;
-    let config = if encrypted {
-        config.with_platform_verifier().map_err(failed)?
-    } else {
-        config.with_root_certificates(rustls::RootCertStore::empty())
-    };
-    Ok(config.with_no_client_auth())
 }

@@ -51,8 +51,10 @@ impl ApiKeys {
         Ok(self)
     }
 
-    /// Reads `NAME KEY` or `NAME sha256:HEX` a line; empty lines and those that begin with `#` are
-    /// left out. Several lines may give one name several keys. Errors name the line, never the key.
+    /// Reads `NAME KEY` or `NAME sha256:HEX` a line, and after it, if the key has any, its roles:
+    /// `NAME KEY admin` or `NAME KEY admin,other`. Empty lines and those that begin with `#` are left
+    /// out. Several lines may give one name several keys, each with roles of its own. Errors name the
+    /// line, never the key.
     pub fn parse(text: &str) -> Result<Self> {
         let mut keys = Self::new();
         for (number, line) in text.lines().enumerate() {
@@ -70,10 +72,15 @@ impl ApiKeys {
 
     fn with_line(self, line: &str) -> Result<Self> {
         let mut words = line.split_whitespace();
-        let (Some(name), Some(key), None) = (words.next(), words.next(), words.next()) else {
+        let (Some(name), Some(key)) = (words.next(), words.next()) else {
             return Err(Error::invalid("is not a name and a key"));
         };
-        let caller = Principal::new(name);
+        let roles = words.next().unwrap_or_default();
+        if words.next().is_some() {
+            return Err(Error::invalid("is more than a name, a key and roles with commas between"));
+        }
+        let roles = roles.split(',').filter(|role| !role.is_empty());
+        let caller = roles.fold(Principal::new(name), Principal::with_role);
         match key.strip_prefix("sha256:") {
             None => self.with_key(caller, key),
             Some(hex) => {
@@ -130,7 +137,7 @@ mod tests {
     fn files_of_keys_are_read_and_mistakes_name_the_line() {
         let hex = Digest::of("0123456789abcdef").to_hex();
         let keys = ApiKeys::parse(&format!(
-            "# callers\n\nshop  shop-secret-000001\r\nshop shop-secret-000002\nother sha256:{hex}\n"
+            "# callers\n\nshop  shop-secret-000001\r\nshop shop-secret-000002 ops,admin\nother sha256:{hex} admin\n"
         ));
         let keys = keys.unwrap();
         assert_eq!((keys.len(), keys.is_empty()), (3, false));
@@ -141,9 +148,17 @@ mod tests {
         ] {
             assert_eq!(&*keys.authenticate(Some(key)).unwrap().name, name);
         }
+        for (key, roles) in [
+            ("Bearer shop-secret-000001", &[][..]),
+            ("Bearer shop-secret-000002", &["admin", "ops"]),
+            ("Bearer 0123456789abcdef", &["admin"]),
+        ] {
+            let caller = keys.authenticate(Some(key)).unwrap();
+            assert_eq!(caller.roles.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), roles);
+        }
         assert_eq!(format!("{keys:?}"), "ApiKeys([\"shop\", \"shop\", \"other\"])");
         for (text, says) in [
-            ("a 0123456789abcdef b", "line 1: is not a name and a key"),
+            ("a 0123456789abcdef b c", "line 1: is more than a name, a key and roles"),
             ("#\na", "line 2: is not a name and a key"),
             ("a short", "line 1: the key of \"a\" is not 16 printable"),
             ("a sha256:12", "line 1: what follows sha256:"),

@@ -3,7 +3,7 @@
 use super::Scoring;
 use crate::http::{
     body,
-    loading::{Again, Loading},
+    loading::Again,
     refusal::{Refusal, json},
     routes::to_json,
     service::Service,
@@ -17,7 +17,6 @@ use axum::{
 };
 use mlops_core::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 type NamePath = Result<Path<String>, PathRejection>;
 
@@ -71,7 +70,7 @@ struct Asked {
 async fn load(State(scoring): State<Scoring>, request: Request) -> Response {
     let loaded = async {
         let service = &scoring.service;
-        let loading = allowed(service, request.headers())?;
+        let loading = service.loading_for(request.headers())?;
         let (parts, body) = request.into_parts();
         let held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
         let asked: Asked = serde_json::from_slice(&held.bytes).map_err(|_| {
@@ -90,7 +89,7 @@ async fn load(State(scoring): State<Scoring>, request: Request) -> Response {
 async fn unload(State(scoring): State<Scoring>, path: NamePath, request: Request) -> Response {
     let service = &scoring.service;
     let unloaded = name(path).and_then(|name| {
-        let loading = allowed(service, request.headers())?;
+        let loading = service.loading_for(request.headers())?;
         service.refuse_own(&name)?;
         loading.unload(&name)?;
         Ok(json(StatusCode::OK, b"{}".to_vec()))
@@ -109,17 +108,4 @@ async fn invoke(State(scoring): State<Scoring>, path: NamePath, request: Request
 fn name(path: NamePath) -> Result<String, Refusal> {
     let wrong = |_| Error::invalid("the path's percent-encoding is not UTF-8");
     Ok(path.map_err(wrong)?.0)
-}
-
-/// What loads models for this caller; 501 if nothing does, 403 if it may not.
-pub(in crate::http) fn allowed<'a>(
-    service: &'a Service,
-    headers: &axum::http::HeaderMap,
-) -> Result<&'a Arc<Loading>, Refusal> {
-    let loading = service.loading.as_ref();
-    let loading = loading.ok_or_else(|| Error::unsupported("this server loads no models"))?;
-    if let Some(role) = &loading.config.role {
-        service.require_role(headers, role)?;
-    }
-    Ok(loading)
 }

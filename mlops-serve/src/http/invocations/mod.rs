@@ -11,15 +11,16 @@ mod table;
 mod walk;
 
 pub use csv::decode_csv;
-pub(super) use hosting::allowed;
 pub use json::decode_request;
 #[cfg(feature = "data")]
 pub use parquet::decode_parquet;
+#[cfg(feature = "data")]
+use parquet::decode_parquet_within;
 pub use predictions::encode_outputs;
 
 use super::{
     HttpConfig,
-    body::{self, Held},
+    body::{self, Held, Share},
     digits::Digits,
     infer::{answer, for_the_wire, off_the_timers, say},
     oip::Limits,
@@ -29,7 +30,6 @@ use super::{
 };
 use axum::{
     Router,
-    body::Bytes,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, StatusCode, header},
     middleware::from_fn_with_state,
@@ -138,7 +138,8 @@ impl Scoring {
         let Held { bytes, share } =
             body::read(&parts.headers, body, &service.config, &service.budget).await?;
         let info = model.info();
-        let (request, form) = self.decode(coding, bytes, Arc::clone(&info)).await?;
+        let decoded = self.decode(coding, Held { bytes, share }, Arc::clone(&info)).await?;
+        let (request, form, share) = decoded;
         info.check(&request, service.clock.instant())?;
         let response = answer(service, name, &*model, (request, None), started).await?;
         drop(share);
@@ -153,24 +154,32 @@ impl Scoring {
         Ok(response)
     }
 
+    /// The request, and the memory that it has of all bodies': a table in Parquet takes more than its bytes.
     async fn decode(
         &self,
         coding: Coding,
-        bytes: Bytes,
+        Held { bytes, share }: Held,
         info: Arc<PredictorInfo>,
-    ) -> Result<(PredictRequest, Form)> {
+    ) -> Result<(PredictRequest, Form, Share)> {
         let config = &self.service.config;
         let (is_long, limits) = (coding.is_long(bytes.len(), config), config.limits.clone());
         #[cfg(feature = "data")]
         let max_bytes = config.max_body_bytes;
-        let read = move || match coding {
-            Coding::Json => decode_request(&bytes, &info.signature, &limits),
-            Coding::Csv => {
-                decode_csv(&bytes, &info.signature, &limits).map(|request| (request, Form::Table))
-            }
-            #[cfg(feature = "data")]
-            Coding::Parquet => decode_parquet(bytes.into(), &info.signature, &limits, max_bytes)
-                .map(|request| (request, Form::Table)),
+        #[cfg_attr(not(feature = "data"), expect(unused_mut, reason = "only Parquet grows"))]
+        let mut share = share;
+        let read = move || {
+            let (request, form) = match coding {
+                Coding::Json => decode_request(&bytes, &info.signature, &limits)?,
+                Coding::Csv => (decode_csv(&bytes, &info.signature, &limits)?, Form::Table),
+                #[cfg(feature = "data")]
+                Coding::Parquet => {
+                    let (signature, room) = (&info.signature, |more| share.grow(more));
+                    let bytes = bytes.into();
+                    let read = decode_parquet_within(bytes, signature, &limits, max_bytes, room);
+                    (read?, Form::Table)
+                }
+            };
+            Ok((request, form, share))
         };
         off_the_timers(is_long, read).await
     }

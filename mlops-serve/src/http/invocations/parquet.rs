@@ -28,6 +28,18 @@ pub fn decode_parquet(
     limits: &Limits,
     max_bytes: usize,
 ) -> Result<PredictRequest> {
+    decode_parquet_within(bytes, signature, limits, max_bytes, |_| Ok(()))
+}
+
+/// As [`decode_parquet`]; `room` is asked about the bytes of each part of the table once it is decoded, and
+/// its error is the answer.
+pub(super) fn decode_parquet_within(
+    bytes: Vec<u8>,
+    signature: &ModelSignature,
+    limits: &Limits,
+    max_bytes: usize,
+    room: impl FnMut(usize) -> Result<()>,
+) -> Result<PredictRequest> {
     let takes_all = match &signature.inputs[..] {
         [only] if super::table::packs_unnamed(only) => Some(only),
         _ => None,
@@ -38,7 +50,8 @@ pub fn decode_parquet(
     if takes_all.is_none() {
         options = options.with_columns(signature.features().cloned());
     }
-    let table = Dataset::decode_parquet("request", bytes, &options).map_err(refusal)?;
+    let table = Dataset::decode_parquet_within("request", bytes, &options, room);
+    let table = table.map_err(refusal)?;
     let specs = match takes_all {
         None => signature.inputs.clone(),
         Some(only) => vec![only.clone().with_columns(table.columns())],
@@ -65,7 +78,7 @@ fn within(spec: &TensorSpec, inputs: &Tensors, limits: &Limits) -> Result<()> {
 /// The error as a caller's mistake. What the decoder says of damaged bytes may quote them.
 fn refusal(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::TooLarge => error,
+        ErrorKind::TooLarge | ErrorKind::Overloaded => error,
         ErrorKind::InvalidInput => Error::invalid(error.message().to_owned()),
         ErrorKind::Unsupported => Error::invalid(
             "the Parquet file has columns that are nested, of a type that no model takes, or compressed by \

@@ -15,6 +15,8 @@ pub use compatible::check_compatible;
 pub use config::{EndpointConfig, Swap};
 pub use follow::Follower;
 pub use stats::{EndpointStats, VersionStats};
+#[cfg(feature = "metrics")]
+pub(crate) use status::Answered;
 pub use status::EndpointStatus;
 
 use crate::{
@@ -29,9 +31,11 @@ use mlops_core::{
 };
 use stats::{Counters, InnerCounters};
 use status::{Live, Standing};
+#[cfg(feature = "metrics")]
+use std::sync::Weak;
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 use tokio::sync::oneshot;
@@ -171,13 +175,44 @@ impl Endpoint {
         let live = self.shared.live();
         let info = live.predictor.info();
         let mut stats = self.shared.counters.snapshot();
-        stats.live = VersionStats {
-            model: Arc::clone(&info.name),
-            version: Arc::clone(&info.version),
-            answered: live.answered.load(Ordering::Relaxed),
-            failed: live.failed.load(Ordering::Relaxed),
-        };
+        let (answered, failed) = live.counts.read();
+        let (model, version) = (Arc::clone(&info.name), Arc::clone(&info.version));
+        stats.live = VersionStats { model, version, answered, failed };
         stats
+    }
+
+    /// What answers now, and what counts its answers.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn answering(&self) -> (Arc<PredictorInfo>, Arc<Answered>) {
+        let live = self.shared.live();
+        (live.predictor.info(), Arc::clone(&live.counts))
+    }
+
+    /// A handle that keeps neither the endpoint nor its model.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn downgrade(&self) -> WeakEndpoint {
+        WeakEndpoint(Arc::downgrade(&self.shared))
+    }
+}
+
+/// Finds an endpoint as long as somebody else holds it.
+#[cfg(feature = "metrics")]
+#[derive(Clone)]
+pub(crate) struct WeakEndpoint(Weak<Shared>);
+
+#[cfg(feature = "metrics")]
+impl WeakEndpoint {
+    /// A handle that does not keep it following.
+    pub(crate) fn upgrade(&self) -> Option<Endpoint> {
+        let shared = self.0.upgrade()?;
+        Some(Endpoint { shared, _following: None })
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl fmt::Debug for WeakEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.upgrade(), f)
     }
 }
 

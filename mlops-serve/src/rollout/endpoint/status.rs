@@ -65,8 +65,22 @@ pub(super) struct Live {
     pub(super) since: Timestamp,
     /// Gone once it is out of memory.
     loaded: Weak<Loaded>,
-    pub(super) answered: AtomicU64,
-    pub(super) failed: AtomicU64,
+    /// Apart from the model, so that who reads it late keeps no model.
+    pub(super) counts: Arc<Answered>,
+}
+
+/// What one version has answered.
+#[derive(Debug, Default)]
+pub(crate) struct Answered {
+    answered: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Answered {
+    /// Answers, and failures.
+    pub(crate) fn read(&self) -> (u64, u64) {
+        (self.answered.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
+    }
 }
 
 impl Live {
@@ -75,8 +89,7 @@ impl Live {
         version: Option<ModelVersion>,
         since: Timestamp,
     ) -> Self {
-        let (answered, failed) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { predictor, version, since, loaded: Weak::new(), answered, failed }
+        Self { predictor, version, since, loaded: Weak::new(), counts: Arc::default() }
     }
 
     /// Knows whether its model is in memory.
@@ -96,7 +109,8 @@ impl Live {
 
     /// Counts an answer, or a failure, of this version.
     pub(super) fn count(&self, is_answer: bool) {
-        let counter = if is_answer { &self.answered } else { &self.failed };
+        let Answered { answered, failed } = &*self.counts;
+        let counter = if is_answer { answered } else { failed };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -206,7 +206,7 @@ async fn the_index_says_who_is_ready_and_why_another_is_not() {
 #[tokio::test]
 async fn methods_that_are_not_here_are_named() {
     let server = server().await;
-    for method in ["RepositoryModelLoad", "SystemSharedMemoryStatus", "TraceSetting", "Nonsense"] {
+    for method in ["SystemSharedMemoryStatus", "TraceSetting", "Nonsense"] {
         let status = server.call(method, Vec::new()).await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented);
         assert!(status.message().contains(method), "{status:?}");

@@ -230,6 +230,17 @@ pub(super) struct StatisticDuration {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(super) struct RepositoryChange {
+    #[prost(string, tag = "1")]
+    pub(super) repository_name: String,
+    #[prost(string, tag = "2")]
+    pub(super) model_name: String,
+    /// `ModelRepositoryParameter` has a boolean as its field 1.
+    #[prost(btree_map = "string, message", tag = "3")]
+    pub(super) parameters: BTreeMap<String, Flag>,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(super) struct RepositoryIndexResponse {
     #[prost(message, repeated, tag = "1")]
     pub(super) models: Vec<ModelIndex>,

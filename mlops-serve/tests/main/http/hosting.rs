@@ -17,14 +17,14 @@ use std::sync::{
 use tokio::sync::Semaphore;
 
 /// Loads copies of one model, each of a hundred bytes, under the names `a` to `d`; `broken` fails.
-struct Copies {
+pub(crate) struct Copies {
     loads: AtomicUsize,
     /// Each load takes one.
     turns: Semaphore,
 }
 
 impl Copies {
-    fn new(turns: usize) -> Arc<Self> {
+    pub(crate) fn new(turns: usize) -> Arc<Self> {
         Arc::new(Self { loads: AtomicUsize::new(0), turns: Semaphore::new(turns) })
     }
 }
@@ -243,13 +243,9 @@ async fn only_who_has_the_role_loads() {
     let admin = Principal::new("ops").with_role("admin");
     let keys = keys.with_key(admin, "b3BzLXNlY3JldC0xMjM").unwrap();
     let service = Service::new().with_model(model("sum")).with_hosting();
-    let config = LoadingConfig::default().with_role("admin");
-    let host = Host::of(
-        service
-            .clone()
-            .with_loader(Copies::new(9), config.clone())
-            .with_authenticator(Arc::new(keys)),
-    );
+    // As nobody says another, `admin` it is; where nobody is asked, it is anybody.
+    let host = service.clone().with_loader(Copies::new(9), LoadingConfig::default());
+    let host = Host::of(host.with_authenticator(Arc::new(keys)));
     let ask = async |host: &Host, key: Option<&str>, path: &str| {
         let mut request = Request::post(path);
         if let Some(key) = key {
@@ -266,6 +262,7 @@ async fn only_who_has_the_role_loads() {
         let ops = ask(&host, Some("b3BzLXNlY3JldC0xMjM"), path).await;
         assert_eq!(ops, StatusCode::OK, "{path}");
     }
+    let config = LoadingConfig::default().with_role("admin");
     let nobody = Host::of(service.with_loader(Copies::new(9), config));
     let answer = ask(&nobody, None, "/v2/repository/models/a/load").await;
     assert_eq!(answer, StatusCode::FORBIDDEN);

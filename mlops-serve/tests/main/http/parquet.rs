@@ -134,6 +134,26 @@ fn a_small_file_of_a_large_table_is_too_large() {
     assert!(message(&answer).contains("more than 1027 columns"), "{}", answer.text());
 }
 
+/// What a table becomes counts as bodies do, and is given back.
+#[test]
+fn what_a_table_becomes_shares_the_memory_of_bodies() {
+    let server = server(HttpConfig::default().with_max_bytes_in_flight(100_000));
+    let equal: ArrayRef = Arc::new(Int32Array::from(vec![1; 50_000]));
+    let body = table(vec![
+        ("age", Arc::clone(&equal)),
+        ("income", equal),
+        ("label", Arc::new(StringArray::from(vec!["a"; 50_000]))),
+    ]);
+    assert!(body.len() < 20_000, "{}", body.len());
+    for _ in 0..3 {
+        let answer = server.ask("/invocations", &[KIND], &body);
+        assert_eq!(answer.status, 429, "{}", answer.text());
+        assert!(message(&answer).contains("memory"), "{}", answer.text());
+        assert_eq!(server.ask("/invocations", &[KIND], &people()).status, 200);
+    }
+    server.still_answers();
+}
+
 /// Each byte of a file changed, and each end cut off: an answer or a named refusal, never a fault.
 #[test]
 fn hostile_files_are_refused() {

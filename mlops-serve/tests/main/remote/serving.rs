@@ -7,7 +7,7 @@ use mlops_core::{
     config::Secret,
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
     signature::{ModelSignature, TensorSpec},
-    tensor::DType,
+    tensor::{DType, Tensor, Tensors},
     testing::FnPredictor,
 };
 use mlops_serve::{
@@ -35,6 +35,43 @@ fn what_the_server_says_of_the_model_is_its_signature() {
             expected.inputs[0].columns.clear();
         }
         assert_eq!(info.signature, expected, "{way}");
+    }
+}
+
+/// Triton's `max_batch_size`: more rows are refused here, and nobody is asked.
+#[test]
+fn no_more_rows_are_sent_than_the_server_takes() {
+    let bounded = Bounded(model("sum"), 2);
+    let address = served(Service::new().with_model(bounded));
+    for (way, config) in ways(address, "sum") {
+        let remote = connected(config);
+        assert_eq!(remote.info().max_rows, Some(2), "{way}");
+        ask(&remote, request()).unwrap();
+        let sent = remote.stats().sent;
+        let x = Tensor::from_vec([3, 2], vec![1_f32; 6]).unwrap();
+        let label = Tensor::from_strs([3], &["a", "b", "c"]).unwrap();
+        let three = PredictRequest::new(Tensors::one("x", x).with("label", label).unwrap());
+        let error = ask(&remote, three).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{way}: {error}");
+        assert_eq!(remote.stats().sent, sent, "{way}");
+    }
+}
+
+/// A model that takes so many rows at once.
+#[derive(Debug)]
+struct Bounded(FnPredictor, usize);
+
+#[async_trait::async_trait]
+impl Predictor for Bounded {
+    fn info(&self) -> Arc<PredictorInfo> {
+        let info = PredictorInfo::clone(&self.0.info());
+        Arc::new(info.with_max_rows(Some(self.1)))
+    }
+    async fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+    async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
+        self.0.predict(request).await
     }
 }
 

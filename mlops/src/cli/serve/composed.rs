@@ -17,19 +17,25 @@ use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     fmt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// `[serve]` of a configuration.
+/// `[serve]` of a configuration: flags of these names, which win over it. Paths are as on the command line,
+/// from where the server is started.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ServeSection {
     /// What is served, by name; what nothing else is made of, if it is not said.
     models: Option<Vec<String>>,
-    pub(super) host: Option<String>,
-    pub(super) port: Option<u16>,
-    pub(super) grpc_port: Option<u16>,
+    host: Option<String>,
+    port: Option<u16>,
+    grpc_port: Option<u16>,
+    inference_log: Option<PathBuf>,
+    api_keys: Option<PathBuf>,
+    rate_limit: Option<f64>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
 }
 
 /// All that is known of models before one is loaded.
@@ -38,10 +44,23 @@ pub(super) struct Plan {
     definitions: Definitions,
     /// Sources of the flags, by the names that they get.
     flags: Vec<(Arc<str>, Source)>,
-    pub(super) section: ServeSection,
+    section: ServeSection,
 }
 
 impl Serve {
+    /// The same flags, and where there is none what the configuration says.
+    pub(super) fn configured(&self, plan: &Plan) -> Self {
+        let (mut own, section) = (self.clone(), plan.section.clone());
+        own.host = own.host.or(section.host);
+        own.port = own.port.or(section.port);
+        own.grpc_port = own.grpc_port.or(section.grpc_port);
+        own.inference_log = own.inference_log.or(section.inference_log);
+        own.api_keys = own.api_keys.or(section.api_keys);
+        own.rate_limit = own.rate_limit.or(section.rate_limit);
+        own.tls = own.tls.or(section.tls_cert, section.tls_key);
+        own
+    }
+
     /// The file, then the environment, then the flags.
     pub(super) fn plan(&self) -> Result<Plan> {
         let mut plan = Plan::read(self.config.as_deref())?;

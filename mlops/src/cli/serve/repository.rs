@@ -22,7 +22,8 @@ use std::{
 #[derive(Clone, Debug, Args)]
 pub(super) struct Repository {
     /// Let callers load and unload the models of this folder, by Triton's repository calls and by SageMaker's
-    /// (POST /models): NAME.onnx and the like, or MLmodel folders. With --api-keys, callers with a key
+    /// (POST /models): NAME.onnx and the like, or MLmodel folders. With --api-keys, callers
+    /// whose key has the role admin
     #[arg(id = "model_repository", long = "model-repository", value_name = "DIR")]
     folder: Option<PathBuf>,
     /// Models of the repository that are loaded at a time

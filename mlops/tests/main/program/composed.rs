@@ -112,6 +112,44 @@ fn the_environment_goes_before_the_file() {
     assert!(said.contains("another host that is not there:0"), "{said}");
 }
 
+/// What is not said by a flag: certificate, keys, rate, log.
+#[test]
+fn a_file_says_who_may_ask_how_it_is_encrypted_and_where_it_is_logged() {
+    let place = Place::new();
+    let tls = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls");
+    std::fs::copy(tls.join("first.pem"), place.path("cert.pem")).unwrap();
+    std::fs::copy(tls.join("first.key.pem"), place.path("key.pem")).unwrap();
+    place.write("keys", "shop shop-secret-000001\n");
+    let section = r#"
+        [serve]
+        models = ["a"]
+        tls_cert = "cert.pem"
+        tls_key = "key.pem"
+        api_keys = "keys"
+        rate_limit = 0.01
+        inference_log = "log""#;
+    place.write("serve.toml", &format!("{}{section}", models()));
+    let server = place.serve(&["--config", "serve.toml"]);
+    assert!(server.url.starts_with("https://"), "{}", server.url);
+    let client = super::tls::trusting("first.pem");
+    let infer = |key: &str| {
+        let row = rows("logistic", 1).remove(0).1;
+        let body = json!({ "inputs": [
+            { "name": "features", "shape": [1, 30], "datatype": "FP32", "data": row },
+        ]});
+        let request = client.post(format!("{}/v2/models/a/infer", server.url));
+        request.header("x-api-key", key).send(body.to_string()).unwrap()
+    };
+    assert_eq!(infer("shop-secret-000002").status(), 401);
+    let mut answer = infer("shop-secret-000001");
+    let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+    let id = answer["parameters"]["prediction"].as_str().unwrap().to_owned();
+    assert_eq!(infer("shop-secret-000001").status(), 429);
+    assert_eq!(server.end().code(), Some(0));
+    let receipt = place.run(&["why", &id, "--inference-log", "log"]).ok();
+    assert!(receipt.contains("the same to the bit"), "{receipt}");
+}
+
 #[test]
 fn what_is_wrong_in_a_file_is_named() {
     let place = Place::new();
@@ -130,6 +168,7 @@ fn what_is_wrong_in_a_file_is_named() {
         65,
         "store \"s\": `keys` is missing",
     );
+    refused("[serve]\ntls_cert = \"cert.pem\"", 65, "a certificate and its key go together");
     refused("[models.c]\nsource = hunter2", 65, "serve.toml: line 8");
     place.run(&["serve", "--config", "absent.toml"]).failed(66, "absent.toml");
 }

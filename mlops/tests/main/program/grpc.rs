@@ -17,12 +17,12 @@ use tokio::{
 
 const LATE: Duration = Duration::from_secs(20);
 
-fn address(server: &Serving) -> &str {
+pub(super) fn address(server: &Serving) -> &str {
     server.grpc.as_deref().unwrap().strip_prefix("grpc://").unwrap()
 }
 
 /// A field of bytes; its number is below 16.
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     let (mut head, mut length) = (vec![number << 3 | 2], bytes.len());
     while length > 127 {
         head.push(u8::try_from(length & 127).unwrap() | 128);
@@ -43,7 +43,7 @@ fn question(model: &str, rows: &[Vec<f32>]) -> Vec<u8> {
 pub(super) struct Client(h2::client::SendRequest<Bytes>);
 
 impl Client {
-    async fn connect(address: &str) -> Self {
+    pub(super) async fn connect(address: &str) -> Self {
         Self::over(TcpStream::connect(address).await.unwrap()).await
     }
 

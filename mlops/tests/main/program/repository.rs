@@ -75,3 +75,25 @@ fn what_does_not_fit_is_507() {
     let (status, _) = without.post("/models", &json!({ "model_name": "risk" }));
     assert_eq!(status, 501);
 }
+
+#[test]
+fn with_keys_only_an_administrators_loads() {
+    let place = place();
+    place.write("keys", "shop shop-secret-000001\nops ops-secret-0000001 admin\n");
+    let server = place.serve(&["--model-repository", "models", "--api-keys", "keys"]);
+    let change = |key: &str, what: &str| {
+        let url = format!("{}/v2/repository/models/risk/{what}", server.url);
+        let request = server.client.post(url).header("x-api-key", key);
+        let mut answer = request.send_empty().unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    };
+    let (status, said) = change("shop-secret-000001", "load");
+    assert_eq!((status, said.contains("the role \\\"admin\\\"")), (403, true), "{said}");
+    assert_eq!(change("shop-secret-000002", "load").0, 401);
+    assert_eq!(change("ops-secret-0000001", "load").0, 200);
+    // Who may ask the models asks those that are loaded, and leaves them where they are.
+    let metadata = server.client.get(format!("{}/v2/models/risk", server.url));
+    assert_eq!(metadata.header("x-api-key", "shop-secret-000001").call().unwrap().status(), 200);
+    assert_eq!(change("shop-secret-000001", "unload").0, 403);
+    assert_eq!(change("ops-secret-0000001", "unload").0, 200);
+}

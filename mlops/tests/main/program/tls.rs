@@ -38,7 +38,7 @@ fn start(place: &Place, more: &[&str]) -> Serving {
 }
 
 /// Trusts this certificate alone.
-fn trusting(name: &str) -> ureq::Agent {
+pub(super) fn trusting(name: &str) -> ureq::Agent {
     let certificate = Certificate::from_pem(text(name).as_bytes()).unwrap();
     let roots = RootCerts::Specific(Arc::new(vec![certificate]));
     let tls = TlsConfig::builder().root_certs(roots).build();
