@@ -1,7 +1,8 @@
 """Shows what `mlops serve` promises its operators, by other programs that ask it: see scripts/soak.
 
 Run:  python scripts/peers/soak PROGRAM LOAD FOLDER AREA…
-      PROGRAM is `mlops`, LOAD the load generator in scripts/peers/load, both in release mode; FOLDER keeps models and logs
+      PROGRAM is `mlops`, LOAD the load generator in scripts/peers/load, both in release mode; FOLDER keeps models
+      and logs
 """
 
 import importlib

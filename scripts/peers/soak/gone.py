@@ -1,9 +1,9 @@
 """Clients that leave before they are answered: their work ends, and is counted.
 
-A request takes seconds to compute (3,000 products of 128 × 128 for 1,000 rows). Eight are sent; once all are counted as in flight their
-clients close the connection, or, over gRPC, cancel four calls and close the connections of the others. Then the server's
-own processor time shows whether anything is still computed: a single run that went on would take all of a processor.
-With batching, requests wait behind the first, and leave the queue too.
+A request takes seconds to compute (3,000 products of 128 × 128 for 1,000 rows). Eight are sent; once all are counted
+as in flight their clients close the connection, or, over gRPC, cancel four calls and close the connections of the
+others. Then the server's own processor time shows whether anything is still computed: a single run that went on would
+take all of a processor. With batching, requests wait behind the first, and leave the queue too.
 """
 
 import json

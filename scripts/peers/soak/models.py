@@ -1,8 +1,8 @@
 """Models whose work is known: ONNX files written by hand, and questions to them.
 
-A row of 16 numbers is put into one of WIDTH, turned by PRODUCTS square matrices one after the other, and added up. Each
-matrix has a single 1 in a row and in a column: the answer is the sum of the row, to the bit, whatever is computed beside
-it and however long it takes.
+A row of 16 numbers is put into one of WIDTH, turned by PRODUCTS square matrices one after the other, and added up.
+Each matrix has a single 1 in a row and in a column: the answer is the sum of the row, to the bit, whatever is computed
+beside it and however long it takes.
 """
 
 import struct
@@ -14,8 +14,8 @@ IDS = 1000
 
 
 def chain(width, products, ids=False):
-    """`x: FP32 [-1, 16]` in, or `id: INT64 [-1]`, which a table turns into a row that adds up to the id; `y: FP32 [-1, 1]`
-    out."""
+    """`x: FP32 [-1, 16]` in, or `id: INT64 [-1]`, which a table turns into a row that adds up to the id; out comes
+    `y: FP32 [-1, 1]`."""
     turned = ((row, (row + 1) % width) for row in range(width))
     parts = [
         matrix("first", (FEATURES, width), ((at, at) for at in range(FEATURES))),

@@ -54,8 +54,8 @@ def judge(verdicts, engine, served, pool, rows):
             spared += asked < IDS and good
     text = f"{engine}: {rounds} rounds in one batch each ({tries} tries), {halved} of them run again in halves"
     verdicts.holds(text, rounds == halved == ROUNDS)
-    verdicts.holds(f"{engine}: {spared} of {ROUNDS * GOOD} good ones answered, other than expected: {wrong[:3] or 'none'}",
-                   spared == ROUNDS * GOOD and not wrong)
+    text = f"{spared} of {ROUNDS * GOOD} good ones answered, other than expected: {wrong[:3] or 'none'}"
+    verdicts.holds(f"{engine}: {text}", spared == ROUNDS * GOOD and not wrong)
     faults = served.faults()
     verdicts.holds(f"{engine}: no panic, no internal error: {faults}", not any(faults.values()))
 

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -75,6 +76,23 @@ class Served(Server):
     def _status(self, name):
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(rf"^{name}:\s+(\d+)", text, re.MULTILINE)[1])
+
+
+class Load:
+    """The load generator of `scripts/bench serving`: rows of a file, one a request, to a model of a server."""
+
+    def __init__(self, program, served, model, tensor, rows, width):
+        path = f"/v2/models/{model}/infer"
+        self.command = [program, "http", f"127.0.0.1:{served.port}", path, tensor, rows, width]
+
+    def turn(self, mode, connections, seconds, *answers):
+        """Requests, seconds, p50, p99 and p999 in µs. Without a file for answers one that is no 200 is a
+        `RuntimeError`."""
+        command = [*self.command, mode, connections, 1, seconds, *answers]
+        ran = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        if ran.returncode != 0:
+            raise RuntimeError(ran.stderr)
+        return list(map(float, ran.stdout.split()))
 
 
 class Verdicts:

@@ -2,8 +2,8 @@
 
 - ready: from starting the program to the first 200 of /v2/health/ready, 20 times
 - idle: its resident memory (VmRSS) a second later
-- endpoints: what one of 200 more endpoints of the same small model adds. The model is a linear regression, a file of 294
-  bytes; its weights are counted in, as nothing beside the bound. An endpoint computes on up to as many threads as
+- endpoints: what one of 200 more endpoints of the same small model adds. The model is a linear regression, a file of
+  294 bytes; its weights are counted in, as nothing beside the bound. An endpoint computes on up to as many threads as
   the machine runs at once; what one adds on a machine of 16 is said beside
 """
 

@@ -12,12 +12,12 @@ import json
 import math
 import os
 import struct
-import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from mlflow_server import free_port
-from served import DATA, Server, Served, until
+from served import DATA, Load, Served, Server, until
 
 SWAPS = int(os.environ.get("SOAK_SWAPS", 1000))
 RATE, CONNECTIONS, SLICE_S = 500, 16, 5
@@ -41,11 +41,11 @@ def run(verdicts, program, load, folder):
         record.point(1)
         flags = ["--model", f"{NAME}=models:/{NAME}@champion", "--registry-uri", uri, "--cache-dir", folder / "cache"]
         served = stack.enter_context(Served(program, folder, *flags)).ready()
-        ask = Ask(load, served, folder / "rows.f32")
-        swap(record, served, ask, WARM_UP_SWAPS)
-        halves = [swap(record, served, ask, SWAPS // 2) for _ in range(2)]
+        load = Load(load, served, NAME, "features", folder / "rows.f32", WIDTH)
+        swap(record, served, load, WARM_UP_SWAPS)
+        halves = [swap(record, served, load, SWAPS // 2) for _ in range(2)]
         told(verdicts, served, "swaps", halves)
-        closed = [(ask.once("closed", CLOSED_S)[0], served.resident_kib()) for _ in range(3)][1:]
+        closed = [(load.turn("closed", CONNECTIONS, CLOSED_S)[0], served.resident_kib()) for _ in range(3)][1:]
         told(verdicts, served, "no swaps", closed)
         made = served.count("mlops_endpoint_swaps_total")
         verdicts.holds(f"{made:.0f} swaps", made >= SWAPS // 2 * 2)
@@ -61,27 +61,31 @@ def told(verdicts, served, what, halves):
                    after_second <= SLACK * after_first)
 
 
-def swap(record, served, ask, count):
+def swap(record, served, load, count):
     """So many swaps under load: how many requests were answered, and the memory after."""
-    over, answered = threading.Event(), []
-    asking = threading.Thread(target=lambda: answered.extend(ask.until(over)))
-    asking.start()
-    began = time.monotonic()
-    try:
-        for _ in range(count):
-            wanted = 3 - record.current
-            record.point(wanted)
-            until(f"version {wanted} answers", lambda: version(served) == str(wanted))
-    finally:
-        over.set()
-        asking.join()
-    if ask.failure:
-        raise SystemExit(f"a request failed while versions were swapped: {ask.failure}")
-    requests, p99 = sum(turn[0] for turn in answered), max(turn[3] for turn in answered)
+    over, turns, began = threading.Event(), [], time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask, load, over, turns)
+        try:
+            for _ in range(count):
+                wanted = 3 - record.current
+                record.point(wanted)
+                until(f"version {wanted} answers", lambda: version(served) == str(wanted))
+        finally:
+            over.set()
+        # A request that failed is raised here.
+        asking.result()
+    requests, p99 = sum(turn[0] for turn in turns), max(turn[3] for turn in turns)
     took = time.monotonic() - began
-    print(f"{count} swaps in {took:.0f} s, {requests:,.0f} requests answered meanwhile, p99 {p99 / 1e3:.1f} ms", flush=True)
+    print(f"{count} swaps in {took:.0f} s, {requests:,.0f} requests answered meanwhile, p99 {p99 / 1e3:.1f} ms at most",
+          flush=True)
     time.sleep(1)
     return requests, served.resident_kib()
+
+
+def ask(load, over, turns):
+    while not over.is_set():
+        turns.append(load.turn(RATE, CONNECTIONS, SLICE_S))
 
 
 def version(served):
@@ -94,29 +98,6 @@ def rows():
     size = 4 * WIDTH
     all_rows = (values[at:at + size] for at in range(0, 500 * size, size))
     return b"".join(row for row in all_rows if all(map(math.isfinite, struct.unpack(f"<{WIDTH}f", row))))
-
-
-class Ask:
-    """The load generator of `scripts/bench serving`, of which any answer that is no success ends a turn."""
-
-    def __init__(self, load, served, rows):
-        self.command = [load, "http", f"127.0.0.1:{served.port}", f"/v2/models/{NAME}/infer", "features", rows, WIDTH]
-        self.failure = None
-
-    def once(self, mode, seconds):
-        command = [*self.command, mode, CONNECTIONS, 1, seconds]
-        ran = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-        if ran.returncode != 0:
-            raise SystemExit(ran.stderr)
-        return list(map(float, ran.stdout.split()))
-
-    def until(self, over):
-        while not over.is_set():
-            try:
-                yield self.once(RATE, SLICE_S)
-            except SystemExit as failure:
-                self.failure = failure
-                return
 
 
 class Record(Server):
