@@ -14,6 +14,8 @@ pub(super) struct Mutated {
     faults: Vec<String>,
     /// Bodies that were refused without words.
     wordless: Vec<String>,
+    /// Bodies that were refused in words that do not say where the mistake is.
+    vague: Vec<String>,
 }
 
 /// What a server did with one body.
@@ -22,6 +24,7 @@ pub(super) enum Met {
     Answered,
     Refused,
     Wordless(String),
+    Vague(String),
     Fault(String),
     Silence(String),
 }
@@ -42,6 +45,7 @@ impl Mutated {
                 Met::Answered => found.answered += 1,
                 Met::Refused => {}
                 Met::Wordless(said) => found.wordless.push(format!("body {at}: {said}")),
+                Met::Vague(said) => found.vague.push(format!("body {at}: {said}")),
                 Met::Fault(said) => found.faults.push(format!("body {at}: {said}")),
                 Met::Silence(said) => {
                     found.silent.push(format!("body {at}: {said}"));
@@ -67,12 +71,68 @@ impl Mutated {
         self.none_of(&self.wordless, "an error's text for every body that is refused")
     }
 
+    pub(super) fn all_say_where(&self) -> Verdict {
+        let vague = self.wordless.iter().chain(&self.vague).cloned().collect::<Vec<_>>();
+        self.none_of(&vague, "a field, a tensor or a place in the bytes in every refusal")
+    }
+
     fn none_of(&self, found: &[String], wanted: &str) -> Verdict {
         ensure(found.is_empty(), wanted, || {
             let (count, sent, answered) = (found.len(), self.sent, self.answered);
             format!("{count} of {sent} ({answered} were answered); {}", found[0])
         })
     }
+}
+
+/// What the protocol's requests have, and what these have in turn.
+const FIELDS: [&str; 27] = [
+    "inputs",
+    "input",
+    "outputs",
+    "output",
+    "parameters",
+    "parameter",
+    "name",
+    "shape",
+    "axis",
+    "dimension",
+    "rank",
+    "datatype",
+    "dtype",
+    "data",
+    "contents",
+    "element",
+    "elements",
+    "id",
+    "header",
+    "binary_data_size",
+    "binary_data",
+    "raw_input_contents",
+    "model_name",
+    "model_version",
+    "rows",
+    "batch",
+    "version",
+];
+/// What a number behind them makes a place.
+const PLACES: [&str; 8] =
+    ["byte", "offset", "line", "column", "position", "character", "char", "index"];
+
+/// Whether a refusal's words say where the mistake is: a field of the protocol, a tensor of the model, the
+/// model that was asked for, or a place in the bytes.
+pub(super) fn says_where<'a>(words: &str, tensors: impl Iterator<Item = &'a str>) -> bool {
+    let words = words.to_lowercase().replace('\'', "\"");
+    let tokens = words.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let tokens: Vec<&str> = tokens.filter(|token| !token.is_empty()).collect();
+    let is_place = |two: &[&str]| {
+        PLACES.contains(&two[0]) && two[1].starts_with(|first: char| first.is_ascii_digit())
+    };
+    tokens.iter().any(|token| FIELDS.contains(token))
+        || tokens.windows(2).any(is_place)
+        || tensors
+            .map(str::to_lowercase)
+            .any(|name| tokens.contains(&&*name) || words.contains(&format!("\"{name}\"")))
+        || words.contains("model \"")
 }
 
 /// `SplitMix64` (Steele, Lea, Flood 2014): small, and the same everywhere.
@@ -169,5 +229,24 @@ mod tests {
         assert_eq!(bodies(1), bodies(1));
         assert_ne!(bodies(1), bodies(2));
         assert!(mutate(b"", &mut Random(3)).len() < 100);
+    }
+
+    #[test]
+    fn words_say_where_by_a_field_a_name_or_a_place() {
+        let says_where = |words: &str| says_where(words, ["x0", "a b"].into_iter());
+        for words in [
+            "input \"age\": element 2 is no number",
+            "unexpected shape",
+            "not valid JSON at line 1 column 20",
+            "Invalid value at offset 7",
+            "X0 is wrong",
+            "'a b' is wrong",
+            "there is no model \"risl\"",
+        ] {
+            assert!(says_where(words), "{words}");
+        }
+        for words in ["", "bad request", "parse error", "line of thought", "the model 7 failed"] {
+            assert!(!says_where(words), "{words}");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Threads of a predictor's own, behind a queue with a bound.
+//! Threads of a predictor's own, behind a queue with a bound. Each starts when there is a call for it: a model that
+//! nobody asks, or that answers where it is asked, has none.
 
 use super::Compute;
 use crate::engines::Stop;
@@ -30,6 +31,8 @@ struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
     capacity: usize,
+    /// The most that there may be.
+    threads: usize,
     compute: Arc<Compute>,
 }
 
@@ -37,6 +40,9 @@ struct Shared {
 struct Queue {
     jobs: VecDeque<Job>,
     closed: bool,
+    /// Threads that have been started, and those of them that wait for a job.
+    started: usize,
+    idle: usize,
 }
 
 struct Job {
@@ -46,24 +52,16 @@ struct Job {
 }
 
 impl Lane {
-    /// Starts the threads; at least one, and room for at least one call.
-    pub(super) fn open(compute: &Arc<Compute>, threads: usize, capacity: usize) -> Result<Self> {
+    /// So many threads, at least one, and room for at least one call.
+    pub(super) fn new(compute: &Arc<Compute>, threads: usize, capacity: usize) -> Self {
         let shared = Shared {
             queue: Mutex::default(),
             arrived: Condvar::new(),
             capacity: capacity.max(1),
+            threads: threads.max(1),
             compute: Arc::clone(compute),
         };
-        // Made first, so that threads already started end if a later one cannot be.
-        let lane = Self { shared: Arc::new(shared) };
-        for number in 0..threads.max(1) {
-            let shared = Arc::clone(&lane.shared);
-            std::thread::Builder::new()
-                .name(format!("mlops-lane-{number}"))
-                .spawn(move || shared.work())
-                .map_err(|source| Error::io("a thread to compute on", source))?;
-        }
-        Ok(lane)
+        Self { shared: Arc::new(shared) }
     }
 
     /// Puts a call into the queue; `Overloaded` if it is full. The future gives what was computed;
@@ -126,7 +124,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, job: Job) -> Result<()> {
+    fn push(self: &Arc<Self>, job: Job) -> Result<()> {
         let mut queue = self.queue();
         if queue.jobs.len() >= self.capacity {
             queue.jobs.retain(|job| !job.stop.is_stopped());
@@ -137,11 +135,32 @@ impl Shared {
                 format!("{} requests wait for {} already", self.capacity, self.compute.label),
             ));
         }
+        self.staff(&mut queue)?;
         let priority = job.call.priority;
         let behind = queue.jobs.iter().rposition(|other| other.call.priority >= priority);
         queue.jobs.insert(behind.map_or(0, |at| at + 1), job);
         drop(queue);
         self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Starts a thread for one job more, if none is idle for it and there may be more. Fails if there is
+    /// none at all.
+    fn staff(self: &Arc<Self>, queue: &mut Queue) -> Result<()> {
+        if queue.idle > queue.jobs.len() || queue.started == self.threads {
+            return Ok(());
+        }
+        let shared = Arc::clone(self);
+        let thread = std::thread::Builder::new().name(format!("mlops-lane-{}", queue.started));
+        // It waits for the queue, which is held here.
+        match thread.spawn(move || shared.work()) {
+            Ok(_) => queue.started += 1,
+            Err(source) if queue.started == 0 => {
+                return Err(Error::io("a thread to compute on", source));
+            }
+            // Those that there are compute it later.
+            Err(error) => tracing::warn!(%error, "a thread to compute on cannot be started"),
+        }
         Ok(())
     }
 
@@ -164,7 +183,9 @@ impl Shared {
                 Some(job) => return Some(job),
                 None if queue.closed => return None,
                 None => {
+                    queue.idle += 1;
                     queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                    queue.idle -= 1;
                 }
             }
         }

@@ -63,7 +63,7 @@ pub struct LocalPredictor {
 }
 
 impl LocalPredictor {
-    /// Starts the threads, runs the model on made-up rows to warm it and to see how long it takes.
+    /// Runs the model on made-up rows to warm it and to see how long it takes.
     ///
     /// Waits for that: asynchronous code calls it where blocking is allowed. `InvalidInput` for
     /// made-up rows is forgiven (the model is then never run inline); any other error is returned.
@@ -111,7 +111,7 @@ impl LocalPredictor {
         let compute = Arc::new(compute);
         let within = || format!("warming {label} up");
         let rows = warm_up::inline_rows(&compute, config).context(within)?;
-        let lane = Lane::open(&compute, threads, config.queue)?;
+        let lane = Lane::new(&compute, threads, config.queue);
         Ok(Self {
             info: Arc::new(info),
             compute,

@@ -39,14 +39,18 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use mlops_core::{
-    Error,
+    Error, Predictor, Result,
+    predictor::{PredictRequest, PredictResponse, PredictorInfo},
     signature::{ModelSignature, TensorSpec},
     tensor::{DType, Tensor, Tensors},
     testing::FnPredictor,
 };
 use mlops_serve::http::{HttpConfig, HttpCounters, Service};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use tower::ServiceExt;
 
 /// Adds up the two columns of `x`, and hands `label` through. Says so of itself.
@@ -148,4 +152,45 @@ pub(crate) fn same(dtype: DType, axes: usize, nullable: bool) -> FnPredictor {
     FnPredictor::new("same", signature, |inputs| {
         Ok(Tensors::one("y", inputs.require("x").map_err(|_| Error::internal("no x"))?.clone()))
     })
+}
+
+/// Never answers, and says when its work was dropped.
+#[derive(Debug)]
+pub(crate) struct Waits {
+    info: Arc<PredictorInfo>,
+    dropped: Arc<AtomicBool>,
+}
+
+impl Waits {
+    /// A model of this name without inputs, and whether work of it was dropped.
+    pub(crate) fn new(name: &str) -> (Self, Arc<AtomicBool>) {
+        let dropped = Arc::<AtomicBool>::default();
+        let info = Arc::new(PredictorInfo::new(name, "1", ModelSignature::default()));
+        (Self { info, dropped: Arc::clone(&dropped) }, dropped)
+    }
+}
+
+struct Drops(Arc<AtomicBool>);
+
+impl Drop for Drops {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[async_trait::async_trait]
+impl Predictor for Waits {
+    fn info(&self) -> Arc<PredictorInfo> {
+        Arc::clone(&self.info)
+    }
+
+    async fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
+        assert!(request.deadline.is_some(), "the service has a limit");
+        let _drops = Drops(Arc::clone(&self.dropped));
+        std::future::pending().await
+    }
 }

@@ -221,6 +221,30 @@ fn a_full_queue_is_overloaded_and_a_dropped_request_gives_its_place_back() {
 }
 
 #[test]
+fn calls_at_the_same_time_have_a_thread_each_up_to_the_bound() {
+    let (gate, session, predictor) = gated(&lane_config().with_threads(2));
+    let ask = || {
+        let mut answer = Box::pin(predictor.predict(request()));
+        assert!(futures_util::FutureExt::now_or_never(&mut answer).is_none());
+        answer
+    };
+    let first = ask();
+    gate.wait_for(1);
+    let others = [ask(), ask()];
+    gate.wait_for(2);
+    assert_eq!(session.threads().len(), 2, "the third waits");
+    gate.open();
+    for answer in std::iter::once(first).chain(others) {
+        assert_eq!(y(&block_on(answer).unwrap()), 2.0);
+    }
+    let mut threads = session.threads();
+    assert_eq!(threads.len(), 3);
+    threads.sort_unstable_by_key(|thread| format!("{thread:?}"));
+    threads.dedup();
+    assert_eq!(threads.len(), 2);
+}
+
+#[test]
 fn a_dropped_request_stops_its_computation() {
     let stopped = Arc::new(Mutex::new(false));
     let (own, began) = (Arc::clone(&stopped), Arc::new(Gate::default()));

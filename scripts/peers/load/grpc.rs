@@ -4,7 +4,7 @@
 //! as wide as they go at the start, so that none has to be opened later. Of an answer only its frames are looked
 //! at: one that ends without a message is an error, for that is how gRPC says errors.
 
-use super::{Protocol, Result};
+use super::{Protocol, Result, SUCCESS, Taken};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -105,7 +105,7 @@ impl Protocol for Http2 {
         self.stream += 2;
     }
 
-    fn take(&mut self, came: &[u8], to: &mut Vec<u8>) -> Result<(usize, usize)> {
+    fn take(&mut self, came: &[u8], to: &mut Vec<u8>) -> Result<Taken> {
         let (mut at, mut ended) = (0, 0);
         while let Some((head, rest)) = came[at..].split_at_checked(9) {
             let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
@@ -128,6 +128,6 @@ impl Protocol for Http2 {
                 ended += 1;
             }
         }
-        Ok((at, ended))
+        Ok(Taken { bytes: at, answers: ended, said: SUCCESS })
     }
 }

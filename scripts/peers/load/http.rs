@@ -1,6 +1,6 @@
 //! JSON over HTTP/1.1: one request at a time on a connection.
 
-use super::{Protocol, Result};
+use super::{Protocol, Result, SUCCESS, Said, Taken};
 
 /// The bytes of a request for this row.
 pub(super) fn request(address: &str, path: &str, input: &str, row: &[f32]) -> Vec<u8> {
@@ -20,13 +20,17 @@ pub(super) fn request(address: &str, path: &str, input: &str, row: &[f32]) -> Ve
 
 pub(super) struct Http1 {
     requests: &'static [Vec<u8>],
+    /// Whether a refusal is an answer.
+    takes_refusals: bool,
 }
 
 impl Http1 {
-    pub(super) fn new(requests: &'static [Vec<u8>]) -> Self {
-        Self { requests }
+    pub(super) fn new(requests: &'static [Vec<u8>], takes_refusals: bool) -> Self {
+        Self { requests, takes_refusals }
     }
 }
+
+const NOTHING: Taken = Taken { bytes: 0, answers: 0, said: SUCCESS };
 
 impl Protocol for Http1 {
     fn greeting(&self) -> Vec<u8> {
@@ -37,28 +41,34 @@ impl Protocol for Http1 {
         to.extend_from_slice(&self.requests[row % self.requests.len()]);
     }
 
-    fn take(&mut self, came: &[u8], _: &mut Vec<u8>) -> Result<(usize, usize)> {
+    fn take(&mut self, came: &[u8], _: &mut Vec<u8>) -> Result<Taken> {
         let Some(head) = came.windows(4).position(|end| end == b"\r\n\r\n") else {
-            return Ok((0, 0));
+            return Ok(NOTHING);
         };
         let head = std::str::from_utf8(&came[..head])?;
-        let mut lines = head.split("\r\n");
-        let status = lines.next().unwrap_or_default();
-        let length = lines.find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>())
-        });
-        let whole = head.len() + 4 + length.ok_or("an answer without a length")??;
+        let (status, lines) = head.split_once("\r\n").ok_or("an answer without headers")?;
+        let length = header(lines, "content-length").ok_or("an answer without a length")?;
+        let whole = head.len() + 4 + length.parse::<usize>()?;
         if came.len() < whole {
-            return Ok((0, 0));
+            return Ok(NOTHING);
         }
-        if status.split(' ').nth(1) != Some("200") {
-            return Err(format!(
-                "an answer is no success: {}",
-                String::from_utf8_lossy(&came[..whole])
-            )
-            .into());
-        }
-        Ok((whole, 1))
+        let said = match status.split(' ').nth(1).ok_or("an answer without a status")? {
+            "200" => SUCCESS,
+            status if self.takes_refusals => {
+                Said { status: status.parse()?, retries: header(lines, "retry-after").is_some() }
+            }
+            _ => {
+                let answer = String::from_utf8_lossy(&came[..whole]);
+                return Err(format!("an answer is no success: {answer}").into());
+            }
+        };
+        Ok(Taken { bytes: whole, answers: 1, said })
     }
+}
+
+fn header<'a>(lines: &'a str, wanted: &str) -> Option<&'a str> {
+    lines.split("\r\n").find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case(wanted).then(|| value.trim())
+    })
 }

@@ -7,8 +7,8 @@ use super::{
             grpc::{OK, frame},
             http::Asked,
         },
-        mutation::{Met, Mutated},
-        peer::{Peer, inferred, request},
+        mutation::{Met, Mutated, says_where},
+        peer::{Model, Peer, inferred, request},
         tensor::Tensor,
         verdict::{Check, Verdict, ensure, skipped},
     },
@@ -22,6 +22,7 @@ use serde_json::json;
 
 const ERROR: &str = "OIP REST, Inference Response JSON Error Object";
 const OURS: &str = "RFC 9110 15.6: 5xx is for the server's own failures";
+const WHERE: &str = "the protocol is silent; who is told where the mistake is can mend it";
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
@@ -34,6 +35,9 @@ pub(super) fn checks() -> Vec<Check> {
         Check::advised("robustness.json_no_5xx", OURS, |peer| {
             async { json_bodies(peer).await?.no_fault() }.boxed()
         }),
+        Check::advised("robustness.json_errors_say_where", WHERE, |peer| {
+            async { json_bodies(peer).await?.all_say_where() }.boxed()
+        }),
         Check::declared("robustness.binary_answered", ERROR, |peer| {
             async { binary_bodies(peer).await?.all_answered() }.boxed()
         }),
@@ -43,6 +47,9 @@ pub(super) fn checks() -> Vec<Check> {
         Check::advised("robustness.binary_no_5xx", OURS, |peer| {
             async { binary_bodies(peer).await?.no_fault() }.boxed()
         }),
+        Check::advised("robustness.binary_errors_say_where", WHERE, |peer| {
+            async { binary_bodies(peer).await?.all_say_where() }.boxed()
+        }),
         Check::required("robustness.grpc_answered", "gRPC: every call has a status", |peer| {
             async { messages(peer).await?.all_answered() }.boxed()
         }),
@@ -51,6 +58,9 @@ pub(super) fn checks() -> Vec<Check> {
             "gRPC: INTERNAL, UNKNOWN, DATA_LOSS",
             |peer| async { messages(peer).await?.no_fault() }.boxed(),
         ),
+        Check::advised("robustness.grpc_errors_say_where", WHERE, |peer| {
+            async { messages(peer).await?.all_say_where() }.boxed()
+        }),
         // Last, for there are servers that end here.
         Check::required("robustness.nested_100000_deep", ERROR, |peer| deep(peer).boxed()),
         Check::required("robustness.still_ready", "OIP REST, Server Ready", |peer| {
@@ -94,9 +104,17 @@ async fn meet(peer: &Peer, asked: Asked) -> Met {
         Err(silence) => Met::Silence(silence),
         Ok(answer) if answer.status >= 500 => Met::Fault(answer.shown()),
         Ok(answer) if answer.status < 400 => Met::Answered,
-        Ok(answer) if answer.error().is_none() => Met::Wordless(answer.shown()),
-        Ok(_) => Met::Refused,
+        Ok(answer) => match answer.error() {
+            None => Met::Wordless(answer.shown()),
+            Some(words) => refused(peer, &words, || answer.shown()),
+        },
     }
+}
+
+fn refused(peer: &Peer, words: &str, shown: impl FnOnce() -> String) -> Met {
+    let Model { inputs, outputs, .. } = peer.subject();
+    let tensors = inputs.iter().chain(outputs).map(|spec| spec.name.as_str());
+    if says_where(words, tensors) { Met::Refused } else { Met::Vague(shown()) }
 }
 
 async fn messages(peer: &Peer) -> Verdict<&Mutated> {
@@ -113,7 +131,7 @@ async fn messages(peer: &Peer) -> Verdict<&Mutated> {
                 Ok(reply) if reply.code == OK => Met::Answered,
                 // UNKNOWN, INTERNAL, DATA_LOSS: by their definition the server's.
                 Ok(reply) if [2, 13, 15].contains(&reply.code) => Met::Fault(reply.shown()),
-                Ok(_) => Met::Refused,
+                Ok(reply) => refused(peer, &reply.message, || reply.shown()),
             }
         })
     });

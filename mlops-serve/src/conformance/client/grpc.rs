@@ -9,6 +9,7 @@ use hyper::{
     header::HeaderMap,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use percent_encoding::percent_decode_str;
 use prost::Message;
 use std::time::Duration;
 use tokio::{net::TcpStream, sync::Mutex};
@@ -147,7 +148,8 @@ fn reply(trailers: &HeaderMap, body: &Bytes) -> Result<Reply, Silence> {
     let text = |name: &str| trailers.get(name).and_then(|value| value.to_str().ok());
     let code = text("grpc-status").and_then(|code| code.parse().ok());
     let code = code.ok_or("the answer has no grpc-status")?;
-    let message = text("grpc-message").unwrap_or_default().to_owned();
+    let message = percent_decode_str(text("grpc-message").unwrap_or_default());
+    let message = message.decode_utf8_lossy().into_owned();
     let (mut messages, mut rest) = (Vec::new(), body.clone());
     while !rest.is_empty() {
         let head = rest.first_chunk::<5>().ok_or("the answer's last frame is cut off")?;

@@ -354,6 +354,14 @@ fn refuses(seen: &Seen, _: &Bytes) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, "no").into_response()
 }
 
+/// Everything is the caller's mistake, and none is told which.
+fn mumbles(seen: &Seen, _: &Bytes) -> Response {
+    if is_grpc(seen) {
+        return grpc_answer("3", b"");
+    }
+    (StatusCode::BAD_REQUEST, r#"{"error":"something is wrong"}"#).into_response()
+}
+
 /// Everything is right, and the answer is always the same.
 fn agrees(seen: &Seen, good: &Bytes) -> Response {
     if is_grpc(seen) {
@@ -382,7 +390,9 @@ async fn a_broken_promise_fails_its_checks_and_each_check_fails_somewhere() {
             failed.insert((*check).to_owned());
         }
     }
-    let all = [(refuses as Turned, ""), (agrees, ""), (hangs_up, "robustness.")];
+    let robustness = "robustness.";
+    let all =
+        [(refuses as Turned, ""), (agrees, ""), (mumbles, robustness), (hangs_up, robustness)];
     for (answer, only) in all {
         let report = report_of(turned(answer), "plain", only).await;
         assert!(!report.conforms());

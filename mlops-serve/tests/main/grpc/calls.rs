@@ -4,16 +4,12 @@ use super::{
     RawCodec, Server, call, floats, good,
     proto::{Choice, InferRequestedOutputTensor, ModelInferResponse},
 };
+use crate::http::Waits;
 use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use mlops_core::{
-    PredictionId, Predictor, Result,
-    predictor::{PredictRequest, PredictResponse, PredictorInfo},
-    signature::ModelSignature,
-    testing::FnPredictor,
-};
+use mlops_core::{PredictionId, signature::ModelSignature, testing::FnPredictor};
 use mlops_serve::{
     grpc::GrpcService,
     http::{HttpConfig, Service},
@@ -51,40 +47,8 @@ async fn an_answer_says_who_gave_it_and_to_what() {
     assert_eq!(server.infer(&good()).await.unwrap().id, "");
 }
 
-/// A model that answers when it is let, and says when its work was dropped.
-#[derive(Debug)]
-struct Waits {
-    info: Arc<PredictorInfo>,
-    dropped: Arc<AtomicBool>,
-}
-
-struct Drops(Arc<AtomicBool>);
-
-impl Drop for Drops {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-#[async_trait::async_trait]
-impl Predictor for Waits {
-    fn info(&self) -> Arc<PredictorInfo> {
-        Arc::clone(&self.info)
-    }
-    async fn ready(&self) -> Result<()> {
-        Ok(())
-    }
-    async fn predict(&self, request: PredictRequest) -> Result<PredictResponse> {
-        assert!(request.deadline.is_some());
-        let _drops = Drops(Arc::clone(&self.dropped));
-        std::future::pending().await
-    }
-}
-
 async fn waits(config: HttpConfig) -> (Server, Arc<AtomicBool>) {
-    let dropped = Arc::<AtomicBool>::default();
-    let info = Arc::new(PredictorInfo::new("sum", "1", ModelSignature::default()));
-    let model = Waits { info, dropped: Arc::clone(&dropped) };
+    let (model, dropped) = Waits::new("sum");
     (Server::of(Service::new().with_model(model).with_config(config)).await, dropped)
 }
 

@@ -1,14 +1,18 @@
 //! A real socket on 127.0.0.1, served on a thread with a current-thread runtime, and a client of
 //! another make (ureq) that asks.
 
-use super::{Answer, Host, good};
-use mlops_serve::http::{HttpConfig, HttpCounters};
+use super::{Answer, Host, Waits, good};
+use mlops_serve::{
+    Endpoint,
+    http::{HttpConfig, HttpCounters, Service},
+};
 use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
 
@@ -109,6 +113,34 @@ fn a_body_without_a_length_is_bounded_too() {
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     assert!(answer.contains("longer than 1000 bytes"), "{answer}");
     server.still_answers();
+}
+
+/// A client that goes away before the answer takes the model's work along, and is counted.
+#[test]
+fn a_client_that_does_not_wait_takes_its_work_along() {
+    let (model, dropped) = Waits::new("slow");
+    let endpoint = Endpoint::from_predictor("slow", model);
+    let service = Service::new().with_model(super::model("sum"));
+    let server = Server::start(Host::of(service.with_named("slow", endpoint.clone())));
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let body = "{\"inputs\":[]}";
+    let head = format!("Host: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let request = format!("POST /v2/models/slow/infer HTTP/1.1\r\n{head}{body}");
+    stream.write_all(request.as_bytes()).unwrap();
+    until("in flight", || endpoint.stats().in_flight == 1);
+    assert!(!dropped.load(Ordering::SeqCst));
+    drop(stream);
+    until("given up", || endpoint.stats().abandoned == 1);
+    assert!(dropped.load(Ordering::SeqCst));
+    server.still_answers();
+}
+
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < limit, "never: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// A client that goes away in the middle of its body leaves nothing behind.

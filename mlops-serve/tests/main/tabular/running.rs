@@ -1,6 +1,10 @@
 //! How a session runs: bits, threads, rows, the flag that stops it, bounds, mistakes.
 
-use super::{Golden, cut, run, why};
+use super::{
+    Golden, cut,
+    proto::{declared_output, initializer, input, model, node},
+    run, why,
+};
 use mlops_core::{
     Clock, ErrorKind, SystemClock,
     arrow::buffer::Buffer,
@@ -218,6 +222,25 @@ fn a_mistake_is_named_and_the_next_call_succeeds() {
     );
     let latin = Tensor::from_byte_strings([3, 1], &[&b"left"[..], b"\xff", b""]).ok();
     assert_eq!(but("site", latin), "tensor \"site\" has type bytes, not str");
+}
+
+/// What a caller looks up is the caller's: which one does not exist is said, and not what it is.
+#[test]
+fn a_position_that_is_none_is_named_by_its_place() {
+    let table = initializer("table", 1, &[3, 1], &[0; 12]);
+    let lookup = node("Gather", &["table", "id"], &["y"], &[]);
+    let file = model(&[table, input("id", 7, &[-1]), lookup, declared_output("y", 1, &[-1, 1])]);
+    let session = TabularSession::from_onnx(&file).unwrap();
+    let ids =
+        |ids: &[i64]| Tensors::one("id", Tensor::from_vec([ids.len()], ids.to_vec()).unwrap());
+    assert!(run(&session, &ids(&[0, -3, 2])).is_ok());
+    for wrong in [4711, -4711, i64::MIN, 3] {
+        let error = run(&session, &ids(&[1, wrong])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let named = "operator ai.onnx.Gather (node \"the Gather\")";
+        let why = format!("{named}: element 1 is no position on an axis of length 3");
+        assert_eq!(error.to_string(), why);
+    }
 }
 
 #[test]

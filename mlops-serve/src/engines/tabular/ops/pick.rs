@@ -133,8 +133,7 @@ impl Kernel for GatherElements {
         if own.len() != shape.len() || !(0..own.len()).all(within) {
             return Err(scope.invalid(format!("places of shape {shape:?} in one of {own:?}")));
         }
-        let chosen = indices(places)?.into_iter().map(|place| scope.axis(place, own[axis]));
-        let chosen = chosen.collect::<Result<Vec<_>>>()?;
+        let chosen = scope.positions(&indices(places)?, own[axis])?;
         let mut strides = vec![1_usize; own.len()];
         for axis in (1..own.len()).rev() {
             strides[axis - 1] = strides[axis] * own[axis];

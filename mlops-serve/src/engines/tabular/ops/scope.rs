@@ -85,14 +85,28 @@ impl<'a> Scope<'a> {
     /// A negative axis counts from the end.
     pub(super) fn axis(&self, axis: i64, rank: usize) -> Result<usize> {
         let bad = || self.invalid(format!("axis {axis} of an input of {rank} axes"));
-        let from_start = if axis < 0 {
-            let back = usize::try_from(axis.unsigned_abs()).map_err(|_| bad())?;
-            rank.checked_sub(back)
-        } else {
-            usize::try_from(axis).ok()
-        };
-        from_start.filter(|&axis| axis < rank).ok_or_else(bad)
+        from_either_end(axis, rank).ok_or_else(bad)
     }
+
+    /// Positions on an axis of this length, which may count from the end. They are a caller's values: the
+    /// message says which is wrong, not what it is.
+    pub(super) fn positions(&self, given: &[i64], length: usize) -> Result<Vec<usize>> {
+        let one = |(at, &index): (usize, &i64)| {
+            from_either_end(index, length).ok_or_else(|| {
+                self.invalid(format!("element {at} is no position on an axis of length {length}"))
+            })
+        };
+        given.iter().enumerate().map(one).collect()
+    }
+}
+
+fn from_either_end(index: i64, length: usize) -> Option<usize> {
+    let from_start = if index < 0 {
+        length.checked_sub(usize::try_from(index.unsigned_abs()).ok()?)
+    } else {
+        usize::try_from(index).ok()
+    };
+    from_start.filter(|&index| index < length)
 }
 
 /// The inputs of one kernel in one call; how many there may be was checked when it was built.

@@ -70,8 +70,7 @@ impl Kernel for Gather {
         let (tensor, chosen) = (inputs.at(0)?, inputs.at(1)?);
         let axis = scope.axis(self.0, tensor.shape().len())?;
         let (before, length, below) = around(tensor.shape(), axis);
-        let positions = indices(chosen)?.into_iter().map(|index| scope.axis(index, length));
-        let positions = positions.collect::<Result<Vec<_>>>()?;
+        let positions = scope.positions(&indices(chosen)?, length)?;
         let shape = [&tensor.shape()[..axis], chosen.shape(), &tensor.shape()[axis + 1..]].concat();
         let positions = &positions;
         let pieces = (0..before).flat_map(|block| {
