@@ -17,7 +17,8 @@ pub struct ChiSquare {
     /// Degrees of freedom: the cells that remain, less one.
     pub degrees: u64,
     /// Probability of a statistic at least this large if both samples have one source, by the
-    /// chi-square law, which is a limit for many rows; in (0, 1].
+    /// chi-square law, which is a limit for many rows; in (0, 1]. Of two cells and 30 rows a side it is at
+    /// most 0.01 three times in two hundred: [`homogeneity`](super::homogeneity) is exact there.
     pub p: f64,
     /// How many cells were merged into others because too few rows were expected there.
     pub pooled: usize,
