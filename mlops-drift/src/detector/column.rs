@@ -42,7 +42,7 @@ pub(super) fn examine(
     config: &ProfileDetectorConfig,
 ) -> Result<Option<Examined>> {
     let fixed = !reference.made_its_cells() && !window.made_its_cells();
-    let cells = Pair::of(reference.cells(), &window.cells());
+    let cells = Pair::of(reference.counted_cells(), &window.counted_cells());
     let coarse = Pair::of(reference.coarse_cells(EFFECT_CELLS), &window.coarse_cells(EFFECT_CELLS));
     let numeric = reference.column_type() == ColumnType::Numeric;
     let order = if numeric { Order::Ordered } else { Order::Unordered };

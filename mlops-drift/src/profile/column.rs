@@ -108,6 +108,19 @@ impl<'a> ColumnProfile<'a> {
         }
     }
 
+    /// Its cells for arithmetic: those along a line have no labels, which take longer to write than
+    /// a thousand cells to count.
+    pub(crate) fn counted_cells(&self) -> Vec<CellView> {
+        let Counts::Numeric(counts) = self.counts else { return self.cells() };
+        let label: Arc<str> = "".into();
+        let cell = |kind, count| CellView { kind, label: Arc::clone(&label), count };
+        let mut cells = vec![cell(CellKind::Missing, counts.missing())];
+        cells.push(cell(CellKind::Below, count_of(counts.line.first())));
+        cells.extend(counts.cells().iter().map(|own| cell(CellKind::Value, own.count)));
+        cells.push(cell(CellKind::Above, count_of(counts.line.last())));
+        cells
+    }
+
     /// Number, mean and variance of a numeric column's values.
     pub fn moments(&self) -> Option<Moments> {
         match (&self.spec.kind, self.counts) {
