@@ -197,23 +197,25 @@ fn sync_tree(folder: &Path) -> Result<()> {
 }
 
 #[cfg(all(test, unix))]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 mod tests {
     use super::*;
-    use std::time::SystemTime;
 
     /// A folder of a fetch, so old.
     fn fetching(place: &Path, name: &str, age: Duration) -> PathBuf {
         let folder = place.join(name);
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("model.onnx"), "half of it").unwrap();
-        File::open(&folder).unwrap().set_modified(SystemTime::now() - age).unwrap();
+        let opened = File::open(&folder).unwrap();
+        let made = opened.metadata().unwrap().modified().unwrap();
+        opened.set_modified(made - age).unwrap();
         folder
     }
 
     #[test]
     fn what_a_killed_process_left_goes_with_the_next_fetch() {
         let place = tempfile::tempdir().unwrap();
-        let old = LEFT + Duration::from_secs(60);
+        let old = LEFT + Duration::from_mins(1);
         let left = fetching(place.path(), ".1.3.fetching", old);
         let young = fetching(place.path(), ".1.4.fetching", Duration::ZERO);
         let at_work = fetching(place.path(), ".2.1.fetching", old);
