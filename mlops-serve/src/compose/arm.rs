@@ -69,11 +69,13 @@ pub(crate) fn at_once(
 }
 
 /// What a predictor answers; its panic is the outer error.
-pub(crate) fn fenced(
+pub(crate) async fn fenced(
     predictor: &dyn Predictor,
     request: PredictRequest,
-) -> impl Future<Output = thread::Result<Result<PredictResponse>>> + Send {
-    AssertUnwindSafe(predictor.predict(request)).catch_unwind()
+) -> thread::Result<Result<PredictResponse>> {
+    // One that makes its future by hand may panic before there is one.
+    let answering = catch_unwind(AssertUnwindSafe(|| predictor.predict(request)))?;
+    AssertUnwindSafe(answering).catch_unwind().await
 }
 
 pub(super) fn unpanicked(

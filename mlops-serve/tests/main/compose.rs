@@ -25,6 +25,7 @@ mod shadow;
 mod split;
 
 use crate::doubles::{block_on, offset_inputs, offset_signature};
+use futures_util::future::BoxFuture;
 use mlops_core::{
     Error, ErrorKind, Predictor, Result,
     conformance::predictor::Subject,
@@ -72,6 +73,30 @@ fn failing(kind: ErrorKind) -> (Arc<dyn Predictor>, Arc<AtomicUsize>) {
 
 fn panicking() -> Arc<dyn Predictor> {
     made(|_| panic!("a member panics"))
+}
+
+/// Panics before there is a future, as one can that is written by hand.
+#[derive(Debug)]
+struct Hasty(Arc<dyn Predictor>);
+
+impl Predictor for Hasty {
+    fn info(&self) -> Arc<PredictorInfo> {
+        self.0.info()
+    }
+
+    fn ready<'a, 'b>(&'a self) -> BoxFuture<'b, Result<()>>
+    where
+        'a: 'b,
+    {
+        self.0.ready()
+    }
+
+    fn predict<'a, 'b>(&'a self, _: PredictRequest) -> BoxFuture<'b, Result<PredictResponse>>
+    where
+        'a: 'b,
+    {
+        panic!("a member panics at once")
+    }
 }
 
 /// Takes what the others take, but gives something else.

@@ -107,8 +107,8 @@ impl Server {
         // Counts from when the connection is accepted, and again from each answer.
         let quiet = Quiet::new(self.bounds.idle());
         let serve = move |stream: Stream, open: Watcher, activity: Arc<Activity>| {
-            let service = activity.around(app.clone());
-            open.watch(http.serve_connection(TokioIo::new(stream), service))
+            let stream = TokioIo::new(activity.heard(stream));
+            open.watch(http.serve_connection(stream, activity.around(app.clone())))
         };
         self.accept(b"http/1.1", serve, Some(quiet), stop).await
     }
@@ -169,12 +169,18 @@ impl Server {
                 }
             });
             if let Some(quiet) = &mut quiet {
-                quiet.watch(activity, task.abort_handle());
+                quiet.watch(&activity, task.abort_handle());
             }
         }
         drop(listener);
         let grace = Duration::from_secs(self.bounds.shutdown_seconds);
-        Ok(tokio::time::timeout(grace, open.shutdown()).await.is_ok())
+        let mut ending = pin!(tokio::time::timeout(grace, open.shutdown()));
+        loop {
+            tokio::select! {
+                ended = &mut ending => return Ok(ended.is_ok()),
+                () = looked(quiet.as_mut()) => {}
+            }
+        }
     }
 }
 

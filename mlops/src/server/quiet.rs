@@ -6,7 +6,6 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     http::Response,
 };
-use futures_util::FutureExt;
 use hyper::{
     body::{Frame, Incoming, SizeHint},
     service::{HttpService, Service, service_fn},
@@ -14,35 +13,40 @@ use hyper::{
 use hyper_util::service::TowerToHyperService;
 use std::{
     convert::Infallible,
+    io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     task::AbortHandle,
     time::{Interval, MissedTickBehavior, interval},
 };
 
 /// Within the limit all connections are looked at so often: one is closed at most a quarter too late.
 const LOOKS: u32 = 4;
+/// Connections that ended are forgotten at the next look, or once they may be as many as those that did not.
+const FEW: usize = 64;
 
 /// All connections of a port, of which those end that are quiet for too long.
 #[derive(Debug)]
 pub(super) struct Quiet {
     looks: Interval,
     connections: Vec<Watched>,
+    forget_at: usize,
 }
 
 #[derive(Debug)]
 struct Watched {
-    activity: Arc<Activity>,
-    task: AbortHandle,
-    /// Requests that had come when it was last looked at.
-    seen: Option<u64>,
+    /// Gone with its connection.
+    activity: Weak<Activity>,
+    /// What it had done when it was last looked at.
+    seen: Option<Done>,
     quiet: u32,
 }
 
@@ -50,12 +54,18 @@ impl Quiet {
     pub(super) fn new(limit: Duration) -> Self {
         let mut looks = interval((limit / LOOKS).max(Duration::from_millis(1)));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { looks, connections: Vec::new() }
+        Self { looks, connections: Vec::new(), forget_at: FEW }
     }
 
     /// Ends this task, in which a connection is served, if no request comes in time.
-    pub(super) fn watch(&mut self, activity: Arc<Activity>, task: AbortHandle) {
-        self.connections.push(Watched { activity, task, seen: None, quiet: 0 });
+    pub(super) fn watch(&mut self, activity: &Arc<Activity>, task: AbortHandle) {
+        // It ends with its task, which it would otherwise keep.
+        activity.state().task = Some(task);
+        if self.connections.len() >= self.forget_at {
+            self.connections.retain(|one| one.activity.strong_count() > 0);
+            self.forget_at = FEW.max(2 * self.connections.len());
+        }
+        self.connections.push(Watched { activity: Arc::downgrade(activity), seen: None, quiet: 0 });
     }
 
     /// Looks at all, once it is time to.
@@ -67,33 +77,64 @@ impl Quiet {
 
 impl Watched {
     fn stays(&mut self) -> bool {
-        let seen = self.activity.rests_after();
-        self.quiet = if seen.is_some() && seen == self.seen { self.quiet + 1 } else { 0 };
-        self.seen = seen;
-        if self.quiet >= LOOKS {
-            self.task.abort();
+        let Some(activity) = self.activity.upgrade() else { return false };
+        let mut state = activity.state();
+        let done = activity.done(&state);
+        let rests = state.answering == 0 && self.seen == Some(done);
+        self.quiet = if rests { self.quiet + 1 } else { 0 };
+        self.seen = Some(done);
+        // A request that comes from now on is not begun.
+        state.is_closed = self.quiet >= LOOKS;
+        if let Some(task) = state.task.as_ref().filter(|_| state.is_closed) {
+            task.abort();
         }
-        !self.task.is_finished() && self.quiet < LOOKS
+        !state.is_closed
     }
 }
 
-/// What a connection has been asked.
+/// What a connection is asked, and answers.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
-    begun: AtomicU64,
-    ended: AtomicU64,
+    state: Mutex<State>,
+    /// Bytes.
+    written: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    begun: u64,
+    answering: u32,
+    is_closed: bool,
+    task: Option<AbortHandle>,
+}
+
+/// All that a connection has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Done {
+    begun: u64,
+    written: u64,
 }
 
 impl Activity {
-    /// How many requests have come, if none is being answered.
-    fn rests_after(&self) -> Option<u64> {
-        let ended = self.ended.load(Ordering::Acquire);
-        (self.begun.load(Ordering::Acquire) == ended).then_some(ended)
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(self: &Arc<Self>) -> Answering {
-        self.begun.fetch_add(1, Ordering::Release);
-        Answering(Arc::clone(self))
+    fn done(&self, state: &State) -> Done {
+        Done { begun: state.begun, written: self.written.load(Ordering::Relaxed) }
+    }
+
+    /// `None` once the connection is about to end.
+    fn begin(self: &Arc<Self>) -> Option<Answering> {
+        let mut state = self.state();
+        if state.is_closed {
+            return None;
+        }
+        state.begun += 1;
+        state.answering += 1;
+        drop(state);
+        Some(Answering(Arc::clone(self)))
     }
 
     /// The router, each of whose requests is one of this connection.
@@ -103,9 +144,21 @@ impl Activity {
     ) -> impl HttpService<Incoming, ResBody = Answer, Error = Infallible, Future: Send> {
         let app = TowerToHyperService::new(app);
         service_fn(move |request| {
-            let answering = self.begin();
-            app.call(request).map(|answer| answer.map(|answer| answering.until_sent(answer)))
+            let answering = self.begin().map(|answering| (answering, app.call(request)));
+            async move {
+                match answering {
+                    Some((answering, answer)) => {
+                        answer.await.map(|answer| answering.until_sent(answer))
+                    }
+                    None => std::future::pending().await,
+                }
+            }
         })
+    }
+
+    /// The stream, whose written bytes are a sign of life: an answer may take long to send.
+    pub(super) fn heard<S>(self: &Arc<Self>, stream: S) -> Heard<S> {
+        Heard { stream, activity: Arc::clone(self) }
     }
 }
 
@@ -121,7 +174,7 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::Release);
+        self.0.state().answering -= 1;
     }
 }
 
@@ -152,6 +205,64 @@ impl HttpBody for Answer {
     }
 }
 
+/// A stream whose written bytes count.
+#[derive(Debug)]
+pub(super) struct Heard<S> {
+    stream: S,
+    activity: Arc<Activity>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S> Heard<S> {
+    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.activity.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.count(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.count(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,24 +270,35 @@ mod tests {
     #[tokio::test]
     async fn only_who_rests_for_the_whole_limit_is_shown_out() {
         let mut quiet = Quiet::new(Duration::from_millis(4));
-        let tasks: Vec<_> = (0..3).map(|_| tokio::spawn(std::future::pending::<()>())).collect();
-        let activities: Vec<Arc<Activity>> = (0..3).map(|_| Arc::default()).collect();
-        for (activity, task) in activities.iter().zip(&tasks) {
-            quiet.watch(Arc::clone(activity), task.abort_handle());
+        let mut tasks = Vec::new();
+        let activities: Vec<Arc<Activity>> = (0..4).map(|_| Arc::default()).collect();
+        for activity in &activities {
+            let task = tokio::spawn(std::future::pending::<()>());
+            quiet.watch(activity, task.abort_handle());
+            tasks.push(task);
         }
-        // The first says nothing, the second asks now and then, the third has asked for something long.
+        // The first says nothing, the second asks now and then, the third has asked for something long,
+        // the fourth is sent a long answer.
         let _long = activities[2].begin();
         for _ in 0..LOOKS * 3 {
             drop(activities[1].begin());
+            activities[3].written.fetch_add(1, Ordering::Relaxed);
             quiet.look().await;
         }
-        assert_eq!(quiet.connections.len(), 2);
-        for (number, task) in tasks.into_iter().enumerate() {
-            let is_asked = number > 0;
-            assert_eq!(quiet.connections.iter().any(|one| one.task.id() == task.id()), is_asked);
-            if !is_asked {
-                assert!(task.await.unwrap_err().is_cancelled());
-            }
+        assert_eq!(quiet.connections.len(), 3);
+        assert!(activities[0].begin().is_none() && activities[3].begin().is_some());
+        assert!(tasks.remove(0).await.unwrap_err().is_cancelled());
+        assert!(tasks.iter().all(|task| !task.is_finished()));
+    }
+
+    #[tokio::test]
+    async fn connections_that_ended_are_forgotten_before_they_are_many() {
+        let mut quiet = Quiet::new(Duration::from_hours(1));
+        let open = Arc::<Activity>::default();
+        quiet.watch(&open, tokio::spawn(async {}).abort_handle());
+        for _ in 0..100 * FEW {
+            quiet.watch(&Arc::default(), tokio::spawn(async {}).abort_handle());
+            assert!(quiet.connections.len() <= FEW + 1);
         }
     }
 }

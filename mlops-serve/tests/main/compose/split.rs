@@ -2,7 +2,7 @@
 
 #![expect(clippy::float_cmp, reason = "sums of the double are exact")]
 
-use super::{arms, ask, failing, kind, offset, other_shape, panicking, request, subject, y};
+use super::{Hasty, arms, ask, failing, kind, offset, other_shape, panicking, request, subject, y};
 use mlops_core::{ErrorKind, Predictor, testing::FnPredictor};
 use mlops_serve::compose::{Arm, Split};
 use proptest::prelude::*;
@@ -61,7 +61,8 @@ fn the_answer_names_its_arm_and_its_composition() {
 #[test]
 fn an_arm_that_fails_or_panics_loses_its_requests_alone() {
     let (down, _) = failing(ErrorKind::Unavailable);
-    let parts = [("up", offset(1.0)), ("down", down), ("bad", panicking())];
+    let hasty: Arc<dyn Predictor> = Arc::new(Hasty(offset(1.0)));
+    let parts = [("up", offset(1.0)), ("down", down), ("bad", panicking()), ("hasty", hasty)];
     let split = Split::new("s", "1", arms(parts)).unwrap();
     let mut seen = BTreeMap::new();
     for number in 0..60 {
@@ -73,6 +74,7 @@ fn an_arm_that_fails_or_panics_loses_its_requests_alone() {
     assert_eq!(seen["up"], Ok(2.0));
     assert_eq!(seen["down"], Err(ErrorKind::Unavailable));
     assert_eq!(seen["bad"], Err(ErrorKind::Internal));
+    assert_eq!(seen["hasty"], Err(ErrorKind::Internal));
 }
 
 #[test]
