@@ -5,15 +5,17 @@ Every round asks each server in turn, so that whatever slows the machine slows a
 rounds' ratios. The client shares the processors with the servers: one thread, whose work is the same for all. It
 takes more from whoever needs it more often; so the processor time that a server takes for a request is beside.
 
-On 2026-11-22, two cores at load 10 of other programs, 7 rounds; our router as `mlops serve` has it, but for its
-layer that ends silent bodies. HTTP, closed loop: processor time a request in µs, the median ratio of requests/s to ours:
+On 2026-11-22, two idle cores, ROUNDS=9 TURN_SECONDS=2, before `mlops serve` was rid of its timers for each request
+and of a route that was made anew for each; closed loop: requests/s, the median ratio to the handler's, processor µs:
 
-    mlops serve                24.6   1.00     (38.7 before requests were read in one pass)
-    hand-written axum          26.1   0.99     (in another run of 15 rounds 27.4 beside our 30.0, and 1.24)
-    furnace-server 0.16.2      75.3   0.63     batch 8: 63.5, 0.46
-    Triton 2.51               189.8   0.15
-    mosec 0.9.8               123.3   0.29
-    FastAPI 0.165, 1 worker   525.0   0.06
+    mlops serve                38,304   0.79    36.7
+    hand-written axum          48,573   1.00    26.5
+    furnace-server 0.16.2      19,799   0.41    81.9     batch 8: 23,136, 0.46, 66.1
+    Triton 2.51                 6,217   0.14   206.5
+    mosec 0.9.8                10,130   0.20   106.0
+    FastAPI 0.165, 1 worker     3,031   0.06   326.6     2 workers: 4,879, 0.10, 376.0
+    gRPC: mlops serve          30,522           51.5
+    gRPC: Triton                5,368          229.1     0.17 of ours
 
 Run:  python scripts/peers/serving_bench.py FOLDER LOAD MLOPS AXUM_HANDLER FURNACE   (see scripts/bench; FURNACE may
       be empty)
