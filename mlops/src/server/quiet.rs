@@ -13,7 +13,6 @@ use hyper::{
 use hyper_util::service::TowerToHyperService;
 use std::{
     convert::Infallible,
-    io,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -23,10 +22,11 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     task::AbortHandle,
     time::{Interval, MissedTickBehavior, interval},
 };
+use tokio_util::io::InspectWriter;
 
 /// Within the limit all connections are looked at so often: one is closed at most a quarter too late.
 const LOOKS: u32 = 4;
@@ -157,8 +157,14 @@ impl Activity {
     }
 
     /// The stream, whose written bytes are a sign of life: an answer may take long to send.
-    pub(super) fn heard<S>(self: &Arc<Self>, stream: S) -> Heard<S> {
-        Heard { stream, activity: Arc::clone(self) }
+    pub(super) fn heard<S: AsyncRead + AsyncWrite + Unpin>(
+        self: &Arc<Self>,
+        stream: S,
+    ) -> impl AsyncRead + AsyncWrite + Unpin + use<S> {
+        let own = Arc::clone(self);
+        InspectWriter::new(stream, move |bytes| {
+            own.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        })
     }
 }
 
@@ -202,64 +208,6 @@ impl HttpBody for Answer {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// A stream whose written bytes count.
-#[derive(Debug)]
-pub(super) struct Heard<S> {
-    stream: S,
-    activity: Arc<Activity>,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S> Heard<S> {
-    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = written {
-            self.activity.written.fetch_add(bytes as u64, Ordering::Relaxed);
-        }
-        written
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.count(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.count(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 
