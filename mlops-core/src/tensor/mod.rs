@@ -165,16 +165,19 @@ impl Tensor {
     }
 
     /// The element type.
+    #[inline]
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
     /// The length of each axis; empty for a scalar.
+    #[inline]
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
     /// The number of elements.
+    #[inline]
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
@@ -185,16 +188,19 @@ impl Tensor {
     }
 
     /// The length of the first axis: the number of rows of a batch. A scalar has one.
+    #[inline]
     pub fn rows(&self) -> usize {
         self.shape.first().copied().unwrap_or(1)
     }
 
     /// Elements in one row; the product of all axes but the first.
+    #[inline]
     pub fn row_len(&self) -> usize {
         self.shape.iter().skip(1).product()
     }
 
     /// Which elements are null, if any is.
+    #[inline]
     pub fn nulls(&self) -> Option<&NullBuffer> {
         self.nulls.as_deref()
     }

@@ -61,16 +61,27 @@ impl Tensors {
     }
 
     /// The number of rows that all agree on; `InvalidInput` names one that differs.
+    #[inline]
     pub fn rows(&self) -> Result<usize> {
-        let Some((first, tensor)) = self.0.first() else { return Ok(0) };
-        let rows = tensor.rows();
-        match self.0.iter().find(|(_, other)| other.rows() != rows) {
-            None => Ok(rows),
-            Some((name, other)) => Err(Error::invalid(format!(
-                "tensor {name:?} has {} rows, {first:?} has {rows}",
-                other.rows()
-            ))),
+        let [(_, first), others @ ..] = self.0.as_slice() else { return Ok(0) };
+        let rows = first.rows();
+        if others.iter().all(|(_, other)| other.rows() == rows) {
+            Ok(rows)
+        } else {
+            self.uneven(rows)
         }
+    }
+
+    /// Out of the way of [`rows`](Self::rows), which each step of a call asks for.
+    #[cold]
+    fn uneven(&self, rows: usize) -> Result<usize> {
+        let others = self.0.iter().map(|(name, tensor)| (name, tensor.rows()));
+        let first = self.0.first().map_or("", |(name, _)| name);
+        let told = others
+            .filter(|(_, own)| *own != rows)
+            .take(1)
+            .map(|(name, own)| format!("tensor {name:?} has {own} rows, {first:?} has {rows}"));
+        Err(Error::invalid(told.collect::<String>()))
     }
 }
 

@@ -7,6 +7,7 @@ use mlops_core::{Error, ErrorKind, Result};
 use std::{
     future::Future,
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -82,7 +83,9 @@ impl Call {
     /// The value of work that must be done within a request's time.
     pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let limit = self.left(self.service.config.timeout);
-        in_time(limit, work).await.unwrap_or_else(|| Err(late("the message did not come in time")))
+        in_time(limit, pin!(work))
+            .await
+            .unwrap_or_else(|| Err(late("the message did not come in time")))
     }
 
     /// The value of work that only the caller's own time ends.
@@ -91,7 +94,7 @@ impl Call {
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let late = || Err(late("the time that the caller gave is over"));
-        in_time(self.left(None), work).await.unwrap_or_else(late)
+        in_time(self.left(None), pin!(work)).await.unwrap_or_else(late)
     }
 
     /// The same call for one request of a stream, which begins now.

@@ -104,10 +104,10 @@ async fn one(call: &Call, message: Message) -> Result<Bytes> {
 async fn predict(call: &Call, message: Message) -> Result<(PredictResponse, Share)> {
     let service = &call.service;
     let Message { bytes, share } = message;
-    let Question { name, version, model, info, decoded } = read(service, bytes).await?;
+    let Question { name, version, model, info, mut decoded } = read(service, bytes).await?;
     info.check(&decoded.request, service.clock.instant())?;
     let timeout = [decoded.timeout, call.timeout].into_iter().flatten().min();
-    let asked = (decoded.request, timeout);
+    let asked = (&mut decoded.request, timeout);
     let response = answer(service, &name, &*model, asked, call.started).await?;
     check_version(&name, version.as_deref(), &response)?;
     Ok((response, share))

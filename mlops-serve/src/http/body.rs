@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use mlops_core::{Error, ErrorKind};
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -170,7 +170,7 @@ pub(super) async fn read(
         }
         Ok(coming.whole())
     };
-    in_time(config.timeout, within).await.unwrap_or_else(|| Err(late()))
+    in_time(config.timeout, pin!(within)).await.unwrap_or_else(|| Err(late()))
 }
 
 fn late() -> Refusal {
@@ -179,7 +179,7 @@ fn late() -> Refusal {
 
 /// The next piece of a body.
 async fn next(stream: &mut BodyDataStream, config: &HttpConfig) -> Result<Option<Bytes>, Refusal> {
-    let chunk = in_time(config.pause, stream.next()).await.ok_or_else(late)?;
+    let chunk = in_time(config.pause, pin!(stream.next())).await.ok_or_else(late)?;
     let short = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body ended before its time");
     chunk.transpose().map_err(short)
 }
@@ -211,9 +211,8 @@ async fn inflate(
 /// The future's value, or `None` after this long.
 pub(crate) async fn in_time<T>(
     limit: Option<Duration>,
-    work: impl Future<Output = T>,
+    mut work: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
-    let mut work = pin!(work);
     // What is done at once needs no timer, and most is.
     let at_once = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
     match (at_once, limit) {

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use mlops_core::Error;
 use std::{
     panic::AssertUnwindSafe,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -88,7 +89,7 @@ pub(super) async fn counted(
     next: Next,
 ) -> Response {
     let traced = trace::span(request.headers());
-    service.counted(traced, next.run(request)).await
+    service.counted(traced, pin!(next.run(request))).await
 }
 
 impl Service {
@@ -96,7 +97,7 @@ impl Service {
     pub(super) async fn counted(
         &self,
         traced: Option<Span>,
-        answering: impl Future<Output = Response>,
+        answering: Pin<&mut impl Future<Output = Response>>,
     ) -> Response {
         let answering = AssertUnwindSafe(answering).catch_unwind();
         let answered = match traced {

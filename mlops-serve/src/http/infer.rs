@@ -10,6 +10,7 @@ use super::{
     service::Service,
     trace,
 };
+use crate::compose::{at_once, fenced};
 use axum::{
     body::{Body, Bytes},
     extract::{Request, State},
@@ -24,7 +25,8 @@ use mlops_core::{
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
 };
 use std::{
-    panic::AssertUnwindSafe,
+    mem,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -36,17 +38,17 @@ pub(super) const PREDICTION: HeaderName = HeaderName::from_static("x-prediction-
 pub(super) async fn infer(
     State(service): State<Arc<Service>>,
     path: TargetPath,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response, Refusal> {
     let Target { name, version } = target(path)?;
-    one(&service, &name, version.as_deref(), request).await
+    one(&service, &name, version.as_deref(), &mut request).await
 }
 
 /// A route for one model, whose name stands in the path as it is: the busiest, and so found without taking
 /// the path apart, and without the boxes that layers put around a request.
 pub(super) fn direct(service: &Arc<Service>, name: &Arc<str>) -> MethodRouter {
     let (service, name) = (Arc::clone(service), Arc::clone(name));
-    let infer = move |request: Request| {
+    let infer = move |mut request: Request| {
         let (service, name) = (Arc::clone(&service), Arc::clone(&name));
         async move {
             let traced = trace::span(request.headers());
@@ -55,14 +57,10 @@ pub(super) fn direct(service: &Arc<Service>, name: &Arc<str>) -> MethodRouter {
                 if request.method() != Method::POST {
                     return Ok(wrong_method(request.method()));
                 }
-                one(&service, &name, None, request).await
+                one(&service, &name, None, &mut request).await
             };
-            service
-                .counted(
-                    traced,
-                    answering.map(|answer| answer.unwrap_or_else(Refusal::into_response)),
-                )
-                .await
+            let answering = answering.map(|answer| answer.unwrap_or_else(Refusal::into_response));
+            service.counted(traced, pin!(answering)).await
         }
     };
     // Without its state now, the route would be made anew for each request.
@@ -75,27 +73,28 @@ fn wrong_method(method: &Method) -> Response {
     response
 }
 
+/// The request is the caller's: what a future is given by value it holds twice.
 async fn one(
     service: &Arc<Service>,
     name: &str,
     version: Option<&str>,
-    request: Request,
+    request: &mut Request,
 ) -> Result<Response, Refusal> {
     let started = service.clock.instant();
     let model = service.model(name, version)?;
-    let (parts, body) = request.into_parts();
-    let json_bytes = json_bytes(&parts.headers)?;
-    let Held { bytes, share } =
-        body::read(&parts.headers, body, &service.config, &service.budget).await?;
+    let body = mem::take(request.body_mut());
+    let headers = request.headers();
+    let json_bytes = json_bytes(headers)?;
+    let Held { bytes, share } = body::read(headers, body, &service.config, &service.budget).await?;
     let info = model.info();
-    let Decoded { request, forms, timeout } = decode(service, bytes, json_bytes, &info).await?;
+    let Decoded { mut request, forms, timeout } = decode(service, bytes, json_bytes, &info).await?;
     info.check_by(&request, || service.clock.instant())?;
-    let response = answer(service, name, &*model, (request, timeout), started).await?;
+    let response = answer(service, name, &*model, (&mut request, timeout), started).await?;
     check_version(name, version, &response)?;
     let prediction = Digits::of(response.prediction);
     let encoded = encode(service, response, forms).await?;
     drop(share);
-    let (body, coding) = for_the_wire(service, &parts.headers, encoded.body).await?;
+    let (body, coding) = for_the_wire(service, headers, encoded.body).await?;
     Ok(respond(Encoded { body, ..encoded }, coding, &prediction))
 }
 
@@ -166,22 +165,29 @@ pub(crate) async fn off_the_timers<T: Send + 'static>(
         .map_err(|cause| Error::internal("reading or writing a body failed").with_source(cause))?
 }
 
-/// Asks the model, within the caller's time and ours. A model that panics harms its own request only.
+/// Asks the model, within the caller's time and ours, and may take the request for it. A model that panics harms its own request only.
 pub(crate) async fn answer(
     service: &Service,
     name: &str,
     model: &dyn Predictor,
-    (mut request, timeout): (PredictRequest, Option<Duration>),
+    (request, timeout): (&mut PredictRequest, Option<Duration>),
     started: Instant,
 ) -> Result<PredictResponse> {
     let limit = [timeout, service.config.timeout].into_iter().flatten().min();
     // A time so far off that no clock has it is no deadline.
     let deadline = limit.and_then(|limit| started.checked_add(limit));
     request.deadline = deadline;
-    let tally = service.tally(name, model, started, &request);
+    let tally = service.tally(name, model, started, request);
     let left = deadline.map(|at| at.saturating_duration_since(tally.began()));
-    let asked = AssertUnwindSafe(model.predict(request)).catch_unwind();
-    let answered = match in_time(left, asked).await {
+    let answered = match at_once(model, request) {
+        Some(answered) => Some(answered),
+        // In a box, as is all that few requests come to.
+        None => {
+            let request = mem::take(request);
+            Box::pin(async move { in_time(left, pin!(fenced(model, request))).await }).await
+        }
+    };
+    let answered = match answered {
         Some(Ok(answered)) => answered,
         Some(Err(_)) => {
             service.counters.panicked();

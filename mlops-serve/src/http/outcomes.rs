@@ -13,7 +13,7 @@ use axum::{
 };
 use mlops_core::{Error, ErrorKind, Result, inference_log::Outcome};
 use serde_json::value::RawValue;
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 #[derive(serde::Serialize)]
 struct Accepted {
@@ -32,7 +32,7 @@ pub(super) async fn outcomes(
     let held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
     let outcomes = parse(&held.bytes, service.config.max_outcomes)?;
     // Acknowledged only once the log has them.
-    let appended = in_time(service.config.timeout, log.append(&outcomes)).await;
+    let appended = in_time(service.config.timeout, pin!(log.append(&outcomes))).await;
     appended.unwrap_or_else(|| {
         let message = "the outcomes were not written in time; sending them again is safe";
         Err(Error::new(ErrorKind::TimedOut, message))

@@ -20,7 +20,7 @@ use axum::{
 use futures_util::future::join_all;
 use mlops_core::{Error, Predictor};
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 /// The model, and perhaps the version, that a path names.
 #[derive(Deserialize)]
@@ -163,7 +163,7 @@ pub(crate) struct Health {
 impl Health {
     pub(crate) async fn of(service: &Service, name: &str, model: &dyn Predictor) -> Self {
         let limit = service.config.timeout.map(|limit| limit.min(Duration::from_secs(5)));
-        let ready = super::body::in_time(limit, model.ready()).await;
+        let ready = super::body::in_time(limit, pin!(model.ready())).await;
         let error = match ready {
             Some(Ok(())) => None,
             Some(Err(error)) => Some(error.message().to_owned()),

@@ -139,9 +139,9 @@ impl Scoring {
             body::read(&parts.headers, body, &service.config, &service.budget).await?;
         let info = model.info();
         let decoded = self.decode(coding, Held { bytes, share }, Arc::clone(&info)).await?;
-        let (request, form, share) = decoded;
+        let (mut request, form, share) = decoded;
         info.check(&request, service.clock.instant())?;
-        let response = answer(service, name, &*model, (request, None), started).await?;
+        let response = answer(service, name, &*model, (&mut request, None), started).await?;
         drop(share);
         let prediction = Digits::of(response.prediction);
         let elements: usize = response.outputs.iter().map(|(_, tensor)| tensor.len()).sum();

@@ -29,14 +29,15 @@ use mlops_core::{
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
     typed::{Input, Output, Typed},
 };
-use stats::{Counters, InnerCounters};
+use stats::{Counters, Counting, InnerCounters};
 use status::{Live, Standing};
 #[cfg(feature = "metrics")]
 use std::sync::Weak;
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
+    thread,
+    time::Instant,
 };
 use tokio::sync::oneshot;
 
@@ -235,16 +236,51 @@ impl Predictor for Endpoint {
     }
 
     async fn predict(&self, mut request: PredictRequest) -> Result<PredictResponse> {
-        let shared = &*self.shared;
+        let asked = Asked::new(&self.shared, &request);
+        let answer = match at_once(asked.predictor(), &mut request) {
+            Some(answer) => answer,
+            None => fenced(asked.predictor(), request).await,
+        };
+        asked.ended(answer)
+    }
+
+    fn predict_at_once(&self, request: &mut PredictRequest) -> Option<Result<PredictResponse>> {
+        let asked = Asked::new(&self.shared, request);
+        let Some(answer) = at_once(asked.predictor(), request) else {
+            // It is asked again, and counts then.
+            asked.counting.withdraw();
+            return None;
+        };
+        Some(asked.ended(answer))
+    }
+}
+
+/// A request on its way.
+struct Asked<'a> {
+    shared: &'a Shared,
+    began: Instant,
+    counting: Counting<'a>,
+    /// Held until the answer is there: a swap meanwhile leaves this request where it is.
+    live: Arc<Live>,
+    seen: Option<(Arc<Vec<Arc<dyn Observer>>>, PredictRequest)>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(shared: &'a Shared, request: &PredictRequest) -> Self {
         let began = shared.clock.instant();
         let counting = shared.counters.begin();
-        // Held until the answer is there: a swap meanwhile leaves this request where it is.
         let Now { live, observers } = shared.now();
         let seen = observers.map(|observers| (observers, request.clone()));
-        let answer = match at_once(&*live.predictor, &mut request) {
-            Some(answer) => answer,
-            None => fenced(&*live.predictor, request).await,
-        };
+        Self { shared, began, counting, live, seen }
+    }
+
+    fn predictor(&self) -> &dyn Predictor {
+        &*self.live.predictor
+    }
+
+    /// Counts what came of it, and shows it to who observes.
+    fn ended(self, answer: thread::Result<Result<PredictResponse>>) -> Result<PredictResponse> {
+        let Self { shared, began, counting, live, seen } = self;
         let result = answer.unwrap_or_else(|_| {
             shared.counters.panicked();
             Err(Error::internal(format!("endpoint {:?} panicked", shared.name)))
@@ -253,20 +289,9 @@ impl Predictor for Endpoint {
         counting.end(&result, took);
         live.count(result.is_ok());
         if let Some((observers, request)) = seen {
-            observe(&observers, &request, &result, took);
+            observers.iter().for_each(|one| one.observe(&request, result.as_ref(), took));
         }
         result
-    }
-}
-
-fn observe(
-    observers: &[Arc<dyn Observer>],
-    request: &PredictRequest,
-    result: &Result<PredictResponse>,
-    took: Duration,
-) {
-    for observer in observers {
-        observer.observe(request, result.as_ref(), took);
     }
 }
 
