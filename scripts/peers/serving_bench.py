@@ -27,6 +27,7 @@ import json
 import os
 import re
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -48,6 +49,8 @@ CLOSE = 1e-5
 
 
 def main(folder, load, ours, handler, furnace):
+    # Whoever ends this ends its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(folder)
     model, rows = made(folder)
     machine(ours)

@@ -7,6 +7,7 @@ Run:  python scripts/peers/soak PROGRAM LOAD FOLDER AREA…
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from served import Verdicts
 
 
 def main(program, load, folder, *areas):
+    # Whoever ends this ends its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Servers are started in the folder.
     program, load, folder = (Path(path).resolve() for path in (program, load, folder))
     folder.mkdir(parents=True, exist_ok=True)
