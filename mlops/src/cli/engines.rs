@@ -2,6 +2,8 @@
 
 use crate::{Error, Result};
 use clap::Args;
+#[cfg(feature = "onnx")]
+use mlops_serve::engines::onnx::ExecutionProvider;
 use mlops_serve::{Engine, engines::compiled_in};
 use std::sync::Arc;
 
@@ -19,6 +21,14 @@ pub(super) struct Engines {
     #[cfg(feature = "onnx")]
     #[arg(long, value_name = "N", default_value_t = 1)]
     onnx_threads: usize,
+    /// What ONNX Runtime computes on, the preferred first: cuda:0, tensorrt:0; the processor does what they do not
+    #[cfg(feature = "onnx")]
+    #[arg(long = "onnx-provider", value_name = "NAME", value_delimiter = ',')]
+    onnx_providers: Vec<ExecutionProvider>,
+    /// Where a provider is not there, let the processor compute instead of failing
+    #[cfg(feature = "onnx")]
+    #[arg(long, requires = "onnx_providers")]
+    onnx_cpu_fallback: bool,
 }
 
 impl Engines {
@@ -30,6 +40,10 @@ impl Engines {
             onnx_sessions: 1,
             #[cfg(feature = "onnx")]
             onnx_threads: 1,
+            #[cfg(feature = "onnx")]
+            onnx_providers: Vec::new(),
+            #[cfg(feature = "onnx")]
+            onnx_cpu_fallback: false,
         }
     }
 
@@ -43,6 +57,22 @@ impl Engines {
         self
     }
 
+    /// The same, once for every execution provider that this build knows, on its first device.
+    #[cfg_attr(not(feature = "onnx"), expect(clippy::unused_self, reason = "no `onnx`"))]
+    pub(super) fn on_each_provider(&self) -> Vec<Self> {
+        #[cfg(feature = "onnx")]
+        {
+            let known = [
+                (cfg!(feature = "cuda"), ExecutionProvider::Cuda(0)),
+                (cfg!(feature = "tensorrt"), ExecutionProvider::TensorRt(0)),
+            ];
+            let known = known.into_iter().filter(|(is_known, _)| *is_known);
+            known.map(|(_, one)| Self { onnx_providers: vec![one], ..self.clone() }).collect()
+        }
+        #[cfg(not(feature = "onnx"))]
+        Vec::new()
+    }
+
     /// What says the same on a command line.
     pub(super) fn flags(&self) -> Vec<String> {
         let mut flags = Vec::new();
@@ -53,6 +83,9 @@ impl Engines {
         if self.only.as_deref() == Some("onnx") {
             flags.extend(["--onnx-sessions".to_owned(), self.onnx_sessions.to_string()]);
             flags.extend(["--onnx-threads".to_owned(), self.onnx_threads.to_string()]);
+            for provider in &self.onnx_providers {
+                flags.extend(["--onnx-provider".to_owned(), provider.to_string()]);
+            }
         }
         flags
     }
@@ -74,7 +107,9 @@ impl Engines {
         let onnx = OnnxEngine::new().with_config(
             OnnxConfig::default()
                 .with_sessions(self.onnx_sessions)
-                .with_intra_op_threads(self.onnx_threads),
+                .with_intra_op_threads(self.onnx_threads)
+                .with_providers(self.onnx_providers.clone())
+                .with_cpu_fallback(self.onnx_cpu_fallback),
         );
         if engine.name() == onnx.name() { Arc::new(onnx) } else { engine }
     }

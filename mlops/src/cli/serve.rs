@@ -77,6 +77,9 @@ pub(super) struct Serve {
     /// Threads that compute, for each model; as many as the machine runs at once if absent
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Requests that wait for a model while all its threads compute; more are refused
+    #[arg(long, value_name = "N")]
+    queue: Option<usize>,
     /// Gather requests that wait while all threads compute, up to so many rows a call; each runs by itself if absent
     #[arg(long, value_name = "ROWS")]
     max_batch_rows: Option<usize>,
@@ -169,8 +172,10 @@ impl Serve {
         definition: &ModelDefinition,
         scratch: &Path,
     ) -> Result<(Endpoint, logged::Keeper)> {
-        let local = local(definition.threads.or(self.threads));
-        let batching = definition.max_batch_rows.or(self.max_batch_rows).map(batching);
+        let queue = definition.queue.or(self.queue);
+        let local = local(definition.threads.or(self.threads), queue);
+        let rows = definition.max_batch_rows.or(self.max_batch_rows);
+        let batching = rows.map(|rows| batching(rows, queue));
         if !matches!(source, Source::Remote(_)) && definition.remote.is_some() {
             return Err(Error::invalid("`remote` is for models of another server"));
         }
@@ -249,8 +254,9 @@ impl Serve {
         if let Some(rate) = self.rate_limit {
             service = service.with_rate_limit(RateLimit::new(rate).context(|| "--rate-limit")?);
         }
-        let batching = self.max_batch_rows.map(batching);
-        self.repository.offered(service, &self.engines, local(self.threads), batching)
+        let local = local(self.threads, self.queue);
+        let batching = self.max_batch_rows.map(|rows| batching(rows, self.queue));
+        self.repository.offered(service, &self.engines, local, batching)
     }
 
     /// The same models over HTTP, with metrics beside them, and over gRPC.
@@ -297,13 +303,16 @@ impl Serve {
     }
 }
 
-fn local(threads: Option<usize>) -> LocalConfig {
+fn local(threads: Option<usize>, queue: Option<usize>) -> LocalConfig {
     let local = LocalConfig::default();
-    threads.map_or(local.clone(), |threads| local.with_threads(threads))
+    let (own_threads, own_queue) = (local.threads, local.queue);
+    local.with_threads(threads.unwrap_or(own_threads)).with_queue(queue.unwrap_or(own_queue))
 }
 
-fn batching(rows: usize) -> BatchingConfig {
-    BatchingConfig::default().with_max_batch_rows(rows)
+fn batching(rows: usize, queue: Option<usize>) -> BatchingConfig {
+    let batching = BatchingConfig::default().with_max_batch_rows(rows);
+    let own = batching.max_waiting_requests;
+    batching.with_max_waiting_requests(queue.unwrap_or(own))
 }
 
 fn endpoint(

@@ -77,6 +77,8 @@ pub struct ModelDefinition {
     pub remote: Option<RemoteDefinition>,
     /// Threads that compute.
     pub threads: Option<usize>,
+    /// Requests that wait for a thread; more are refused.
+    pub queue: Option<usize>,
     /// Requests that wait are gathered, up to so many rows.
     pub max_batch_rows: Option<usize>,
 }
@@ -176,6 +178,12 @@ impl Definitions {
 impl ModelDefinition {
     /// A model from this source.
     pub fn new(source: impl Into<String>) -> Self {
-        Self { source: source.into(), remote: None, threads: None, max_batch_rows: None }
+        Self {
+            source: source.into(),
+            remote: None,
+            threads: None,
+            queue: None,
+            max_batch_rows: None,
+        }
     }
 }

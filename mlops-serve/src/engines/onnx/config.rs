@@ -1,6 +1,7 @@
 //! How ONNX Runtime computes.
 
-use std::fmt;
+use mlops_core::{Error, Result};
+use std::{fmt, str::FromStr};
 
 /// What a model may use of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +120,43 @@ impl fmt::Display for ExecutionProvider {
         match self {
             Self::Cuda(device) => write!(f, "cuda:{device}"),
             Self::TensorRt(device) => write!(f, "tensorrt:{device}"),
+        }
+    }
+}
+
+impl FromStr for ExecutionProvider {
+    type Err = Error;
+
+    /// As it is displayed, `cuda:1`; without a number it is the first device.
+    fn from_str(text: &str) -> Result<Self> {
+        let (name, device) = text.split_once(':').unwrap_or((text, "0"));
+        let unknown = || {
+            Error::invalid(format!(
+                "no execution provider {text:?}; there are cuda:0 and tensorrt:0"
+            ))
+        };
+        let device = device.parse().map_err(|_| unknown())?;
+        match name {
+            "cuda" => Ok(Self::Cuda(device)),
+            "tensorrt" => Ok(Self::TensorRt(device)),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn providers_are_read_as_they_are_displayed() {
+        for provider in [ExecutionProvider::Cuda(0), ExecutionProvider::TensorRt(3)] {
+            assert_eq!(provider.to_string().parse::<ExecutionProvider>().unwrap(), provider);
+        }
+        assert_eq!("cuda".parse::<ExecutionProvider>().unwrap(), ExecutionProvider::Cuda(0));
+        for text in ["", "rocm", "cuda:", "cuda:-1", "cuda:0:0", "CUDA"] {
+            let error = text.parse::<ExecutionProvider>().unwrap_err();
+            assert!(error.message().contains("cuda:0 and tensorrt:0"), "{error}");
         }
     }
 }

@@ -39,15 +39,18 @@ pub(super) fn candidates(
 ) -> Result<Vec<Candidate>> {
     let (mut all, mut refused) = (Vec::new(), None);
     for engine in engines.list()?.iter().filter(|engine| engine.recognises(package)) {
-        for engines in settings(&**engine) {
-            match source::session(package, &engines) {
-                Ok(session) => all.extend(of_session(&session, &engines, callers)?),
-                Err(error) if is_no_answer(&error) => {
-                    console.note(format_args!("not tried: {}: {error}", engine.name()));
-                    refused = Some(error);
-                    break;
+        for alike in settings(&**engine) {
+            for engines in alike {
+                match source::session(package, &engines) {
+                    Ok(session) => all.extend(of_session(&session, &engines, callers)?),
+                    Err(error) if is_no_answer(&error) => {
+                        let flags = engines.flags();
+                        console.note(format_args!("not tried: {}: {error}", flags.join(" ")));
+                        refused = Some(error);
+                        break;
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
             }
         }
     }
@@ -65,18 +68,21 @@ fn is_no_answer(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Unavailable)
 }
 
-/// Ways to load with one engine: of those that compute one call at a time, sessions against threads
-/// of each, of which there are no more together than the machine runs at once.
-fn settings(engine: &dyn Engine) -> Vec<Engines> {
+/// Ways to load with one engine, those together of which one fails as the others do: of engines that
+/// compute one call at a time, sessions against threads of each, of which there are no more together
+/// than the machine runs at once; and each execution provider.
+fn settings(engine: &dyn Engine) -> Vec<Vec<Engines>> {
     let only = Engines::only(Some(engine.name().to_owned()));
     if engine.name() != "onnx" {
-        return vec![only];
+        return vec![vec![only]];
     }
     let counts = counts(machine());
     let pairs =
         counts.iter().flat_map(|sessions| counts.iter().map(move |each| (*sessions, *each)));
     let fitting = pairs.filter(|(sessions, each)| sessions * each <= machine());
-    fitting.map(|(sessions, each)| only.clone().with_onnx(sessions, each)).collect()
+    let here = fitting.map(|(sessions, each)| only.clone().with_onnx(sessions, each)).collect();
+    let elsewhere = only.on_each_provider().into_iter().map(|one| vec![one]);
+    std::iter::once(here).chain(elsewhere).collect()
 }
 
 fn of_session(

@@ -12,7 +12,7 @@ fn boosted(name: &str) -> String {
 fn models() -> String {
     let (a, b) = (onnx("logistic"), onnx("lightgbm"));
     format!(
-        "[models.a]\nsource = \"{}\"\nthreads = 1\n[models.b]\nsource = \"{}\"\nmax_batch_rows = 64\n",
+        "[models.a]\nsource = \"{}\"\nthreads = 1\nqueue = 8\n[models.b]\nsource = \"{}\"\nmax_batch_rows = 64\n",
         a.display(),
         b.display()
     )
@@ -169,6 +169,6 @@ fn what_is_wrong_in_a_file_is_named() {
         "store \"s\": `keys` is missing",
     );
     refused("[serve]\ntls_cert = \"cert.pem\"", 65, "a certificate and its key go together");
-    refused("[models.c]\nsource = hunter2", 65, "serve.toml: line 8");
+    refused("[models.c]\nsource = hunter2", 65, "serve.toml: line 9");
     place.run(&["serve", "--config", "absent.toml"]).failed(66, "absent.toml");
 }
