@@ -32,6 +32,14 @@ pub struct MonitorConfig {
     pub season: Duration,
     /// The reference by hour or weekday; none.
     pub strata: Option<Strata>,
+    /// Columns whose values tell where a change comes from; none. Each takes 33 segments' coarse counts
+    /// of all columns a window.
+    pub segments: Vec<Arc<str>>,
+    /// The share of rows that the request path counts, drawn at random; 1.
+    pub sampling: f64,
+    /// Threads that count at the same time in the request path, at most; 16. Each takes about
+    /// 80 KiB a numeric column, once it has counted.
+    pub shards: usize,
     /// Alarms that wait for one who receives them; 256. The oldest make room, and are counted.
     pub max_waiting: usize,
     /// What the alarms' events are about: `model/risk`, `endpoint/loans`; `monitor`.
@@ -55,6 +63,9 @@ impl Default for MonitorConfig {
             min_rows: 100,
             season: Duration::from_hours(24),
             strata: None,
+            segments: Vec::new(),
+            sampling: 1.0,
+            shards: 16,
             max_waiting: 256,
             subject: "monitor".into(),
             clock: Arc::new(SystemClock),
@@ -135,6 +146,28 @@ impl MonitorConfig {
         self
     }
 
+    /// Adds a column whose values tell where a change comes from: its 32 most frequent ones in the
+    /// reference, of which it must be a column of categories.
+    #[must_use]
+    pub fn with_segment(mut self, column: impl Into<Arc<str>>) -> Self {
+        self.segments.push(column.into());
+        self
+    }
+
+    /// Sets the share of rows that the request path counts.
+    #[must_use]
+    pub fn with_sampling(mut self, share: f64) -> Self {
+        self.sampling = share;
+        self
+    }
+
+    /// Sets how many threads count at the same time in the request path.
+    #[must_use]
+    pub fn with_shards(mut self, shards: usize) -> Self {
+        self.shards = shards;
+        self
+    }
+
     /// Sets how many alarms wait for one who receives them.
     #[must_use]
     pub fn with_max_waiting(mut self, alarms: usize) -> Self {
@@ -180,6 +213,10 @@ impl MonitorConfig {
             let level = self.level;
             return Err(Error::invalid(format!("level lies between 0 and 1, not at {level}")));
         }
+        if !(self.sampling > 0.0 && self.sampling <= 1.0) {
+            let share = self.sampling;
+            return Err(Error::invalid(format!("sampling is above 0 to 1, not {share}")));
+        }
         if self.critical.is_nan() || self.critical < 1.0 {
             let margins = self.critical;
             return Err(Error::invalid(format!("critical is at least 1 margin, not {margins}")));
@@ -187,6 +224,7 @@ impl MonitorConfig {
         let counts = [
             ("window rows", self.window_rows),
             ("min rows", self.min_rows),
+            ("shards", self.shards as u64),
             ("max waiting", self.max_waiting as u64),
         ];
         match counts.into_iter().find(|(_, count)| *count == 0) {

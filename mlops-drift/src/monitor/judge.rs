@@ -8,13 +8,14 @@ use super::{
     episode::Episode,
     exact,
     moved::Moved,
+    segments::Segments,
     steady::{Change, Steadiness},
     windows::{SPANS, Windows},
 };
 use crate::{profile::Profile, tests::real};
 use mlops_core::{
     EventId, Result, Timestamp,
-    drift::{Drift, Effect, Evidence, Verdict},
+    drift::{Contribution, Drift, Effect, Evidence, Verdict},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -29,6 +30,7 @@ const COMPARED: usize = SPANS.len() + 1;
 pub(super) struct Judge {
     config: Arc<MonitorConfig>,
     pub(super) columns: Vec<Column>,
+    pub(super) segments: Option<Arc<Segments>>,
     pub(super) windows: Windows,
     budget: Budget,
     /// What all looks so far have spent.
@@ -69,11 +71,16 @@ pub(super) struct Beyond {
     pub(super) severity: Severity,
     pub(super) since: Timestamp,
     moved: Moved,
+    set: Set,
     adjusted: f64,
 }
 
 impl Judge {
-    pub(super) fn new(reference: &Profile, config: Arc<MonitorConfig>) -> Self {
+    pub(super) fn new(
+        reference: &Profile,
+        config: Arc<MonitorConfig>,
+        segments: Option<Arc<Segments>>,
+    ) -> Self {
         let strata: Vec<(u32, &Profile)> = match &config.strata {
             Some(strata) => strata.iter().collect(),
             None => vec![(0, reference)],
@@ -89,6 +96,7 @@ impl Judge {
             silent: HashMap::new(),
             alarms: 0,
             columns,
+            segments,
             config,
         }
     }
@@ -176,7 +184,7 @@ impl Judge {
         let Some(moved) = Moved::of(column, &window, &self.config)? else { return Ok(None) };
         let severity = moved.severity(&found.changed, &self.config);
         let adjusted = found.adjusted;
-        Ok(severity.map(|severity| Beyond { severity, since, moved, adjusted }))
+        Ok(severity.map(|severity| Beyond { severity, since, moved, set, adjusted }))
     }
 
     /// The latest windows over which the set's share is furthest from the reference's.
@@ -239,7 +247,21 @@ impl Judge {
         let words = beyond.moved.words(column);
         let mut alarm = self.alarm(Cause::Drift, beyond.severity, told.since, words, finding);
         alarm.again = told.again;
+        alarm.segments = self.explain(at, beyond.set, beyond.since);
         Ok(Some(alarm))
+    }
+
+    /// The segments that the change since then comes from.
+    fn explain(&self, at: usize, set: Set, since: Timestamp) -> Arc<[Contribution]> {
+        let Some(segments) = &self.segments else { return Arc::new([]) };
+        let (before, now) = self.windows.joint(since);
+        let column = &self.columns[at];
+        let mut reference = (0, 0);
+        for counts in column.reference.values() {
+            let (inside, of) = set.share(counts);
+            reference = (reference.0 + inside, reference.1 + of);
+        }
+        segments.explain(at, column, set, (&before, &now), reference).into()
     }
 
     fn is_silent(&self, column: &Arc<str>) -> bool {

@@ -29,22 +29,32 @@ mod config;
 mod episode;
 mod exact;
 mod judge;
+mod lanes;
 mod moved;
 mod season;
+mod segments;
 mod steady;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod watch;
+mod watched;
 mod windows;
 
 pub use alarm::{Alarm, Cause, Severity};
 pub use config::MonitorConfig;
 pub use season::{Season, Strata};
 pub use stream::AlarmStream;
+pub use watch::Watch;
 
 use crate::profile::Profile;
 use judge::Judge;
-use mlops_core::{Error, Result, Timestamp, arrow::array::RecordBatch, drift::Drift};
+use lanes::Lanes;
+use mlops_core::{
+    Error, Observer, Predictor, Result, Timestamp, arrow::array::RecordBatch, drift::Drift,
+    signature::ModelSignature,
+};
+use segments::Segments;
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -52,14 +62,18 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 use stream::Receivers;
+use watched::{Plan, Watched, Watching};
 
 /// Watches a stream of rows beside a reference, with one number to set: how many alarms to expect
 /// in a year in which nothing changes.
 ///
-/// It is a handle: clones share one state. Rows come by [`update`](Self::update) (a table, an
-/// inference log), or from replicas by [`merge`](Self::merge).
+/// It is a handle: clones share one state. Rows come from the requests of a predictor
+/// ([`wrap`](Self::wrap)) or an endpoint ([`observer`](Self::observer)), by
+/// [`update`](Self::update) (a table, an inference log), or from replicas by
+/// [`merge`](Self::merge).
 ///
 /// **When.** Rows gather in windows, which end after `window_rows` or, with `min_rows`, after
 /// `window_time`. Only then is anything decided, over the last window, the last 4, the last 16 and
@@ -87,8 +101,13 @@ use stream::Receivers;
 /// **One alarm an episode**, and another if it becomes critical. An episode ends when the change has
 /// fallen below half of every margin over the last 4 windows.
 ///
+/// **Where from.** With [`with_segment`](MonitorConfig::with_segment) an alarm says which values of
+/// that column the change comes from, beside the windows before it began: each adds the difference of
+/// the shares that rows with the value and in the cells that moved had then and have now. Rows that
+/// replicas [`merge`](Self::merge) are not told apart.
+///
 /// **Bounds.** Memory does not grow with what is observed: two profiles, and 33 windows' coarse
-/// counts (19 cells a numeric column) by stratum.
+/// counts (19 cells a numeric column) by stratum, and the request path's counters (`shards`).
 #[derive(Clone)]
 pub struct Monitor {
     shared: Arc<Shared>,
@@ -98,9 +117,17 @@ struct Shared {
     config: Arc<MonitorConfig>,
     reference: Profile,
     judge: Mutex<Judge>,
+    lanes: Lanes,
     receivers: Receivers,
     actions: Mutex<Vec<Action>>,
     failed_actions: AtomicU64,
+    failed_looks: AtomicU64,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 type Action = Arc<dyn Fn(&Alarm) + Send + Sync>;
@@ -124,13 +151,19 @@ pub struct MonitorStatus {
     pub expected_false_alarms: f64,
     /// Callbacks that panicked.
     pub failed_actions: u64,
+    /// Looks of a [`Watch`] that failed.
+    pub failed_looks: u64,
+    /// Rows of the request path that were not counted: more threads at the same time than `shards`,
+    /// or tensors of another shape than the signature's.
+    pub missed_rows: u64,
 }
 
 impl Monitor {
     /// A monitor beside this reference, with no rows yet.
     ///
     /// A setting out of range, a reference without columns or with fewer than `min_rows` rows, and
-    /// strata in other cells than the reference's are `InvalidInput`.
+    /// strata in other cells than the reference's are `InvalidInput`; so are segments by a column that
+    /// is none of the reference's categories.
     pub fn new(reference: Profile, config: MonitorConfig) -> Result<Self> {
         config.check()?;
         if reference.columns().next().is_none() {
@@ -144,11 +177,60 @@ impl Monitor {
             strata.check(&reference)?;
         }
         let config = Arc::new(config);
-        let judge = Mutex::new(Judge::new(&reference, Arc::clone(&config)));
+        let segments = Segments::new(&reference, &config)?;
+        let lanes = Lanes::new(&config, segments.clone());
+        let judge = Mutex::new(Judge::new(&reference, Arc::clone(&config), segments));
         let (receivers, actions) = (Receivers::default(), Mutex::default());
-        let failed_actions = AtomicU64::new(0);
-        let shared = Shared { config, reference, judge, receivers, actions, failed_actions };
-        Ok(Self { shared: Arc::new(shared) })
+        let (failed_actions, failed_looks) = Default::default();
+        Ok(Self {
+            shared: Arc::new(Shared {
+                config,
+                reference,
+                judge,
+                lanes,
+                receivers,
+                actions,
+                failed_actions,
+                failed_looks,
+            }),
+        })
+    }
+
+    /// A predictor that answers as this one does and whose answered requests are counted: inputs,
+    /// and outputs where the reference has columns of their names.
+    ///
+    /// Counting takes some nanoseconds a feature on the thread that answers, which waits for nobody.
+    /// What was counted is judged when somebody [`look`](Self::look)s, or a [`watch`](Self::watch)
+    /// does. A column of the reference that is neither an input nor an output is `InvalidInput`.
+    pub fn wrap(&self, predictor: Arc<dyn Predictor>) -> Result<Arc<dyn Predictor>> {
+        let info = predictor.info();
+        self.wrap_as(predictor, &info.signature)
+    }
+
+    /// As [`wrap`](Self::wrap), where this signature names the columns of packed tensors and the
+    /// predictor's own does not.
+    pub fn wrap_as(
+        &self,
+        predictor: Arc<dyn Predictor>,
+        signature: &ModelSignature,
+    ) -> Result<Arc<dyn Predictor>> {
+        let watching = self.watching(signature)?;
+        Ok(Arc::new(Watched { inner: predictor, watching }))
+    }
+
+    /// The same for whatever takes observers: an endpoint whose models have this signature.
+    pub fn observer(&self, signature: &ModelSignature) -> Result<Arc<dyn Observer>> {
+        Ok(Arc::new(self.watching(signature)?))
+    }
+
+    fn watching(&self, signature: &ModelSignature) -> Result<Watching> {
+        let plan = Plan::new(&self.shared.reference, signature)?;
+        Ok(Watching { shared: Arc::clone(&self.shared), plan })
+    }
+
+    /// Looks that often on a thread of its own, until what it returns is dropped.
+    pub fn watch(&self, every: Duration) -> Result<Watch> {
+        Watch::start(Arc::downgrade(&self.shared), every)
     }
 
     /// Takes rows as of now; errors as of [`Profile::update`], and no row is taken then.
@@ -167,7 +249,8 @@ impl Monitor {
         while done < rows.num_rows() {
             let room = usize::try_from(judge.windows.room(config)).unwrap_or(usize::MAX);
             let part = rows.slice(done, room.clamp(1, rows.num_rows() - done));
-            judge.windows.update(&part)?;
+            let segments = judge.segments.clone();
+            judge.windows.update(&part, segments.as_deref())?;
             done += part.num_rows();
             if judge.windows.due(config) {
                 alarms.extend(judge.end_window()?);
@@ -193,22 +276,40 @@ impl Monitor {
     /// Takes the rows of the window in progress away, for the monitor that judges for all replicas
     /// to [`merge`](Self::merge).
     pub fn hand_over(&self) -> Result<Profile> {
-        self.judge().windows.hand_over()
+        let mut judge = self.judge();
+        self.gather(&mut judge)?;
+        judge.windows.hand_over()
     }
 
-    /// Looks at the clock: ends the window in progress if its time has come. Whether it has.
+    /// Gathers what the request path has counted and ends the window in progress if its time has
+    /// come or its rows are there. Whether it has ended.
     ///
     /// A host calls it from a task of its own, as often as it likes; more often does not make false
     /// alarms more frequent.
     pub fn look(&self) -> Result<bool> {
         let mut judge = self.judge();
+        let gathered = self.gather(&mut judge);
         judge.windows.pass(self.shared.config.clock.now(), &self.shared.config);
+        gathered?;
         let before = judge.windows.count;
         let alarms = self.end_if_due(&mut judge)?;
         let ended = judge.windows.count > before;
         drop(judge);
         self.tell(&alarms);
         Ok(ended)
+    }
+
+    /// Rows of the request path, as of the stratum before now: they were counted since the last
+    /// look.
+    fn gather(&self, judge: &mut Judge) -> Result<()> {
+        let Shared { lanes, reference, .. } = &*self.shared;
+        if !lanes.are_used() {
+            return Ok(());
+        }
+        if judge.segments.is_some() {
+            judge.windows.merge_joint(&lanes.take_joint());
+        }
+        judge.windows.merge(&lanes.take(reference)?)
     }
 
     fn end_if_due(&self, judge: &mut Judge) -> Result<Vec<Alarm>> {
@@ -287,6 +388,8 @@ impl Monitor {
             unsteady: judge.unsteady().cloned().collect(),
             expected_false_alarms: judge.spent,
             failed_actions: self.shared.failed_actions.load(Relaxed),
+            failed_looks: self.shared.failed_looks.load(Relaxed),
+            missed_rows: self.shared.lanes.missed(),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{
     MonitorConfig,
     cells::{Counts, add, coarse},
+    segments::{Joint, Segments},
 };
 use crate::profile::Profile;
 use mlops_core::{Result, Timestamp, arrow::array::RecordBatch};
@@ -19,6 +20,7 @@ pub(super) struct Window {
     pub(super) from: Timestamp,
     pub(super) rows: u64,
     parts: BTreeMap<u32, Vec<Counts>>,
+    pub(super) joint: Joint,
 }
 
 impl Window {
@@ -56,6 +58,8 @@ pub(super) struct Windows {
     pub(super) count: u64,
     pub(super) season: Window,
     last: Option<Profile>,
+    /// Rows by segment of all windows that are not kept any more.
+    older: Joint,
     /// The latest time seen.
     pub(super) now: Timestamp,
 }
@@ -71,6 +75,7 @@ impl Windows {
             count: 0,
             season: Window::beginning(now),
             last: None,
+            older: Joint::default(),
             now,
         }
     }
@@ -94,8 +99,17 @@ impl Windows {
         self.open.rows + self.piece.rows()
     }
 
-    pub(super) fn update(&mut self, rows: &RecordBatch) -> Result<()> {
-        self.piece.update(rows)
+    pub(super) fn update(&mut self, rows: &RecordBatch, segments: Option<&Segments>) -> Result<()> {
+        self.piece.update(rows)?;
+        if let Some(segments) = segments {
+            segments.update(&mut self.open.joint, &self.piece, rows);
+        }
+        Ok(())
+    }
+
+    /// Adds rows by segment that were merged before.
+    pub(super) fn merge_joint(&mut self, joint: &Joint) {
+        self.open.joint.add(joint);
     }
 
     pub(super) fn merge(&mut self, rows: &Profile) -> Result<()> {
@@ -135,8 +149,10 @@ impl Windows {
             self.season.take_in(*stratum, 0, columns);
         }
         self.season.rows += ended.rows;
-        if self.ended.len() == KEPT {
-            self.ended.pop_front();
+        if self.ended.len() == KEPT
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.older.add(&oldest.joint);
         }
         self.ended.push_back(ended);
         self.count += 1;
@@ -171,6 +187,16 @@ impl Windows {
     /// The latest windows that have ended, the last one first.
     pub(super) fn latest(&self) -> impl Iterator<Item = &Window> {
         self.ended.iter().rev()
+    }
+
+    /// Rows by segment before this time and since.
+    pub(super) fn joint(&self, since: Timestamp) -> (Joint, Joint) {
+        let (mut before, mut now) = (self.older.clone(), Joint::default());
+        for window in &self.ended {
+            let side = if window.from < since { &mut before } else { &mut now };
+            side.add(&window.joint);
+        }
+        (before, now)
     }
 
     /// A column's rows in the latest windows, by stratum.

@@ -1,9 +1,12 @@
 //! The monitor: what it finds, what it leaves alone, whom it tells and how often.
 
+#[path = "monitor/requests.rs"]
+mod requests;
+
 use super::random::{Random, batch, floats, texts};
 use mlops_core::{
     Clock, ErrorKind, Timestamp,
-    arrow::array::RecordBatch,
+    arrow::array::{RecordBatch, cast::AsArray, types::Float64Type},
     event::{Event, EventKind},
     testing::{ManualClock, SequentialIds},
 };
@@ -115,6 +118,29 @@ fn nulls_new_values_and_a_wider_spread_are_found_and_named() {
     let (words, effect) = said(&mut bench, World { spread: 1.6, ..USUAL });
     assert!(words.starts_with("income changed: ") && words.contains("% of rows"), "{words}");
     assert_eq!(effect.name.as_ref(), "total_variation");
+}
+
+#[test]
+fn an_alarm_says_where_the_change_comes_from() {
+    let mut bench = Bench::open(|config| config.with_segment("purpose"));
+    assert!(bench.pass(USUAL, 6).is_empty());
+    let mut alarms = bench.monitor.alarms();
+    for _ in 0..6 {
+        // Houses alone have become dearer.
+        let rows = USUAL.rows(&mut bench.random, 1_000);
+        let purposes = rows.column(1).as_string::<i32>().iter();
+        let dearer =
+            purposes.zip(rows.column(0).as_primitive::<Float64Type>()).map(|(to, value)| {
+                value.map(|value| if to == Some("house") { value + 1.5 } else { value })
+            });
+        let rows = batch(vec![("income", floats(dearer)), ("purpose", rows.column(1).clone())]);
+        bench.monitor.update(&rows).unwrap();
+    }
+    let alarm = alarms.try_next().unwrap();
+    let [house] = alarm.segments() else { panic!("{:?}", alarm.segments()) };
+    assert_eq!(house.name.as_ref(), "purpose=house");
+    assert!(house.value > 0.7 && (0.25..0.35).contains(&house.reference), "{house:?}");
+    assert!(alarm.to_string().ends_with("% of it from purpose=house"), "{alarm}");
 }
 
 #[test]
@@ -286,7 +312,9 @@ fn what_cannot_be_promised_is_refused() {
     assert_eq!(refused(&few, config()), "a reference of 99 rows; 100 at least");
     assert!(refused(&whole, config().with_false_alarms_per_year(0.0)).contains("per year"));
     assert!(refused(&whole, config().with_margin(f64::NAN)).contains("margin"));
+    assert!(refused(&whole, config().with_sampling(0.0)).contains("sampling"));
     assert!(refused(&whole, config().with_window_rows(0)).contains("window rows"));
+    assert!(refused(&whole, config().with_segment("income")).contains("no column of categories"));
     let strata = Strata::new(&few, Season::Weekday);
     assert!(refused(&whole, config().with_strata(strata)).contains("other cells"));
     let strata = Strata::new(&whole, Season::Weekday);
