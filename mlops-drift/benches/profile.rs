@@ -4,13 +4,23 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use mlops_core::{
-    DriftDetector,
+    DriftDetector, Predictor,
     arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray},
+    predictor::PredictRequest,
+    signature::{ModelSignature, TensorSpec},
+    tensor::{DType, Tensor, Tensors},
+    testing::FnPredictor,
 };
 use mlops_drift::{
-    Profile, ProfileDetector, ProfileDetectorConfig, ProfileOptions, profile::ProfileShard,
+    Monitor, MonitorConfig, Profile, ProfileDetector, ProfileDetectorConfig, ProfileOptions,
+    profile::ProfileShard,
 };
-use std::{hint::black_box, sync::Arc};
+use std::{
+    hint::black_box,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Waker},
+};
 
 const ROWS: u32 = 10_000;
 
@@ -135,5 +145,58 @@ fn shard(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, profile, million, shard);
+/// A request of one row, alone and watched: the difference is what watching takes.
+fn watched(criterion: &mut Criterion) {
+    const FEATURES: usize = 50;
+    let names: Vec<String> = (0..FEATURES).map(|at| format!("feature {at}")).collect();
+    let rows = column("normal");
+    let values = rows.column(0).to_data().buffers()[0].typed_data::<f64>().to_vec();
+    let columns = names.iter().enumerate().map(|(at, name)| {
+        let values = values[at * 10_000..at * 10_000 + 20_000].to_vec();
+        (name.clone(), Arc::new(Float64Array::from(values)) as ArrayRef)
+    });
+    let reference = RecordBatch::try_from_iter(columns).unwrap();
+    let reference = Profile::fit(&[reference], &ProfileOptions::default()).unwrap();
+    let packed = TensorSpec::new("x", DType::F64, vec![None, Some(FEATURES)]).with_columns(names);
+    let output = TensorSpec::column("x", DType::F64);
+    let signature = ModelSignature::new(vec![packed], vec![output]).unwrap();
+    let model = FnPredictor::new("one", signature, |_| {
+        Ok(Tensors::one("x", Tensor::from_vec([1], vec![1.0])?))
+    });
+    let monitor = Monitor::new(reference, MonitorConfig::default()).unwrap();
+    let watched = monitor.wrap(Arc::new(model.clone())).unwrap();
+    let requests: Vec<Tensors> = values
+        .chunks_exact(FEATURES)
+        .map(|row| Tensors::one("x", Tensor::from_vec([1, FEATURES], row.to_vec()).unwrap()))
+        .collect();
+    let ask = |predictor: &dyn Predictor, inputs: &Tensors| {
+        let future = predictor.predict(PredictRequest::new(inputs.clone()));
+        pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    };
+    let mut group = criterion.benchmark_group("a request of 50 features");
+    group.throughput(Throughput::Elements(FEATURES as u64));
+    for (name, predictor) in [("alone", &model as &dyn Predictor), ("watched", &*watched)] {
+        let mut next = requests.iter().cycle();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| assert!(ask(predictor, black_box(next.next().unwrap()))));
+        });
+    }
+    group.bench_function("a look at 50 columns", |bencher| {
+        let window = rows_of(&monitor, &values);
+        bencher.iter(|| monitor.update(black_box(&window)).unwrap());
+    });
+    group.finish();
+}
+
+/// A window of a thousand rows.
+fn rows_of(monitor: &Monitor, values: &[f64]) -> RecordBatch {
+    let names = monitor.reference().spec().names().enumerate();
+    RecordBatch::try_from_iter(names.map(|(at, name)| {
+        let values = values[at * 1_000..at * 1_000 + 1_000].to_vec();
+        (name.to_string(), Arc::new(Float64Array::from(values)) as ArrayRef)
+    }))
+    .unwrap()
+}
+
+criterion_group!(benches, profile, million, shard, watched);
 criterion_main!(benches);

@@ -159,7 +159,7 @@ impl ColumnCounters {
 }
 
 /// Where a code is counted; NaN is how floats carry a null.
-fn place(listed: &[i64], value: f64) -> Place {
+pub(super) fn place(listed: &[i64], value: f64) -> Place {
     match code(value) {
         _ if value.is_nan() => Place::Null,
         Code::Value(value) => Place::of(listed.binary_search(&value)),

@@ -7,6 +7,7 @@
 mod bins;
 mod bytes;
 mod categorical;
+mod coarse;
 mod column;
 mod counters;
 mod cuts;
@@ -21,6 +22,7 @@ mod version1;
 mod version2;
 mod wire;
 
+pub(crate) use coarse::Coder;
 pub use column::{CellKind, CellView, ColumnProfile, ColumnType};
 pub use fit::ProfileOptions;
 pub use segments::Segments;

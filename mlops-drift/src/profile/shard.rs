@@ -3,7 +3,7 @@
 use super::{Counts, Profile, ProfileSpec, counters::ColumnCounters, spec::KindSpec};
 use mlops_core::{Error, Result};
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
@@ -183,6 +183,18 @@ impl ShardReader {
     ///
     /// Rows beyond [`MAX_ROWS`](super::MAX_ROWS) are `TooLarge`.
     pub fn profile(&self) -> Result<Profile> {
+        self.gather().map(|gathered| gathered.clone())
+    }
+
+    /// As [`profile`](Self::profile), of the rows counted since the last time they were taken.
+    pub fn take(&self) -> Result<Profile> {
+        let mut gathered = self.gather()?;
+        let empty = Profile::empty(Arc::clone(&self.shared.spec));
+        Ok(std::mem::replace(&mut *gathered, empty))
+    }
+
+    /// What was counted so far, with what the thread has counted since.
+    fn gather(&self) -> Result<MutexGuard<'_, Profile>> {
         // Merging checks before it changes: what a panic left behind is whole.
         let mut gathered = self.shared.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         let set = self.shared.swap();
@@ -190,6 +202,6 @@ impl ShardReader {
         let mut taken = Profile::empty(Arc::clone(&self.shared.spec));
         (taken.rows, taken.counts) = (set.rows.swap(0, Ordering::Relaxed), counts);
         gathered.merge(&taken)?;
-        Ok(gathered.clone())
+        Ok(gathered)
     }
 }

@@ -3,6 +3,9 @@
 #[path = "../../examples/simulate/counts.rs"]
 #[expect(dead_code, reason = "the program prints all of it")]
 mod counts;
+#[path = "../../examples/simulate/monitor.rs"]
+#[expect(dead_code, reason = "the program prints all of it")]
+mod monitor;
 #[path = "../../examples/simulate/rows.rs"]
 #[expect(dead_code, reason = "the program prints all of it")]
 mod rows;
@@ -45,5 +48,21 @@ fn streams_are_rejected_no_more_often_than_they_say() {
         let (ever, alarms) = streams::false_alarms(source, rows, looks, repetitions).unwrap();
         // 5% of 100 and three deviations; 4 alarms in 40,000 rows and as many.
         assert!(ever <= 12 && alarms <= 10, "{ever} {alarms}");
+    }
+}
+
+/// Two hundred days of each kind of nothing, one false alarm a day promised.
+#[test]
+fn a_monitor_raises_no_more_false_alarms_than_it_promises() {
+    let config = mlops_drift::MonitorConfig::default()
+        .with_false_alarms_per_year(365.25)
+        .with_margin(0.0)
+        .with_unusual_margin(0.0);
+    for process in monitor::PROCESSES.iter().filter(|process| process.promised) {
+        let watched = |seed| monitor::watch(process, seed, 24, config.clone()).unwrap();
+        let alarms: u32 = (0..REPETITIONS / 6).map(|seed| watched(seed.into()).alarms).sum();
+        // A mean of one a day, and three deviations.
+        let most = f64::from(REPETITIONS / 6) + 3.0 * f64::from(REPETITIONS / 6).sqrt();
+        assert!(f64::from(alarms) <= most, "{}: {alarms}", process.name);
     }
 }

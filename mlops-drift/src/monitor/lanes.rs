@@ -1,0 +1,195 @@
+//! Counters of the request path: a thread's own, so that threads do not wait for one another.
+
+use super::{
+    MonitorConfig,
+    segments::{Joint, Segments},
+};
+use crate::{
+    profile::{Profile, ProfileShard, ShardReader, Value},
+    random::Random,
+};
+use mlops_core::Result;
+use std::sync::{
+    Arc, Mutex, OnceLock, PoisonError, TryLockError,
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
+
+/// A thread finds its counters by its number. Where two have the same ones, the second takes the
+/// next that are free; nobody waits.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    slots: Vec<Slot>,
+    segments: Option<Arc<Segments>>,
+    sampling: f64,
+    /// Rows that found no free counters, or could not be read.
+    missed: AtomicU64,
+}
+
+/// On cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Slot {
+    lane: Mutex<Option<Lane>>,
+    reader: OnceLock<ShardReader>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    shard: ProfileShard,
+    joint: Joint,
+    random: Random,
+    /// Rows to leave out until the next one is counted.
+    skip: u64,
+}
+
+impl Lanes {
+    pub(super) fn new(config: &MonitorConfig, segments: Option<Arc<Segments>>) -> Self {
+        let slot = |_| Slot { lane: Mutex::new(None), reader: OnceLock::new() };
+        let slots = (0..config.shards).map(slot).collect();
+        Self { slots, segments, sampling: config.sampling, missed: AtomicU64::new(0) }
+    }
+
+    /// Counts rows of so many, each written by `row` into the values given, if it can be read.
+    pub(super) fn count<'a>(
+        &self,
+        reference: &Profile,
+        rows: usize,
+        mut row: impl FnMut(usize, &mut Vec<Value<'a>>) -> Option<()>,
+    ) {
+        let mut values = Vec::with_capacity(reference.columns().len());
+        let counted = self.with_lane(reference, |lane| {
+            let mut missed = 0;
+            let mut at = lane.skip;
+            while at < rows as u64 {
+                values.clear();
+                let read = usize::try_from(at).ok().and_then(|at| row(at, &mut values));
+                let counted = read.is_some() && lane.shard.count(&values).is_ok();
+                missed += u64::from(!counted);
+                if let Some(segments) = self.segments.as_ref().filter(|_| counted) {
+                    segments.count(&mut lane.joint, &values);
+                }
+                at += 1 + skip(self.sampling, &mut lane.random);
+            }
+            lane.skip = at - rows as u64;
+            missed
+        });
+        match counted {
+            Some(0) => {}
+            Some(missed) => self.miss(missed),
+            None => self.miss(rows as u64),
+        }
+    }
+
+    pub(super) fn miss(&self, rows: u64) {
+        self.missed.fetch_add(rows, Relaxed);
+    }
+
+    pub(super) fn missed(&self) -> u64 {
+        self.missed.load(Relaxed)
+    }
+
+    fn with_lane<R>(&self, reference: &Profile, count: impl FnOnce(&mut Lane) -> R) -> Option<R> {
+        let own = own_number();
+        for step in 0..self.slots.len() {
+            let at = (own + step) % self.slots.len();
+            let slot = self.slots.get(at)?;
+            let mut lane = match slot.lane.try_lock() {
+                Ok(lane) => lane,
+                // A row is counted whole or not at all.
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => continue,
+            };
+            let lane = lane.get_or_insert_with(|| {
+                let shard = ProfileShard::new(reference);
+                let _ = slot.reader.set(shard.reader());
+                let mut random = Random::new(at as u64);
+                let skip = skip(self.sampling, &mut random);
+                Lane { shard, joint: Joint::default(), random, skip }
+            });
+            return Some(count(lane));
+        }
+        None
+    }
+
+    /// All rows counted since the last time.
+    pub(super) fn take(&self, reference: &Profile) -> Result<Profile> {
+        let mut rows = Profile::empty_like(reference);
+        for reader in self.slots.iter().filter_map(|slot| slot.reader.get()) {
+            rows.merge(&reader.take()?)?;
+        }
+        Ok(rows)
+    }
+
+    /// Rows by segment since the last time. A thread that counts meanwhile takes other counters.
+    pub(super) fn take_joint(&self) -> Joint {
+        let mut rows = Joint::default();
+        for slot in self.slots.iter().filter(|slot| slot.reader.get().is_some()) {
+            let mut lane = slot.lane.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(lane) = lane.as_mut() {
+                rows.add(&std::mem::take(&mut lane.joint));
+            }
+        }
+        rows
+    }
+
+    /// Whether anything ever counted here.
+    pub(super) fn are_used(&self) -> bool {
+        self.slots.iter().any(|slot| slot.reader.get().is_some())
+    }
+}
+
+/// How many rows are left out before the next one, if each is counted with this probability.
+fn skip(share: f64, random: &mut Random) -> u64 {
+    if share >= 1.0 {
+        return 0;
+    }
+    let left_out = random.unit().ln() / (-share).ln_1p();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let rows = left_out as u64;
+    rows.min(1 << 40)
+}
+
+/// Each thread that ever counts has another one.
+fn own_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static OWN: usize = NEXT.fetch_add(1, Relaxed));
+    OWN.with(|own| *own)
+}
+
+impl Slot {
+    #[cfg(test)]
+    fn hold(&self) -> std::sync::MutexGuard<'_, Option<Lane>> {
+        self.lane.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ProfileOptions, monitor::testing::texts};
+
+    fn count(lanes: &Lanes, reference: &Profile, rows: usize) {
+        lanes.count(reference, rows, |_, values| {
+            values.push(Value::Text("a"));
+            Some(())
+        });
+    }
+
+    #[test]
+    fn a_share_of_the_rows_is_counted_and_what_finds_no_counters_is_missed() {
+        let reference =
+            Profile::fit(&[texts(&["a", "b"], 50)], &ProfileOptions::default()).unwrap();
+        let lanes = Lanes::new(&MonitorConfig::default().with_sampling(0.1).with_shards(2), None);
+        assert!(!lanes.are_used());
+        (0..1_000).for_each(|_| count(&lanes, &reference, 20));
+        let rows = lanes.take(&reference).unwrap().rows();
+        assert!((1_850..2_150).contains(&rows), "{rows}");
+        assert_eq!((lanes.take(&reference).unwrap().rows(), lanes.missed()), (0, 0));
+        let (first, second) = (lanes.slots[0].hold(), lanes.slots[1].hold());
+        count(&lanes, &reference, 20);
+        assert_eq!(lanes.missed(), 20);
+        drop((first, second));
+        lanes.count(&reference, 50, |_, _| None);
+        assert!(lanes.missed() > 20, "a row that cannot be read is not counted");
+    }
+}
