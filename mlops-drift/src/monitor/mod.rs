@@ -241,8 +241,15 @@ impl Monitor {
     /// Takes rows of another time: those of a log, in its order. Time never goes back: rows of an
     /// earlier time than the latest seen count as of that.
     pub fn update_at(&self, rows: &RecordBatch, at: Timestamp) -> Result<()> {
-        let config = &self.shared.config;
         let mut alarms = Vec::new();
+        // What was found before an error is told all the same.
+        let taken = self.take(rows, at, &mut alarms);
+        self.tell(&alarms);
+        taken
+    }
+
+    fn take(&self, rows: &RecordBatch, at: Timestamp, alarms: &mut Vec<Alarm>) -> Result<()> {
+        let config = &self.shared.config;
         let mut judge = self.judge();
         judge.windows.pass(at, config);
         let mut done = 0;
@@ -256,8 +263,6 @@ impl Monitor {
                 alarms.extend(judge.end_window()?);
             }
         }
-        drop(judge);
-        self.tell(&alarms);
         Ok(())
     }
 

@@ -15,6 +15,8 @@ const STEPS: usize = 4;
 const LEVEL: f64 = 1e-6;
 /// The probability above which an unsteady column is taken for steady again.
 const CALM: f64 = 0.05;
+/// How much of a stratum's reference's noise a window is allowed: it has 1, and repeats it.
+const NOISE: f64 = 3.0;
 /// The least variance of a window's count for its score to be about normal.
 const LEAST: f64 = 10.0;
 
@@ -51,6 +53,8 @@ impl Steadiness {
         window: &BTreeMap<u32, Counts>,
         columns: usize,
     ) -> Change {
+        // The noise of a stratum's reference comes round with the season, as a season would.
+        let repeated = if reference.len() > 1 { NOISE } else { 0.0 };
         let (mut apart, mut variance) = (0.0, 0.0);
         for (stratum, own) in window {
             let Some(before) = reference.get(stratum) else { continue };
@@ -58,7 +62,7 @@ impl Steadiness {
             if n > 0 {
                 let share = real(a) / real(n);
                 apart += real(b) - real(m) * share;
-                variance += real(m) * share * (1.0 - share);
+                variance += real(m) * share * (1.0 - share) * (1.0 + repeated * real(m) / real(n));
             }
         }
         if variance < LEAST {
