@@ -10,6 +10,7 @@ mod categorical;
 mod column;
 mod counters;
 mod cuts;
+mod fill;
 mod fit;
 mod numeric;
 mod pack;
