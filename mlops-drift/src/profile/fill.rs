@@ -115,3 +115,57 @@ impl<'a> Fill<'a> {
         self.squares
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{
+        cuts::{NumericSpec, Precision},
+        numeric::NumericCounts,
+    };
+    use mlops_core::arrow::array::{Array, ArrayRef, Float64Array};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    /// Ordinary numbers, with some that are not.
+    fn values() -> impl Strategy<Value = Vec<f64>> {
+        let ordinary = prop_oneof![-1.0..1.0_f64, (-9_i8..9).prop_map(f64::from), Just(-0.0)];
+        let others = prop_oneof![8 => (-9.0..9.0_f64).prop_map(f64::exp), 1 => any::<f64>()];
+        prop_oneof![
+            prop::collection::vec(ordinary, 1..300),
+            prop::collection::vec(others, 1..300),
+            Just(vec![1e-6; 3]),
+            Just(vec![f64::NEG_INFINITY, 0.0, f64::INFINITY]),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn many_at_once_are_counted_as_one_by_one(
+            mut of in values(), near in values(), shift in prop_oneof![Just(0.0), -9.0..9.0_f64],
+            special in prop::collection::vec((0_usize..40_000, any::<f64>()), 0..3),
+        ) {
+            of.retain(|value| !value.is_nan());
+            of.iter_mut().for_each(|value| *value += 0.0);
+            of.sort_unstable_by(f64::total_cmp);
+            let spec = NumericSpec::of(&of, 64, Precision::Double);
+            let near = of.iter().chain(&near).map(|value| value + shift);
+            let mut rows: Vec<f64> = near.cycle().take(CHUNK * CHUNKS as usize + WORTH).collect();
+            for (at, value) in special {
+                if let Some(row) = rows.get_mut(at) {
+                    *row = value;
+                }
+            }
+            let rows: ArrayRef = Arc::new(Float64Array::from(rows));
+            let (mut at_once, mut one_by_one) = (NumericCounts::empty(&spec), NumericCounts::empty(&spec));
+            at_once.update(&spec, &rows);
+            for first in (0..rows.len()).step_by(1000) {
+                one_by_one.update(&spec, &rows.slice(first, 1000.min(rows.len() - first)));
+            }
+            // As text, which tells the zeros apart.
+            prop_assert_eq!(format!("{:?}", at_once), format!("{:?}", one_by_one));
+        }
+    }
+}
