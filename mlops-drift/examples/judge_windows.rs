@@ -1,6 +1,6 @@
 //! Our side of the power study, `scripts/peers/drift_power`: the detectors as they are without any configuration.
 //!
-//! Usage: `judge_windows FOLDER profile|monitor OUT`. Reads the files that `shifts.py` wrote and writes a line of JSON for
+//! Usage: `judge_windows FOLDER profile|monitor[:ALARMS] OUT`. Reads the files that `shifts.py` wrote and writes a line of JSON for
 //! each window, in order, as `study.py` says.
 //!
 //! - `profile`: `ProfileDetector`; each column's score is −log₁₀ of its probability, `verdict` is 2 if it says
@@ -8,7 +8,7 @@
 //! - `monitor`: a `Monitor` that is given the window as the table of a day; `verdict` is 1 if it raises an alarm. A new
 //!   monitor spends a sixteenth of the error that it has earned on its first look, and in the long run, with a table a
 //!   day, what a day earns on each. So that every window is judged as one of the long run, without thirty days before
-//!   it, the promise is sixteen a year here instead of one.
+//!   it, the promise is sixteen times as many here: sixteen a year instead of one, or of ALARMS.
 
 use mlops_core::{
     DriftDetector, Error, Result,
@@ -42,11 +42,15 @@ type Scores = BTreeMap<String, f64>;
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [folder, detector, out] = arguments.as_slice() else {
-        return Err(Error::invalid("usage: judge_windows FOLDER profile|monitor OUT"));
+        return Err(Error::invalid("usage: judge_windows FOLDER profile|monitor[:ALARMS] OUT"));
     };
-    let judge: fn(&Profile, &RecordBatch) -> Result<Scores> = match detector.as_str() {
-        "profile" => by_profile,
-        "monitor" => by_monitor,
+    let (detector, alarms) = detector.split_once(':').unwrap_or((detector, "1"));
+    let alarms: f64 = alarms.parse().map_err(|_| Error::invalid("ALARMS is a number"))?;
+    let judge: Box<dyn Fn(&Profile, &RecordBatch) -> Result<Scores>> = match detector {
+        "profile" => Box::new(by_profile),
+        "monitor" => {
+            Box::new(move |reference, window| by_monitor(reference, window, 16.0 * alarms))
+        }
         _ => return Err(Error::invalid(format!("no detector {detector:?}"))),
     };
     let folder = Path::new(folder);
@@ -112,10 +116,10 @@ fn by_profile(reference: &Profile, window: &RecordBatch) -> Result<Scores> {
     Ok(scores)
 }
 
-fn by_monitor(reference: &Profile, window: &RecordBatch) -> Result<Scores> {
+fn by_monitor(reference: &Profile, window: &RecordBatch, alarms: f64) -> Result<Scores> {
     let clock = Arc::new(ManualClock::default());
     let config =
-        MonitorConfig::default().with_false_alarms_per_year(16.0).with_clock(clock.clone());
+        MonitorConfig::default().with_false_alarms_per_year(alarms).with_clock(clock.clone());
     let monitor = Monitor::new(reference.clone(), config)?;
     clock.advance(Duration::from_secs(24 * 3600));
     monitor.update(window)?;

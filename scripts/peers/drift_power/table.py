@@ -61,7 +61,7 @@ def main(folder, *lines):
     about = json.loads((folder / "study.json").read_text())
     windows = [tuple(w) for block in range(about["blocks"]) for w in json.loads((folder / f"{block}.json").read_text())]
     kinds = list(dict.fromkeys(kind for kind, _ in windows if kind != "none"))
-    systems = {name: System(folder, name, windows) for name in [*PEERS, "profile", "monitor"]
+    systems = {name: System(folder, name, windows) for name in [*PEERS, "profile", "monitor", "monitor_even"]
                if (folder / f"{name}.jsonl").exists()}
     nulls = int(systems[next(iter(systems))].null.sum())
     each = sum(w == windows[-1] for w in windows)
@@ -71,7 +71,8 @@ def main(folder, *lines):
           f"{len(about['numbers'])} columns of numbers and {len(about['categories'])} of categories: {nulls} windows "
           f"without drift, {each} of each of three sizes of each kind.\n")
     report("The same true rate of false alarms for all: 1 window in 20",
-           {"ours: ProfileDetector's probability": systems["profile"].found(EVEN)}
+           ({"ours: Monitor, promise set for it": systems["monitor_even"].verdict >= 1} if "monitor_even" in systems else {})
+           | {"ours: ProfileDetector's probability": systems["profile"].found(EVEN)}
            | {PEERS[name]: systems[name].found(EVEN) for name in PEERS if name in systems}, windows, kinds)
     daily = {}
     if "monitor" in systems:

@@ -10,6 +10,8 @@
 
 #![allow(clippy::print_stdout, reason = "an example speaks to who runs it")]
 
+mod watch;
+
 use mlops_core::{Error, Result};
 use mlops_drift::sequential::{ConformalConfig, ConformalTest};
 use std::{collections::BTreeMap, env, io};
@@ -25,7 +27,8 @@ const FIRST_DAY: usize = 365;
 fn main() -> Result<()> {
     let repetitions = env::args().nth(1).and_then(|text| text.parse().ok());
     let repetitions: u64 = repetitions.ok_or_else(|| Error::invalid("usage: elec2 REPETITIONS"))?;
-    let columns = read()?;
+    let values = read()?;
+    let columns: Vec<_> = values.iter().map(|values| cells(values)).collect();
     println!(
         "| column | as it was, unstratified | as it was, 48 strata | shuffled days, unstratified | shuffled days, 48 strata | \
          shuffled days, 48 strata, one half-hour a day | half-hours shuffled within their stratum, 48 strata |"
@@ -35,9 +38,10 @@ fn main() -> Result<()> {
         let in_order: Vec<usize> = (0..days.len()).collect();
         let once = |stratified| -> Result<String> {
             let test = run(days, &in_order, Way { stratified, ..Way::default() })?;
-            Ok(match test.rejects() {
-                true => format!("rejects, 10^{:.0}", test.evidence().ln_value() / 10_f64.ln()),
-                false => "stands".to_owned(),
+            Ok(if test.rejects() {
+                format!("rejects, 10^{:.0}", test.evidence().ln_value() / 10_f64.ln())
+            } else {
+                "stands".to_owned()
             })
         };
         let share = |way: Way| -> Result<String> {
@@ -65,7 +69,7 @@ fn main() -> Result<()> {
             share(Way { apart: true, ..strata })?,
         );
     }
-    Ok(())
+    watch::report(&values, repetitions)
 }
 
 /// How days are made a stream.
@@ -112,8 +116,8 @@ fn run(days: &[[usize; DAY]], order: &[usize], way: Way) -> Result<ConformalTest
     Ok(test)
 }
 
-/// For each column the cell of each half-hour of each day.
-fn read() -> Result<Vec<Vec<[usize; DAY]>>> {
+/// For each column its values, from the first day on that is taken.
+fn read() -> Result<Vec<Vec<f64>>> {
     let mut lines = io::stdin().lines();
     let wrong = |line: &str| Error::invalid(format!("{line:?} is no line of Elec2"));
     let mut next =
@@ -130,11 +134,12 @@ fn read() -> Result<Vec<Vec<[usize; DAY]>>> {
             column.push(value.ok_or_else(|| wrong(&line))?);
         }
     }
-    Ok(columns.iter().map(|values| cells(values)).collect())
+    let taken = |values: Vec<f64>| values.get(FIRST_DAY * DAY..).unwrap_or_default().to_vec();
+    Ok(columns.into_iter().map(taken).collect())
 }
 
+/// The cell of each half-hour of each day.
 fn cells(values: &[f64]) -> Vec<[usize; DAY]> {
-    let values = values.get(FIRST_DAY * DAY..).unwrap_or_default();
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let mut cuts: Vec<f64> = (1..CELLS).map(|cell| sorted[cell * sorted.len() / CELLS]).collect();
