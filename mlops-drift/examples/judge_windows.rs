@@ -38,6 +38,7 @@ struct Study {
 }
 
 type Scores = BTreeMap<String, f64>;
+type Judge = Box<dyn Fn(&Profile, &RecordBatch) -> Result<Scores>>;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -46,7 +47,7 @@ fn main() -> Result<()> {
     };
     let (detector, alarms) = detector.split_once(':').unwrap_or((detector, "1"));
     let alarms: f64 = alarms.parse().map_err(|_| Error::invalid("ALARMS is a number"))?;
-    let judge: Box<dyn Fn(&Profile, &RecordBatch) -> Result<Scores>> = match detector {
+    let judge: Judge = match detector {
         "profile" => Box::new(by_profile),
         "monitor" => {
             Box::new(move |reference, window| by_monitor(reference, window, 16.0 * alarms))
@@ -121,7 +122,7 @@ fn by_monitor(reference: &Profile, window: &RecordBatch, alarms: f64) -> Result<
     let config =
         MonitorConfig::default().with_false_alarms_per_year(alarms).with_clock(clock.clone());
     let monitor = Monitor::new(reference.clone(), config)?;
-    clock.advance(Duration::from_secs(24 * 3600));
+    clock.advance(Duration::from_hours(24));
     monitor.update(window)?;
     let alarmed = monitor.status().alarms > 0;
     Ok(Scores::from([("verdict".to_owned(), f64::from(alarmed))]))

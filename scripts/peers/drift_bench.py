@@ -2,6 +2,11 @@
 population stability index and Jensen–Shannon of all columns, ours beside scipy, Evidently's DataDriftPreset, and one
 plain read of the window. Then the request path: a row of 50 features, one by one.
 
+On 2026-11-22, two shared cores at load 7, 200,000 × 10 rows and columns (not the size asked for: the machine was taken),
+processor time: ours 14.5 ns a value, 15.9 plain reads (wanted: 6); scipy's KS took 44 times that, its Wasserstein 38, both
+82; Evidently's preset 370 times; with a second pass for exact distances ours took 184 ns a value, 1/7 of scipy's two.
+The request path took 32 ns a feature with 10 features, 97 with 50, whose counters fit no near cache (wanted: 25).
+
 One thread each, processor time, interleaved rounds, medians; every peer judges the same arrays. Evidently takes
 minutes a round at full size and is measured there as many times as EVIDENTLY says.
 
@@ -32,7 +37,6 @@ from scipy.stats import ks_2samp, wasserstein_distance
 warnings.filterwarnings("ignore")
 
 PEERS = "scipy evidently numpy pandas".split()
-FEATURES = 50
 # scipy adds up in another order.
 CLOSE = 1e-10
 
@@ -47,10 +51,11 @@ def main(ours, folder, rows=1_000_000, columns=50, rounds=3, evidently=1):
           f"of processor time, one thread")
     answers = folder / "answers.json"
     with Program(ours, *(folder / f"{name}.f64" for name in ("reference", "window")), str(columns), answers) as program:
-        check(json.loads(answers.read_text()), sides)
+        asked(program, "read", 1)  # It answers once it has written what it says of the window.
+        check(json.loads(answers.read_text().replace("inf", "1e999")), sides)
         table(measure(program, sides, rounds), rows, columns)
         presets(program, sides, columns, evidently)
-        request(program)
+        request(program, columns)
 
 
 def side(path, rows, columns, seed):
@@ -156,11 +161,11 @@ def preset(tables):
     Report([DataDriftPreset()]).run(window, reference).dict()
 
 
-def request(program):
+def request(program, features):
     taken = [asked(program, "request", 1_000, 200) / 1_000 for _ in range(15)]
     row = statistics.median(taken)
-    print(f"\nrequest path: {row / FEATURES * 1e9:.1f} ns a feature (wanted: at most 25), least "
-          f"{min(taken) / FEATURES * 1e9:.1f}; a row of {FEATURES} features {row * 1e6:.2f} µs")
+    print(f"\nrequest path: {row / features * 1e9:.1f} ns a feature (wanted: at most 25), least "
+          f"{min(taken) / features * 1e9:.1f}; a row of {features} features {row * 1e6:.2f} µs")
 
 
 if __name__ == "__main__":

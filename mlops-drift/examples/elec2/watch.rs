@@ -73,7 +73,7 @@ fn watch(columns: &[Vec<f64>], order: &[usize], stratified: bool) -> Result<Said
     for day in stream {
         for hour in 0..DAY / HOUR {
             monitor.update(&batch(columns, *day, HOUR * hour, HOUR)?)?;
-            clock.advance(Duration::from_secs(3600));
+            clock.advance(Duration::from_hours(1));
         }
     }
     let mut said = Said::default();

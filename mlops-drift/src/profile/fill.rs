@@ -50,7 +50,6 @@ impl<'a> Fill<'a> {
     pub(super) fn new(bins: &'a Bins) -> Self {
         let Cell { min, max, .. } = Cell::EMPTY;
         let slot = |(_, factor): (f64, f64)| {
-            #[expect(clippy::cast_possible_truncation, reason = "eleven bits")]
             let exponent = (factor.to_bits() >> 52) as u32;
             Slot { sum: 0, min, max, count: 0, exponent }
         };
@@ -148,7 +147,9 @@ mod tests {
             special in prop::collection::vec((0_usize..40_000, any::<f64>()), 0..3),
         ) {
             of.retain(|value| !value.is_nan());
-            of.iter_mut().for_each(|value| *value += 0.0);
+            for value in &mut of {
+                *value += 0.0;
+            }
             of.sort_unstable_by(f64::total_cmp);
             let spec = NumericSpec::of(&of, 64, Precision::Double);
             let near = of.iter().chain(&near).map(|value| value + shift);

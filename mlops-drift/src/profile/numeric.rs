@@ -65,7 +65,9 @@ impl NumericCounts {
                 let mut fill = Fill::new(bins);
                 for chunk in values.chunks(CHUNK) {
                     if !fill.count(chunk, &mut self.line) {
-                        chunk.iter().for_each(|value| self.add(bins, Some(*value)));
+                        for value in chunk {
+                            self.add(bins, Some(*value));
+                        }
                     }
                 }
                 fill.empty_into(&mut self.line);
