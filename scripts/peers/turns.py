@@ -12,8 +12,6 @@ import statistics
 import subprocess
 import time
 
-import onnxruntime as ort
-
 ROUNDS, MILLISECONDS = 7, 300
 
 
@@ -49,6 +47,8 @@ class Runtime:
     """A model in ONNX Runtime by its Python binding, on views of the same rows."""
 
     def __init__(self, model, rows):
+        import onnxruntime as ort  # Not every bench has it.
+
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3

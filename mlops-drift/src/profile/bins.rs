@@ -1,6 +1,6 @@
 //! Which cell a number falls into, fast.
 
-use super::cuts::{Borders, NumericSpec, Precision, Scale, end, whole};
+use super::cuts::{Borders, NumericSpec, Precision, Scale, end, larger, smaller, whole};
 use std::{fmt, sync::OnceLock};
 
 /// Buckets of the table; a power of two.
@@ -16,18 +16,24 @@ const FEW: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Bins {
     precision: Precision,
-    least: f64,
-    /// Ascending, then infinite ones for comparisons beyond the end.
+    /// Ascending: what lies just below the least value, if anything does; the cuts; then infinite
+    /// ones for comparisons beyond the end.
     cuts: Vec<f64>,
+    /// Places along the line before the first of these: 1 where nothing can be below.
+    before: usize,
     along: Along,
-    /// Of each bucket, how many cuts lie in those before it.
-    starts: Vec<u32>,
+    /// Of each bucket, twice how many cuts lie in those before it; 1 more if it has more than a few.
+    starts: Box<[u32; BUCKETS + 1]>,
     /// Of each place along the line.
     scales: Vec<Fixed>,
     squares: Fixed,
     /// The bounds of units in sums and in squares.
     ends: (f64, f64),
 }
+
+/// 2⁵²: added to a smaller number that is not negative, it leaves no place for a fraction, and the
+/// whole number stands in the lowest bits.
+const ROUNDER: f64 = 4_503_599_627_370_496.0;
 
 /// A fixed-point scale, ready to use.
 #[derive(Clone, Copy, Debug)]
@@ -48,25 +54,28 @@ pub(super) struct Placed {
 impl Bins {
     pub(super) fn new(spec: &NumericSpec, of_values: Precision) -> Self {
         let Borders { least, mut cuts, precision } = spec.borders(of_values);
-        let along = Along::best(&cuts);
-        let starts = along.starts(&cuts);
         // Without cuts all is above.
-        let least = if cuts.is_empty() { f64::NEG_INFINITY } else { least };
+        let before = usize::from(cuts.is_empty() || least == f64::NEG_INFINITY);
+        if before == 0 {
+            cuts.insert(0, least.next_down());
+        }
+        let along = Along::best(&cuts);
+        let starts = packed(&along.starts(&cuts));
         cuts.extend([f64::INFINITY; FEW as usize + 1]);
         let (scales, squares) = (spec.scales(), spec.of_squares());
         let ends = (end(scales[0].most), end(squares.most));
         let scales = scales.into_iter().map(Fixed::of).collect();
-        Self { precision, least, cuts, along, starts, scales, squares: Fixed::of(squares), ends }
+        Self { precision, cuts, before, along, starts, scales, squares: Fixed::of(squares), ends }
     }
 
-    /// Where a number falls that is not NaN, and not −0.
+    /// Where a number falls that is not NaN.
     #[inline]
     pub(super) fn place(&self, value: f64) -> Placed {
         let rounded = match self.precision {
             Precision::Double => value,
             coarser => coarser.round(value) + 0.0,
         };
-        let at = (self.before(rounded) + 1) * usize::from(rounded >= self.least);
+        let at = self.at(rounded, self.along.bucket(rounded));
         Placed {
             at,
             units: self.scales[at].units(value, self.ends.0),
@@ -74,19 +83,58 @@ impl Bins {
         }
     }
 
-    /// How many cuts are less than the value.
+    /// The bucket of each value, in the lowest bits: of numbers as fine as the cuts.
+    pub(super) fn buckets(&self, values: &[f64], buckets: &mut [u64]) {
+        debug_assert_eq!(self.precision, Precision::Double);
+        self.along.buckets(values, buckets);
+    }
+
+    /// Whether values are compared as they are.
+    pub(super) fn is_double(&self) -> bool {
+        self.precision == Precision::Double
+    }
+
+    /// Anchor and factor of each place along the line.
+    pub(super) fn scales(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.scales.iter().map(|scale| (scale.anchor, scale.factor))
+    }
+
+    /// Where squares are counted from, and how many units are a length of 1.
+    pub(super) fn centre(&self) -> (f64, f64) {
+        (self.squares.anchor, self.squares.factor)
+    }
+
+    /// What a few values add to the squares, and how many units the furthest is from the centre, or
+    /// a little more; 2⁴⁴ if one is not a number.
+    pub(super) fn squares(&self, values: &[f64]) -> (i128, u64) {
+        self.squares.sum(values, self.ends.1)
+    }
+
+    /// Which place along the line a value of this bucket has.
     #[inline]
-    fn before(&self, value: f64) -> usize {
-        let bucket = self.along.bucket(value);
-        let (start, end) = (self.starts[bucket], self.starts[bucket + 1]);
-        let at = start as usize;
-        if end - start > FEW {
-            return at + self.cuts[at..end as usize].partition_point(|cut| *cut < value);
+    pub(super) fn at(&self, value: f64, bucket: u64) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "a bucket's number")]
+        let bucket = bucket as usize & (BUCKETS - 1);
+        let start = self.starts[bucket];
+        let at = (start >> 1) as usize;
+        if start & 1 == 1 {
+            let end = (self.starts[bucket + 1] >> 1) as usize;
+            return self.before + at + self.cuts[at..end].partition_point(|cut| *cut < value);
         }
         // Cuts of later buckets are larger, so that it does no harm to look at them.
         let at = at + 2 * usize::from(self.cuts[at + 1] < value);
-        at + usize::from(self.cuts[at] < value)
+        self.before + at + usize::from(self.cuts[at] < value)
     }
+}
+
+/// Where each bucket starts, twice, and whether it has more than a few cuts.
+fn packed(starts: &[u32]) -> Box<[u32; BUCKETS + 1]> {
+    let mut packed = Box::new([0; BUCKETS + 1]);
+    for (at, start) in starts.iter().enumerate() {
+        let crowded = starts.get(at + 1).is_some_and(|next| next - start > FEW);
+        packed[at] = 2 * start + u32::from(crowded);
+    }
+    packed
 }
 
 impl Fixed {
@@ -97,6 +145,25 @@ impl Fixed {
     #[inline]
     fn units(self, value: f64, end: f64) -> i64 {
         whole(value - self.anchor, self.factor, end)
+    }
+
+    /// The sum of the squared [`units`](Self::units) of at most 2¹⁹ values, which are at most 2⁴⁴
+    /// either way, and a number at least as large as any of those, less than twice the largest.
+    fn sum(self, values: &[f64], end: f64) -> (i128, u64) {
+        const HALF: u32 = 22;
+        // (h·2²² + l)² = h²·2⁴⁴ + h·l·2²³ + l²: products of 32 bits, sums of 64.
+        let (mut high, mut mixed, mut low, mut furthest) = (0_u64, 0_u64, 0_u64, 0_u64);
+        for value in values {
+            let units = smaller(((value - self.anchor) * self.factor).abs(), end);
+            let units = (units + ROUNDER).to_bits() & ((1 << (2 * HALF + 1)) - 1);
+            let (h, l) = (units >> HALF, units & ((1 << HALF) - 1));
+            furthest |= units;
+            high += h * h;
+            mixed += h * l;
+            low += l * l;
+        }
+        let sum = (i128::from(high) << (2 * HALF)) + (i128::from(mixed) << (HALF + 1));
+        (sum + i128::from(low), furthest)
     }
 }
 
@@ -142,23 +209,22 @@ impl Along {
     }
 
     #[inline]
-    fn bucket(self, value: f64) -> usize {
-        const LAST: usize = BUCKETS - 1;
+    fn bucket(self, value: f64) -> u64 {
+        match self {
+            Self::Values { origin, factor } => along_values(value, origin, factor),
+            Self::Bits { first, last, shift } => along_bits(value, first, last, shift),
+        }
+    }
+
+    /// The bucket of each value, in the lowest bits.
+    fn buckets(self, values: &[f64], buckets: &mut [u64]) {
+        let pairs = values.iter().zip(buckets);
         match self {
             Self::Values { origin, factor } => {
-                /// 2⁵²: leaves no place for a fraction, and the whole number in the lowest bits.
-                const ROUNDER: f64 = 4_503_599_627_370_496.0;
-                #[expect(clippy::cast_precision_loss, reason = "small")]
-                let along = ((value - origin) * factor).max(0.0).min(LAST as f64);
-                #[expect(clippy::cast_possible_truncation, reason = "below the bit count of LAST")]
-                let bucket = ((along + ROUNDER).to_bits() as usize) & LAST;
-                bucket
+                pairs.for_each(|(value, bucket)| *bucket = along_values(*value, origin, factor));
             }
             Self::Bits { first, last, shift } => {
-                let along = order_of(value).clamp(first, last) - first;
-                #[expect(clippy::cast_possible_truncation, reason = "shifted to so many bits")]
-                let bucket = (along.cast_unsigned() >> shift) as usize & LAST;
-                bucket
+                pairs.for_each(|(value, bucket)| *bucket = along_bits(*value, first, last, shift));
             }
         }
     }
@@ -166,7 +232,9 @@ impl Along {
     fn starts(self, cuts: &[f64]) -> Vec<u32> {
         let mut starts = vec![0_u32; BUCKETS + 1];
         for cut in cuts {
-            starts[self.bucket(*cut) + 1] += 1;
+            #[expect(clippy::cast_possible_truncation, reason = "a bucket's number")]
+            let bucket = self.bucket(*cut) as usize & (BUCKETS - 1);
+            starts[bucket + 1] += 1;
         }
         let mut sum = 0;
         for start in &mut starts {
@@ -182,6 +250,21 @@ impl Along {
         let lengths = starts.windows(2).map(|pair| f64::from(pair[1] - pair[0]));
         lengths.map(|length| length * (length + 1.0).log2()).sum()
     }
+}
+
+/// The bucket of a value in the lowest bits.
+#[inline]
+fn along_values(value: f64, origin: f64, factor: f64) -> u64 {
+    #[expect(clippy::cast_precision_loss, reason = "small")]
+    let last = (BUCKETS - 1) as f64;
+    let along = smaller(larger((value - origin) * factor, 0.0), last);
+    (along + ROUNDER).to_bits()
+}
+
+/// The bucket of a value.
+#[inline]
+fn along_bits(value: f64, first: i64, last: i64, shift: u32) -> u64 {
+    (order_of(value).clamp(first, last) - first).cast_unsigned() >> shift
 }
 
 /// The bits of a float as a number of the same order.

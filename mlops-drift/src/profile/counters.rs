@@ -174,13 +174,17 @@ impl NumericCounters {
             self.nan.add(1);
             return;
         }
-        let value = value + 0.0;
         let placed = bins.place(value);
         self.squares.add(i128::from(placed.from_centre) * i128::from(placed.from_centre));
         let cell = &self.line[placed.at];
         cell.count.add(1);
-        cell.min.set(f64::from_bits(cell.min.get()).min(value).to_bits());
-        cell.max.set(f64::from_bits(cell.max.get()).max(value).to_bits());
+        // Seldom true. Zeros are written without their sign, as in a batch.
+        if value < f64::from_bits(cell.min.get()) {
+            cell.min.set((value + 0.0).to_bits());
+        }
+        if value > f64::from_bits(cell.max.get()) {
+            cell.max.set((value + 0.0).to_bits());
+        }
         cell.sum.add(i128::from(placed.units));
     }
 }

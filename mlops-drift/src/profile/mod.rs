@@ -11,6 +11,7 @@ mod coarse;
 mod column;
 mod counters;
 mod cuts;
+mod fill;
 mod fit;
 mod numeric;
 mod pack;

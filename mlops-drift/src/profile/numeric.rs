@@ -1,8 +1,10 @@
 //! Counts of a numeric column.
 
 use super::{
+    bins::Bins,
     cuts::{MAX_SUM_UNITS, MAX_UNITS, NumericSpec, Precision, Scale, end},
-    rows::numbers,
+    fill::{CHUNK, Fill, WORTH},
+    rows::{numbers, plain_doubles},
     wire::{Real, whole},
 };
 use crate::tests::{Moments, cells::CellValues, real};
@@ -58,22 +60,34 @@ impl NumericCounts {
 
     pub(super) fn update(&mut self, spec: &NumericSpec, array: &ArrayRef) {
         let bins = spec.bins(Precision::of(array.data_type()));
-        let (mut null, mut nan, mut squares) = (0, 0, 0_i128);
-        let line = self.line.as_mut_slice();
-        numbers(array, |value| match value {
-            None => null += 1,
-            Some(value) if value.is_nan() => nan += 1,
-            Some(value) => {
-                // Makes −0 a 0, so that the order of rows cannot be seen.
-                let value = value + 0.0;
-                let placed = bins.place(value);
-                squares += i128::from(placed.from_centre) * i128::from(placed.from_centre);
-                line[placed.at].add(value, placed.units);
+        match plain_doubles(array) {
+            Some(values) if values.len() >= WORTH && bins.is_double() => {
+                let mut fill = Fill::new(bins);
+                for chunk in values.chunks(CHUNK) {
+                    if !fill.count(chunk, &mut self.line) {
+                        for value in chunk {
+                            self.add(bins, Some(*value));
+                        }
+                    }
+                }
+                fill.empty_into(&mut self.line);
+                self.squares += fill.squares();
             }
-        });
-        self.null += null;
-        self.nan += nan;
-        self.squares += squares;
+            _ => numbers(array, |value| self.add(bins, value)),
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, bins: &Bins, value: Option<f64>) {
+        match value {
+            None => self.null += 1,
+            Some(value) if value.is_nan() => self.nan += 1,
+            Some(value) => {
+                let placed = bins.place(value);
+                self.squares += i128::from(placed.from_centre) * i128::from(placed.from_centre);
+                self.line[placed.at].add(value, placed.units);
+            }
+        }
     }
 
     /// Sums cannot overflow: rows are bounded, and so is what a row adds.
@@ -150,12 +164,17 @@ impl Cell {
     #[inline]
     fn add(&mut self, value: f64, units: i64) {
         self.count += 1;
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
+        // Seldom true. Zeros are written without their sign, so that the order of rows cannot be seen.
+        if value < self.min {
+            self.min = value + 0.0;
+        }
+        if value > self.max {
+            self.max = value + 0.0;
+        }
         self.sum += i128::from(units);
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);

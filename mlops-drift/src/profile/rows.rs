@@ -74,6 +74,12 @@ macro_rules! for_each {
     };
 }
 
+/// The values of a column of 64-bit floats that has no nulls.
+pub(super) fn plain_doubles(array: &ArrayRef) -> Option<&[f64]> {
+    let array = array.as_primitive_opt::<types::Float64Type>()?;
+    (array.null_count() == 0).then(|| &**array.values())
+}
+
 /// Passes on every value as a 64-bit float, integers rounded if they must; text passes nothing.
 pub(crate) fn numbers(array: &ArrayRef, mut each: impl FnMut(Option<f64>)) {
     #[expect(clippy::cast_precision_loss, reason = "rounding into a float is documented")]

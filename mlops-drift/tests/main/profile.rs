@@ -45,6 +45,14 @@ fn reference() -> Profile {
     Profile::fit(&[rows(1, 700), rows(2, 300)], &ProfileOptions::default()).unwrap()
 }
 
+#[test]
+fn counts_are_those_of_the_cells() {
+    for column in reference().columns() {
+        let of_cells: Vec<u64> = column.cells().iter().map(|cell| cell.count).collect();
+        assert_eq!(column.counts(), of_cells, "{}", column.name());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
