@@ -204,6 +204,19 @@ impl Effect {
     }
 }
 
+impl std::fmt::Display for Effect {
+    /// `shift_sd 0.31 [0.24, 0.38]`, with as many digits as the formatter asks for; two if it does
+    /// not say.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = f.precision().unwrap_or(2);
+        write!(f, "{} {:.digits$}", self.name, self.value)?;
+        match &self.interval {
+            Some(interval) => write!(f, " {interval:.digits$}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// How sure a finding is, and in which sense.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -19,6 +19,8 @@ mod distances;
 mod divergences;
 #[path = "main/laws.rs"]
 mod laws;
+#[path = "main/monitor.rs"]
+mod monitor;
 #[path = "../examples/simulate/null.rs"]
 mod null;
 #[path = "main/oracles.rs"]

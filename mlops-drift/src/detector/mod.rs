@@ -156,7 +156,7 @@ impl DriftDetector for ProfileDetector {
 }
 
 /// The worst verdict, the largest effect, the least adjusted probability.
-fn whole(rows: u64, columns: Vec<Drift>) -> Drift {
+pub(crate) fn whole(rows: u64, columns: Vec<Drift>) -> Drift {
     let verdict = columns.iter().map(|column| column.verdict).max().unwrap_or(Verdict::Stable);
     let drifted = columns.iter().filter(|column| column.verdict == Verdict::Drifted).count();
     let largest = columns.iter().max_by(|a, b| a.effect.value.total_cmp(&b.effect.value));

@@ -125,6 +125,27 @@ impl<'a> ColumnProfile<'a> {
         cells
     }
 
+    /// The counts of [`coarse_cells`](Self::coarse_cells).
+    pub(crate) fn coarse_counts(&self, most: usize) -> Vec<u64> {
+        match (&self.spec.kind, self.counts) {
+            (KindSpec::Numeric(spec), Counts::Numeric(counts)) => {
+                let mut coarse = vec![counts.missing(), count_of(counts.line.first())];
+                let mut start = 0;
+                for end in spec.groups(most) {
+                    coarse.push(counts.cells()[start..end].iter().map(|cell| cell.count).sum());
+                    start = end;
+                }
+                coarse.push(count_of(counts.line.last()));
+                coarse
+            }
+            (_, Counts::Categories(counts)) => {
+                let values = counts.values.iter().copied();
+                std::iter::once(counts.null).chain(values).chain([counts.other]).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Number, mean and variance of a numeric column's values.
     pub fn moments(&self) -> Option<Moments> {
         match (&self.spec.kind, self.counts) {

@@ -76,6 +76,18 @@ pub(super) fn hypergeometric_p((a, n): (u64, u64), (b, m): (u64, u64)) -> f64 {
     probability(far / all)
 }
 
+/// The probabilities that the window has at most, and at least, as many rows of a kind as it has, if
+/// all rows of that kind were dealt at random: (rows of the kind, all rows) of either.
+pub(crate) fn dealt_tails((a, n): (u64, u64), (b, m): (u64, u64)) -> (f64, f64) {
+    let (mut all, mut fewer, mut more) = (0.0, 0.0, 0.0);
+    for_each_deal((b, m), (a, n), |count, weight| {
+        all += weight;
+        fewer += if count <= b { weight } else { 0.0 };
+        more += if count >= b { weight } else { 0.0 };
+    });
+    (probability(fewer / all), probability(more / all))
+}
+
 /// The probability of all deals that are at most as probable as the one seen: Fisher's two-sided p.
 pub(super) fn improbable_p((a, n): (u64, u64), (b, m): (u64, u64)) -> f64 {
     let (mut all, mut seen) = (0.0, 0.0);

@@ -3,6 +3,7 @@
 mod profile;
 mod report;
 mod side;
+mod watch;
 
 use super::{Answer, Console};
 use crate::Result;
@@ -14,9 +15,10 @@ use mlops_drift::ProfileDetectorConfig;
 pub(super) enum Drift {
     Report(Box<report::Comparison>),
     Profile(profile::Making),
+    Watch(Box<watch::Watching>),
 }
 
-/// When a column counts as drifted.
+// When a column counts as drifted. No doc comment: it would stand in the place of the command's own.
 #[derive(Debug, Args)]
 struct Thresholds {
     /// The share of false findings among the columns found to differ
@@ -44,6 +46,7 @@ impl Drift {
         match self {
             Self::Report(comparison) => comparison.run(console),
             Self::Profile(making) => making.run(console),
+            Self::Watch(watching) => watching.run(console),
         }
     }
 
@@ -52,6 +55,7 @@ impl Drift {
         match self {
             Self::Report(comparison) => comparison.json(),
             Self::Profile(making) => making.json(),
+            Self::Watch(watching) => watching.json(),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! One side of a comparison: rows that can be read as often as needed, or a profile of them.
 
 use crate::{
-    Digest, Error, Result, ResultExt,
+    Digest, Error, Result, ResultExt, Timestamp,
     arrow::{
-        array::{Array, RecordBatch, RecordBatchReader, cast::AsArray},
+        array::{
+            Array, RecordBatch, RecordBatchReader, cast::AsArray, types::TimestampMicrosecondType,
+        },
         schema::{Field, Schema},
     },
     inference_log::columns,
@@ -213,6 +215,23 @@ fn roots(schema: &Schema, columns: &[Arc<str>]) -> Result<Vec<usize>> {
         schema.index_of(name).map_err(missing)
     };
     columns.iter().map(position).collect()
+}
+
+/// Passes on what a model was asked, a piece at a time, with the time of the piece's last record.
+pub(super) fn each_record(
+    log: &LogReader,
+    mut each: impl FnMut(&RecordBatch, Timestamp) -> Result<()>,
+) -> Result<()> {
+    for segment in log.segments()? {
+        for batch in segment?.batches {
+            let times = batch.column_by_name(columns::TIME);
+            let times = times.and_then(|t| t.as_primitive_opt::<TimestampMicrosecondType>());
+            let times = times.ok_or_else(|| Error::corrupt("the log's records have no time"))?;
+            let Some(last) = times.iter().flatten().max() else { continue };
+            each(&inputs(&batch)?, Timestamp::from_unix_micros(last))?;
+        }
+    }
+    Ok(())
 }
 
 /// What the model was given: a column for each feature.

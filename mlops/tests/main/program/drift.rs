@@ -220,3 +220,75 @@ fn wide(path: &Path, rows: usize, columns: usize, shift: f64) {
     (0..rows / 10_000).for_each(|at| writer.write(&batch(at * 10_000)).unwrap());
     writer.close().unwrap();
 }
+
+#[test]
+fn a_folder_is_watched_file_by_file() {
+    let place = Place::new();
+    parquet(&place.path("before.parquet"), 1, 6000, 1000, 0.0);
+    std::fs::create_dir(place.path("days")).unwrap();
+    let day = |name: &str, seed: u64, shift: f64, age_s: u64| {
+        let path = place.path(&format!("days/{name}"));
+        parquet(&path, seed, 3000, 1000, shift);
+        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age_s);
+        File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    };
+    // Not in the order of their names.
+    day("b.parquet", 2, 0.0, 7200);
+    day("a.parquet", 3, 9.0, 3600);
+    place.write("days/notes.txt", "not a window");
+    let out = place.run(&["drift", "watch", "before.parquet", "days", "--once"]).ok();
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[0], "b.parquet: 3000 rows, 3 windows ended, 0 alarms", "{out}");
+    assert!(lines[1].starts_with("a.parquet: 3000 rows, 3 windows ended, 1 alarms"), "{out}");
+    assert!(lines[2].contains("age moved by"), "{out}");
+
+    let run = place.run(&[
+        "drift",
+        "watch",
+        "before.parquet",
+        "days",
+        "--once",
+        "--check",
+        "--json",
+        "--html",
+        "page.html",
+        "--prometheus",
+        "page.prom",
+    ]);
+    run.failed(1, "age moved by");
+    let seen: Vec<Value> =
+        run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((seen.len(), &seen[1]["alarms"][0]["column"]), (2, &"age".into()));
+    assert!(place.read("page.html").contains("<svg"));
+    assert!(place.read("page.prom").contains("mlops_drift_column_verdict{column=\"age\"} 2"));
+
+    // It goes on until told otherwise, and takes a file once it has stopped growing.
+    let mut child = place
+        .command(&["drift", "watch", "before.parquet", "days", "--check", "--interval", "1"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+
+    place.write("days/c.parquet", "no parquet");
+    place.run(&["drift", "watch", "before.parquet", "days", "--once"]).failed(74, "c.parquet");
+    place.run(&["drift", "watch", "before.parquet", "absent"]).failed(66, "absent");
+}
+
+#[test]
+fn an_inference_log_is_watched_from_where_it_was() {
+    let place = Place::new();
+    let all = rows("logistic", 1500);
+    place.write("reference.csv", &csv(&all));
+    place.package("logistic", "model");
+    let server = place.serve(&["--model", "risk=model", "--inference-log", "log"]);
+    let moved: Vec<Vec<f32>> = all.iter().map(|(_, row)| {
+        let mut row = row.clone();
+        row[4] += 1e3;
+        row
+    });
+    server.infer("risk", &moved.collect::<Vec<_>>());
+    assert_eq!(server.end().code(), Some(0));
+    let out = place.run(&["drift", "watch", "reference.csv", "log", "--once", "--check"]);
+    out.failed(1, "c4 ");
+}

@@ -1,0 +1,197 @@
+//! What a monitor promises, and how much it may hold.
+
+use super::season::Strata;
+use mlops_core::{Clock, Error, IdSource, RandomIds, Result, SystemClock};
+use std::{sync::Arc, time::Duration};
+
+/// Promises and bounds of a [`Monitor`](super::Monitor). The default is right as it is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MonitorConfig {
+    /// How many alarms to expect in a year in which nothing changes, over all columns together and
+    /// however often anyone looks; 1.
+    pub false_alarms_per_year: f64,
+    /// The total variation distance up to which a change is negligible, however sure it is; 0.05:
+    /// one row in twenty is elsewhere, for a normal law a mean moved by an eighth of a deviation.
+    pub margin: f64,
+    /// The same for the share of rows that are missing, not listed, or outside of the reference's
+    /// range; 0.02.
+    pub unusual_margin: f64,
+    /// How many margins a change must surely exceed to be critical; 4.
+    pub critical: f64,
+    /// The level of intervals; 0.95.
+    pub level: f64,
+    /// Rows after which a window ends; 1,000.
+    pub window_rows: u64,
+    /// Time after which a window ends that has `min_rows`; an hour.
+    pub window_time: Duration,
+    /// Rows below which nothing is said, of the reference or of a window; 100.
+    pub min_rows: u64,
+    /// The time in which what is usual comes round; a day. A column whose shorter windows differ
+    /// from one another more than chance allows is judged by whole seasons.
+    pub season: Duration,
+    /// The reference by hour or weekday; none.
+    pub strata: Option<Strata>,
+    /// Alarms that wait for one who receives them; 256. The oldest make room, and are counted.
+    pub max_waiting: usize,
+    /// What the alarms' events are about: `model/risk`, `endpoint/loans`; `monitor`.
+    pub subject: Arc<str>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where alarms get their ids from.
+    pub ids: Arc<dyn IdSource>,
+}
+
+impl Default for MonitorConfig {
+    fn default() -> Self {
+        Self {
+            false_alarms_per_year: 1.0,
+            margin: 0.05,
+            unusual_margin: 0.02,
+            critical: 4.0,
+            level: 0.95,
+            window_rows: 1_000,
+            window_time: Duration::from_hours(1),
+            min_rows: 100,
+            season: Duration::from_hours(24),
+            strata: None,
+            max_waiting: 256,
+            subject: "monitor".into(),
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds),
+        }
+    }
+}
+
+impl MonitorConfig {
+    /// Sets how many alarms a year are expected while nothing changes.
+    #[must_use]
+    pub fn with_false_alarms_per_year(mut self, alarms: f64) -> Self {
+        self.false_alarms_per_year = alarms;
+        self
+    }
+
+    /// Sets the largest negligible total variation distance.
+    #[must_use]
+    pub fn with_margin(mut self, margin: f64) -> Self {
+        self.margin = margin;
+        self
+    }
+
+    /// Sets the largest negligible change of the share of missing, unlisted or out-of-range rows.
+    #[must_use]
+    pub fn with_unusual_margin(mut self, margin: f64) -> Self {
+        self.unusual_margin = margin;
+        self
+    }
+
+    /// Sets how many margins a change must surely exceed to be critical.
+    #[must_use]
+    pub fn with_critical(mut self, margins: f64) -> Self {
+        self.critical = margins;
+        self
+    }
+
+    /// Sets the level of intervals.
+    #[must_use]
+    pub fn with_level(mut self, level: f64) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Sets the rows after which a window ends.
+    #[must_use]
+    pub fn with_window_rows(mut self, rows: u64) -> Self {
+        self.window_rows = rows;
+        self
+    }
+
+    /// Sets the time after which a window ends.
+    #[must_use]
+    pub fn with_window_time(mut self, time: Duration) -> Self {
+        self.window_time = time;
+        self
+    }
+
+    /// Sets the rows below which nothing is said.
+    #[must_use]
+    pub fn with_min_rows(mut self, rows: u64) -> Self {
+        self.min_rows = rows;
+        self
+    }
+
+    /// Sets the time in which what is usual comes round.
+    #[must_use]
+    pub fn with_season(mut self, season: Duration) -> Self {
+        self.season = season;
+        self
+    }
+
+    /// Compares rows with those of the reference of their own hour or weekday. A window then may be
+    /// shorter than a season, and the promise still holds.
+    #[must_use]
+    pub fn with_strata(mut self, strata: Strata) -> Self {
+        self.strata = Some(strata);
+        self
+    }
+
+    /// Sets how many alarms wait for one who receives them.
+    #[must_use]
+    pub fn with_max_waiting(mut self, alarms: usize) -> Self {
+        self.max_waiting = alarms;
+        self
+    }
+
+    /// Sets what the alarms' events are about.
+    #[must_use]
+    pub fn with_subject(mut self, subject: impl Into<Arc<str>>) -> Self {
+        self.subject = subject.into();
+        self
+    }
+
+    /// Takes the time from here.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Takes ids from here.
+    #[must_use]
+    pub fn with_ids(mut self, ids: Arc<dyn IdSource>) -> Self {
+        self.ids = ids;
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let alarms = self.false_alarms_per_year;
+        if !(alarms > 0.0 && alarms <= 1e9) {
+            return Err(Error::invalid(format!(
+                "false alarms per year lie between 0 and 1e9, not at {alarms}"
+            )));
+        }
+        let shares = [("margin", self.margin), ("unusual margin", self.unusual_margin)];
+        for (name, value) in shares {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::invalid(format!("{name} is 0 to below 1, not {value}")));
+            }
+        }
+        if !(self.level > 0.0 && self.level < 1.0) {
+            let level = self.level;
+            return Err(Error::invalid(format!("level lies between 0 and 1, not at {level}")));
+        }
+        if self.critical.is_nan() || self.critical < 1.0 {
+            let margins = self.critical;
+            return Err(Error::invalid(format!("critical is at least 1 margin, not {margins}")));
+        }
+        let counts = [
+            ("window rows", self.window_rows),
+            ("min rows", self.min_rows),
+            ("max waiting", self.max_waiting as u64),
+        ];
+        match counts.into_iter().find(|(_, count)| *count == 0) {
+            Some((name, _)) => Err(Error::invalid(format!("{name} is at least 1"))),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Whether a set's share is the same in the window and in the reference, stratum by stratum.
+
+use super::cells::{Counts, Set};
+use crate::tests::{dealt_tails, real};
+use statrs::distribution::{ContinuousCDF, Normal};
+use std::collections::BTreeMap;
+
+/// Scores below which the exact law is not asked: the answer is 1 then, which is on the safe side.
+const PLAIN: f64 = 3.0;
+
+/// A stratum's share: (rows in the set, all rows) of the reference and of the window.
+type Shares = ((u64, u64), (u64, u64));
+
+/// The shares of a set in each stratum of which both sides have rows.
+pub(super) fn shares<'a>(
+    set: Set,
+    reference: &'a BTreeMap<u32, Counts>,
+    window: &'a BTreeMap<u32, Counts>,
+) -> impl Iterator<Item = Shares> + 'a {
+    window
+        .iter()
+        .filter_map(move |(stratum, own)| {
+            Some((set.share(reference.get(stratum)?), set.share(own)))
+        })
+        .filter(|((_, n), (_, m))| *n > 0 && *m > 0)
+}
+
+/// How far the window's rows in the set are above what the reference says, in deviations (the
+/// Mantel–Haenszel score, without a correction).
+pub(super) fn score(shares: impl Iterator<Item = Shares>) -> f64 {
+    let (mut apart, mut variance) = (0.0, 0.0);
+    for ((a, n), (b, m)) in shares {
+        let (with, n, m) = (real(a + b), real(n), real(m));
+        let all = n + m;
+        apart += real(b) - with * m / all;
+        variance += with * (all - with) / all * (n / all) * (m / (all - 1.0).max(1.0));
+    }
+    if variance > 0.0 { apart / variance.sqrt() } else { 0.0 }
+}
+
+/// The probability of shares at least as far apart as these, in either direction, if both sides of
+/// each stratum have one source.
+///
+/// In one stratum it is twice the smaller tail of the hypergeometric law of dealing all rows of the
+/// set at random: valid at any size and at any level, also where the reference's own quantiles made
+/// the cells (the rows of the window below the reference's r-th smallest have the negative
+/// hypergeometric law, and its tails are no larger than these). The tails of several strata are
+/// independent and combined by S. A. Stouffer's method ("The American Soldier", 1949), weighed by
+/// the roots of n·m/(n + m).
+pub(super) fn probability(
+    set: Set,
+    reference: &BTreeMap<u32, Counts>,
+    window: &BTreeMap<u32, Counts>,
+) -> f64 {
+    if score(shares(set, reference, window)).abs() < PLAIN {
+        return 1.0;
+    }
+    let mut each = shares(set, reference, window);
+    let one = match (each.next(), each.next()) {
+        (Some((before, now)), None) => dealt_tails(before, now),
+        (Some(first), Some(second)) => combined([first, second].into_iter().chain(each)),
+        _ => return 1.0,
+    };
+    (2.0 * one.0.min(one.1)).min(1.0)
+}
+
+/// The tails of several strata as one pair.
+fn combined(shares: impl Iterator<Item = Shares>) -> (f64, f64) {
+    let normal = Normal::standard();
+    // How many deviations a tail of this probability is away.
+    let far = |p: f64| -normal.inverse_cdf(p.clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON));
+    let (mut low, mut high, mut weights) = (0.0, 0.0, 0.0);
+    for (before, now) in shares {
+        let (n, m) = (real(before.1), real(now.1));
+        let weight = (n * m / (n + m)).sqrt();
+        let (fewer, more) = dealt_tails(before, now);
+        low += weight * far(fewer);
+        high += weight * far(more);
+        weights += weight * weight;
+    }
+    let tail = |sum: f64| normal.sf(sum / weights.sqrt()).max(f64::MIN_POSITIVE);
+    (tail(low), tail(high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{monitor::cells::Column, random::Random, tests::share_difference};
+
+    fn one(counts: &[u64]) -> BTreeMap<u32, Counts> {
+        BTreeMap::from([(0, counts.to_vec())])
+    }
+
+    fn first_cell() -> Set {
+        let rows = crate::monitor::testing::texts(&["a", "b"], 50);
+        let reference = crate::Profile::fit(&[rows], &crate::ProfileOptions::default()).unwrap();
+        let column = reference.columns().next().unwrap();
+        Column::of(&column, &[(0, &reference)]).sets[0]
+    }
+
+    #[test]
+    fn one_stratum_has_the_exact_law() {
+        let set = first_cell();
+        let p = probability(set, &one(&[10, 990]), &one(&[30, 470]));
+        let both = share_difference((10, 1000), (30, 500), 0.95).unwrap().unwrap().p;
+        assert!(both <= p && p <= 2.0 * both, "{p} {both}");
+        assert!(probability(set, &one(&[10, 990]), &one(&[6, 494])) > 0.99, "not asked");
+    }
+
+    /// Of strata of very different shares, mixed as the reference is not.
+    #[test]
+    fn strata_are_wrong_no_more_often_than_they_say() {
+        let (set, mut random, mut wrong) = (first_cell(), Random::new(5), 0);
+        let draws = 4_000;
+        for _ in 0..draws {
+            let mut side = |rows: [u64; 3]| -> BTreeMap<u32, Counts> {
+                let draw = |(stratum, rows): (usize, u64)| {
+                    let share = [0.1, 0.5, 0.9][stratum];
+                    let with = (0..rows).filter(|_| random.unit() < share).count() as u64;
+                    (u32::try_from(stratum).unwrap(), vec![with, rows - with])
+                };
+                rows.into_iter().enumerate().map(draw).collect()
+            };
+            let (reference, window) = (side([200, 200, 200]), side([20, 60, 100]));
+            wrong += u32::from(probability(set, &reference, &window) <= 0.01);
+        }
+        // One in a hundred at most, and three deviations.
+        assert!(wrong <= 40 + 19, "{wrong} of {draws}");
+        let (reference, window) = (
+            BTreeMap::from([(0, vec![100, 900]), (1, vec![900, 100])]),
+            BTreeMap::from([(0, vec![30, 70]), (1, vec![97, 3])]),
+        );
+        let p = probability(set, &reference, &window);
+        assert!((1e-12..1e-6).contains(&p), "{p}");
+    }
+}

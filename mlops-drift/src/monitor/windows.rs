@@ -1,0 +1,182 @@
+//! Windows that end by count or by time, and what is kept of those that have ended.
+
+use super::{
+    MonitorConfig,
+    cells::{Counts, add, coarse},
+};
+use crate::profile::Profile;
+use mlops_core::{Result, Timestamp, arrow::array::RecordBatch};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How many windows are compared together: the last one, and as many as these.
+pub(super) const SPANS: [usize; 3] = [1, 4, 16];
+/// Windows that are kept: the longest span.
+const KEPT: usize = SPANS[SPANS.len() - 1];
+
+/// Rows of some time: counts of each column by stratum.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Window {
+    pub(super) from: Timestamp,
+    pub(super) rows: u64,
+    parts: BTreeMap<u32, Vec<Counts>>,
+}
+
+impl Window {
+    fn beginning(from: Timestamp) -> Self {
+        Self { from, ..Self::default() }
+    }
+
+    fn take_in(&mut self, stratum: u32, rows: u64, columns: &[Counts]) {
+        self.rows += rows;
+        let own = self.parts.entry(stratum).or_insert_with(|| vec![Counts::new(); columns.len()]);
+        own.iter_mut().zip(columns).for_each(|(sum, more)| add(sum, more));
+    }
+
+    /// Adds a column's rows to sums by stratum.
+    pub(super) fn add_column(&self, at: usize, sum: &mut BTreeMap<u32, Counts>) {
+        for (stratum, columns) in &self.parts {
+            if let Some(counts) = columns.get(at) {
+                add(sum.entry(*stratum).or_default(), counts);
+            }
+        }
+    }
+}
+
+/// The window in progress, the latest that ended, and the season in progress.
+#[derive(Debug)]
+pub(super) struct Windows {
+    /// Rows since the stratum changed, in the reference's cells.
+    piece: Profile,
+    stratum: u32,
+    /// Rows of the window in progress that are of earlier strata.
+    earlier: Option<Profile>,
+    open: Window,
+    ended: VecDeque<Window>,
+    /// Windows that ever ended.
+    pub(super) count: u64,
+    pub(super) season: Window,
+    last: Option<Profile>,
+    /// The latest time seen.
+    pub(super) now: Timestamp,
+}
+
+impl Windows {
+    pub(super) fn new(reference: &Profile, now: Timestamp) -> Self {
+        Self {
+            piece: Profile::empty_like(reference),
+            stratum: 0,
+            earlier: None,
+            open: Window::beginning(now),
+            ended: VecDeque::with_capacity(KEPT),
+            count: 0,
+            season: Window::beginning(now),
+            last: None,
+            now,
+        }
+    }
+
+    /// Time goes on; it does not go back.
+    pub(super) fn pass(&mut self, at: Timestamp, config: &MonitorConfig) {
+        self.now = self.now.max(at);
+        let stratum = config.strata.as_ref().map_or(0, |strata| strata.season().stratum(self.now));
+        if stratum != self.stratum {
+            self.end_piece();
+            self.stratum = stratum;
+        }
+    }
+
+    /// Rows until the window is full.
+    pub(super) fn room(&self, config: &MonitorConfig) -> u64 {
+        config.window_rows.saturating_sub(self.rows())
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.open.rows + self.piece.rows()
+    }
+
+    pub(super) fn update(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.piece.update(rows)
+    }
+
+    pub(super) fn merge(&mut self, rows: &Profile) -> Result<()> {
+        self.piece.merge(rows)
+    }
+
+    /// The rows of the window in progress, which begins anew.
+    pub(super) fn hand_over(&mut self) -> Result<Profile> {
+        let empty = Profile::empty_like(&self.piece);
+        let mut rows = self.earlier.clone().unwrap_or_else(|| empty.clone());
+        rows.merge(&self.piece)?;
+        self.piece = empty;
+        self.earlier = None;
+        self.open = Window::beginning(self.now);
+        Ok(rows)
+    }
+
+    /// All rows of the last window that ended, in the reference's cells.
+    pub(super) fn last_ended(&self) -> Option<&Profile> {
+        self.last.as_ref()
+    }
+
+    /// Whether the window in progress has ended.
+    pub(super) fn due(&self, config: &MonitorConfig) -> bool {
+        let rows = self.rows();
+        let full = rows >= config.window_rows;
+        let old = self.now.since(self.open.from) >= config.window_time;
+        rows > 0 && (full || (old && rows >= config.min_rows))
+    }
+
+    /// Ends the window in progress.
+    pub(super) fn end(&mut self) {
+        self.end_piece();
+        self.last = self.earlier.take();
+        let ended = std::mem::replace(&mut self.open, Window::beginning(self.now));
+        for (stratum, columns) in &ended.parts {
+            self.season.take_in(*stratum, 0, columns);
+        }
+        self.season.rows += ended.rows;
+        if self.ended.len() == KEPT {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(ended);
+        self.count += 1;
+    }
+
+    /// Puts the rows of the stratum so far into the window.
+    fn end_piece(&mut self) {
+        let rows = self.piece.rows();
+        if rows == 0 {
+            return;
+        }
+        let empty = Profile::empty_like(&self.piece);
+        let piece = std::mem::replace(&mut self.piece, empty);
+        let counts: Vec<Counts> = piece.columns().map(|column| coarse(&column)).collect();
+        match &mut self.earlier {
+            // The same cells; rows beyond the bound of a profile are in the counts alone.
+            Some(earlier) => drop(earlier.merge(&piece)),
+            None => self.earlier = Some(piece),
+        }
+        self.open.take_in(self.stratum, rows, &counts);
+    }
+
+    /// Whether the season in progress is over.
+    pub(super) fn season_over(&self, config: &MonitorConfig) -> bool {
+        self.now.since(self.season.from) >= config.season
+    }
+
+    pub(super) fn begin_season(&mut self) {
+        self.season = Window::beginning(self.now);
+    }
+
+    /// The latest windows that have ended, the last one first.
+    pub(super) fn latest(&self) -> impl Iterator<Item = &Window> {
+        self.ended.iter().rev()
+    }
+
+    /// A column's rows in the latest windows, by stratum.
+    pub(super) fn sum(&self, column: usize, windows: usize) -> BTreeMap<u32, Counts> {
+        let mut sum = BTreeMap::new();
+        self.latest().take(windows).for_each(|window| window.add_column(column, &mut sum));
+        sum
+    }
+}
