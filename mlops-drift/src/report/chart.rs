@@ -133,7 +133,7 @@ pub(super) fn beside_margin(effect: &Effect, margin: Option<f64>, most: f64) -> 
     }
     let _ = write!(
         svg,
-        "<path class=\"b\" d=\"M{:.1} 7H{:.1}\"/><circle cx=\"{:.1}\" cy=\"7\" r=\"3.5\"/></svg>",
+        "<path class=\"b\" d=\"M{:.1} 7H{:.1}\"/><circle cx=\"{:.1}\" cy=\"7\" r=\"2.5\"/></svg>",
         place(low),
         place(high),
         place(effect.value)

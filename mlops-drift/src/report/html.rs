@@ -113,17 +113,23 @@ pub(super) fn evidence(evidence: Evidence) -> String {
     }
 }
 
+/// Margins after which an effect is drawn at the end of its scale.
+const FAR: f64 = 6.0;
+
 fn columns(report: &Report, drawn: &[&Drift]) -> String {
     let margin = report.thresholds.as_ref().map(|thresholds| thresholds.margin);
     let high =
         |column: &Drift| column.effect.interval.map_or(column.effect.value.abs(), |i| i.high);
     let ends = report.columns().iter().map(high).chain(margin);
     let most = ends.filter(|end| end.is_finite()).fold(f64::MIN_POSITIVE, f64::max);
+    // What is far beyond the margin is drawn at the end: near it, widths can be seen.
+    let far = margin.filter(|margin| *margin > 0.0).map_or(most, |margin| margin * FAR);
+    let (most, beyond) = if most > far { (far, " or more") } else { (most, "") };
     let line = if margin.is_some() { "; the dashed line is the margin" } else { "" };
     let mut html = format!(
         "<section>\n<h2>Columns</h2>\n<div class=\"wide\"><table>\n\
         <caption>Shapes:<span class=\"key r\"></span>reference<span class=\"key w\"></span>window. \
-        Effects with their intervals, from 0 to {}{line}.</caption>\n<thead><tr>\
+        Effects with their intervals, from 0 to {}{beyond}{line}.</caption>\n<thead><tr>\
         <th scope=\"col\">column</th><th scope=\"col\">verdict</th><th scope=\"col\">shape</th>\
         <th scope=\"col\" colspan=\"2\">effect and interval</th>\
         <th scope=\"col\" class=\"n\">p, adjusted</th><th scope=\"col\">what moved most</th>\

@@ -136,25 +136,24 @@ impl Explanation {
                     plain(*factor)
                 )
             }
-            Cause::Shares { gained, lost } => self.shares(gained.as_ref(), lost.as_ref(), quote),
+            Cause::Shares { gained, lost } => shares(gained.as_ref(), lost.as_ref(), quote),
         }
     }
+}
 
-    fn shares(
-        &self,
-        gained: Option<&ShareChange>,
-        lost: Option<&ShareChange>,
-        quote: &dyn Fn(&str) -> String,
-    ) -> String {
-        let side = |what: &str, change: &ShareChange| {
-            let (before, now) = (percent(change.before), percent(change.now));
-            format!("{} {what} from {before} to {now}", quote(&change.cell))
-        };
-        let sides = [gained.map(|gain| side("rose", gain)), lost.map(|loss| side("fell", loss))];
-        let sides: Vec<String> = sides.into_iter().flatten().collect();
-        let act = "if who is asked about changed, retrain with recent rows.";
-        format!("{}; {act}", sides.join(", "))
-    }
+/// Which cell gained most, and which lost.
+fn shares(
+    gained: Option<&ShareChange>,
+    lost: Option<&ShareChange>,
+    quote: &dyn Fn(&str) -> String,
+) -> String {
+    let side = |what: &str, change: &ShareChange| {
+        let (before, now) = (percent(change.before), percent(change.now));
+        format!("{} {what} from {before} to {now}", quote(&change.cell))
+    };
+    let sides = [gained.map(|gain| side("rose", gain)), lost.map(|loss| side("fell", loss))];
+    let sides: Vec<String> = sides.into_iter().flatten().collect();
+    format!("{}; if the population changed, retrain with recent rows.", sides.join(", "))
 }
 
 /// A number of the column as people write it: four digits.

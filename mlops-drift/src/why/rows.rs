@@ -74,7 +74,8 @@ pub struct RowCell {
 struct Weights {
     column: Arc<str>,
     labels: Vec<Arc<str>>,
-    weights: Vec<f64>,
+    /// Of a row in each cell.
+    cells: Vec<f64>,
 }
 
 /// A row that may be among the heaviest: the worst one first.
@@ -119,7 +120,7 @@ impl HeaviestRows {
         }
         for at in 0..batch.num_rows() {
             let weights = self.columns.iter().zip(&places);
-            let weight: f64 = weights.map(|(own, places)| own.weights[places[at]]).sum();
+            let weight: f64 = weights.map(|(own, places)| own.cells[places[at]]).sum();
             let row = self.seen + at as u64;
             let better = |worst: &Kept| weight.total_cmp(&worst.weight).is_gt();
             if self.best.len() < self.most || self.best.first().is_some_and(better) {
@@ -140,7 +141,7 @@ impl HeaviestRows {
             let cells = self.columns.iter().zip(&kept.places).map(|(own, place)| RowCell {
                 column: Arc::clone(&own.column),
                 label: Arc::clone(&own.labels[*place]),
-                weight: own.weights[*place],
+                weight: own.cells[*place],
             });
             let mut cells: Vec<RowCell> = cells.collect();
             cells.sort_by(|a, b| b.weight.total_cmp(&a.weight));
@@ -163,9 +164,9 @@ impl Weights {
         let weight = |(a, b): (&u64, &u64)| {
             if a + b == 0 { 0.0 } else { ((real(*b) + 0.5) / m).ln() - ((real(*a) + 0.5) / n).ln() }
         };
-        let weights = pair.reference.iter().zip(&pair.window).map(weight).collect();
+        let cells = pair.reference.iter().zip(&pair.window).map(weight).collect();
         let labels = pair.cells.into_iter().map(|cell| cell.label).collect();
-        Ok(Self { column: Arc::clone(before.name()), labels, weights })
+        Ok(Self { column: Arc::clone(before.name()), labels, cells })
     }
 }
 

@@ -155,7 +155,7 @@ fn two_hundred_columns_stay_below_three_megabytes() {
         let mut random = Random::new(seed);
         let names: Vec<String> = (0..200).map(|at| format!("feature_{at:03}")).collect();
         let mut column = |at: usize| {
-            let shift = if at % 3 == 0 { shift } else { 0.0 };
+            let shift = if at.is_multiple_of(3) { shift } else { 0.0 };
             floats((0..600).map(|_| Some(random.normal() + shift)).collect::<Vec<_>>())
         };
         let columns = names.iter().enumerate().map(|(at, name)| (name.as_str(), column(at)));

@@ -265,8 +265,9 @@ fn among_many_segments_without_drift_few_are_said_to_have_moved() {
     };
     let options = ProfileOptions::default().with_columns(["x"]);
     let reference = rows(0);
-    let profile = Profile::fit(&[reference.clone()], &options).unwrap();
-    let values = frequent_values(&[reference.clone()], "place", 20, 100).unwrap();
+    let batches = std::slice::from_ref(&reference);
+    let profile = Profile::fit(batches, &options).unwrap();
+    let values = frequent_values(batches, "place", 20, 100).unwrap();
     let mut before = Segments::in_cells_of(&profile, "place", values);
     before.update(&reference).unwrap();
     // Only the probability decides.
@@ -371,7 +372,9 @@ fn the_heaviest_rows_are_those_of_all_rows_however_they_come() {
     let (before, now) = profiles(&first, &second);
     let heaviest = |batches: &[RecordBatch], most: usize| {
         let mut rows = HeaviestRows::new(&before, &now, ["income", "place"], most).unwrap();
-        batches.iter().for_each(|batch| rows.look(batch).unwrap());
+        for batch in batches {
+            rows.look(batch).unwrap();
+        }
         rows.finish()
     };
     let all = heaviest(std::slice::from_ref(&second), 2000);

@@ -94,7 +94,8 @@ impl Comparison {
             let Side::Rows(now) = &now else {
                 return Err(Error::unsupported("--rows needs the rows of the window"));
             };
-            report = report.with_rows(self.heaviest(&report, &detector, now)?);
+            let rows = self.heaviest(&report, &detector, now)?;
+            report = report.with_rows(rows);
         }
         self.write(&report, console)?;
         let failed = self.check && report.drift().verdict == Verdict::Drifted;
