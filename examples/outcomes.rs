@@ -3,7 +3,7 @@
 //!
 //! `cargo run --example outcomes`
 
-use mlops::arrow::array::{Array, RecordBatch, cast::AsArray, types::Float32Type};
+use mlops::arrow::array::{RecordBatch, cast::AsArray, types::Float32Type};
 use mlops::data::Dataset;
 use mlops::inference_log::{InferenceLog, InferenceLogConfig, LogReader};
 use mlops::inference_log::{Outcome, OutcomeLog, OutcomeValue, columns};
