@@ -9,6 +9,7 @@ mod random;
 pub mod report;
 pub mod sequential;
 pub mod tests;
+pub mod why;
 
 pub use alarm::{AlarmConfig, Alarms};
 pub use detector::{ProfileDetector, ProfileDetectorConfig};

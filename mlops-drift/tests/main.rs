@@ -33,6 +33,8 @@ mod profile;
 mod random;
 #[path = "main/report.rs"]
 mod report;
+#[path = "main/report_forms.rs"]
+mod report_forms;
 #[path = "main/segments.rs"]
 mod segments;
 #[path = "main/sequential.rs"]
@@ -45,3 +47,5 @@ mod simulation;
 mod tensors;
 #[path = "main/two_samples.rs"]
 mod two_samples;
+#[path = "main/why.rs"]
+mod why;

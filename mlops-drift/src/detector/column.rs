@@ -18,7 +18,7 @@ use mlops_core::{
 pub(crate) const EFFECT_CELLS: usize = 16;
 
 /// What a column shows, before columns are judged together.
-pub(super) struct Examined {
+pub(crate) struct Examined {
     tests: Vec<Test>,
     moved: TotalVariation,
     contributions: Vec<Contribution>,
@@ -36,7 +36,7 @@ struct Test {
 }
 
 /// Compares a column; `None` if either side counts nothing.
-pub(super) fn examine(
+pub(crate) fn examine(
     reference: &ColumnProfile<'_>,
     window: &ColumnProfile<'_>,
     config: &ProfileDetectorConfig,
@@ -72,7 +72,7 @@ pub(super) fn examine(
 
 impl Examined {
     /// The probability of the column's most surprising test, times their number (Bonferroni).
-    pub(super) fn p(&self) -> f64 {
+    pub(crate) fn p(&self) -> f64 {
         let least = self.tests.iter().map(|test| test.p).fold(1.0, f64::min);
         (least * real(self.tests.len() as u64)).clamp(least, 1.0)
     }
@@ -82,7 +82,7 @@ impl Examined {
     }
 
     /// The finding, once its probability was adjusted for the number of columns.
-    pub(super) fn judged(
+    pub(crate) fn judged(
         self,
         name: &str,
         rows: u64,

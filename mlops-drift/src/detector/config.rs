@@ -57,7 +57,7 @@ impl ProfileDetectorConfig {
         self
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let inside = |value: f64| value > 0.0 && value < 1.0;
         for (name, value) in [("alpha", self.alpha), ("level", self.level)] {
             if !inside(value) {

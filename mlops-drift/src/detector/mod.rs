@@ -3,11 +3,10 @@
 mod column;
 mod config;
 
-pub(crate) use column::EFFECT_CELLS;
+pub(crate) use column::{EFFECT_CELLS, Examined, examine};
 pub use config::ProfileDetectorConfig;
 
 use crate::{profile::Profile, tests::real};
-use column::{Examined, examine};
 use mlops_core::{
     DriftDetector, Error, Result,
     arrow::array::RecordBatch,
@@ -76,6 +75,23 @@ impl ProfileDetector {
         let mut detector = Self::open(config, reference)?;
         detector.merge(state)?;
         Ok(detector)
+    }
+
+    /// A detector whose window was counted elsewhere, in the reference's cells; others are
+    /// `InvalidInput`.
+    pub fn beside(
+        config: ProfileDetectorConfig,
+        reference: Profile,
+        window: &Profile,
+    ) -> Result<Self> {
+        let mut detector = Self::open(config, reference)?;
+        detector.window.merge(window)?;
+        Ok(detector)
+    }
+
+    /// Its thresholds.
+    pub fn config(&self) -> &ProfileDetectorConfig {
+        &self.config
     }
 
     /// The reference's profile.

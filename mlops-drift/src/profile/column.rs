@@ -61,6 +61,10 @@ impl<'a> ColumnProfile<'a> {
         Self { spec, counts, own_cells }
     }
 
+    pub(super) fn spec(&self) -> &'a ColumnSpec {
+        self.spec
+    }
+
     /// Its name.
     pub fn name(&self) -> &'a Arc<str> {
         &self.spec.name

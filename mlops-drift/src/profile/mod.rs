@@ -15,6 +15,7 @@ mod fill;
 mod fit;
 mod numeric;
 mod pack;
+mod places;
 pub(crate) mod rows;
 mod segments;
 mod shard;
@@ -26,14 +27,17 @@ mod wire;
 pub(crate) use coarse::Coder;
 pub use column::{CellKind, CellView, ColumnProfile, ColumnType};
 pub use fit::ProfileOptions;
-pub use segments::Segments;
+pub use segments::{Segments, frequent_values};
 pub use shard::{ProfileShard, ShardReader, Value};
 pub use spec::ProfileSpec;
 
 use categorical::CategoryCounts;
 use mlops_core::{
     Digest, Error, Result,
-    arrow::array::{ArrayRef, RecordBatch},
+    arrow::{
+        array::{ArrayRef, RecordBatch},
+        schema::DataType,
+    },
 };
 use numeric::NumericCounts;
 use serde::{Deserialize, Serialize};
@@ -230,6 +234,28 @@ impl Profile {
         Ok(())
     }
 
+    /// Profiles of different columns of the same rows as one, columns in the order of the parts.
+    ///
+    /// The bytes are those of one fit of all columns, so that a table longer than memory can be
+    /// profiled a column at a time. The source is that of the first part. No part, parts of
+    /// different numbers of rows and a column that appears twice are `InvalidInput`.
+    pub fn join(parts: impl IntoIterator<Item = Self>) -> Result<Self> {
+        let mut parts = parts.into_iter();
+        let first = parts.next().ok_or_else(|| Error::invalid("no profile to join"))?;
+        let (mut spec, mut joined) = (ProfileSpec::clone(&first.spec), first);
+        for part in parts {
+            if part.rows != joined.rows || part.spec.version != spec.version {
+                return Err(Error::invalid("the profiles to join are of different rows"));
+            }
+            spec.columns.extend(part.spec.columns.iter().cloned());
+            joined.counts.extend(part.counts);
+            joined.own_cells |= part.own_cells;
+        }
+        spec.check().map_err(|error| Error::invalid(error.to_string()))?;
+        joined.spec = Arc::new(spec);
+        Ok(joined)
+    }
+
     /// Whether both have the same columns with the same cells; the error names the first that
     /// differs.
     pub fn same_cells(&self, other: &Self) -> Result<()> {
@@ -243,6 +269,11 @@ impl Profile {
             None => "the profiles have different numbers of columns".to_owned(),
         }))
     }
+}
+
+/// Whether a profile describes columns of this type: numbers, booleans, text.
+pub fn describes(data_type: &DataType) -> bool {
+    rows::Content::of(data_type).is_some()
 }
 
 fn accepted<'a>(spec: &ColumnSpec, batch: &'a RecordBatch) -> Result<&'a ArrayRef> {

@@ -114,7 +114,8 @@ impl NumericCounts {
             // Values that are too far away count as if they were at the end.
             let far = 0.99 * end(scale.most) * unit;
             let near = |value: f64| (value - anchor).abs() <= far;
-            let known = near(cell.min) && near(cell.max);
+            // Nothing is known to be nothing.
+            let known = cell.count == 0 || near(cell.min) && near(cell.max);
             let error = if known { error } else { f64::INFINITY };
             let sum = if known { float(cell.sum) * unit } else { 0.0 };
             CellValues { count: cell.count, min: cell.min, max: cell.max, anchor, sum, error }

@@ -65,23 +65,7 @@ impl Segments {
         most: usize,
         options: &ProfileOptions,
     ) -> Result<Self> {
-        let mut counts: HashMap<Arc<str>, u64> = HashMap::new();
-        for batch in batches {
-            each_value(batch, by, |_, value| {
-                if let Some(value) = value {
-                    match counts.get_mut(value) {
-                        Some(count) => *count += 1,
-                        None => drop(counts.insert(value.into(), 1)),
-                    }
-                }
-            })?;
-        }
-        let mut frequent: Vec<(Arc<str>, u64)> = counts.into_iter().collect();
-        frequent.retain(|(_, count)| *count >= options.min_value_rows);
-        frequent.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        frequent.truncate(most);
-        let listed: BTreeSet<Arc<str>> = frequent.into_iter().map(|(value, _)| value).collect();
-        let listed: Vec<Arc<str>> = listed.into_iter().collect();
+        let listed = frequent_values(batches, by, most, options.min_value_rows)?;
         let mut parts = vec![Vec::new(); listed.len() + 1];
         for batch in batches {
             let places = split(batch, by, &listed)?;
@@ -96,6 +80,20 @@ impl Segments {
         });
         let listed = fitted.collect::<Result<_>>()?;
         Ok(Self { by: by.into(), listed, rest: Profile::fit(&rest, options)? })
+    }
+
+    /// Segments of these values of the column `by`, which count nothing yet and all have the cells
+    /// of one profile, so that what each adds to the change of the whole
+    /// [can be told](crate::why::segments).
+    pub fn in_cells_of<S: Into<Arc<str>>>(
+        whole: &Profile,
+        by: &str,
+        values: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let values: BTreeSet<Arc<str>> = values.into_iter().map(Into::into).collect();
+        let empty = |value| (value, Profile::empty_like(whole));
+        let listed = values.into_iter().map(empty).collect();
+        Self { by: by.into(), listed, rest: Profile::empty_like(whole) }
     }
 
     /// The same segments, which count nothing yet.
@@ -216,6 +214,33 @@ impl Segments {
         }
         Ok(Self { by, listed, rest })
     }
+}
+
+/// The `most` most frequent values of a column that have at least so many rows (the smaller first
+/// where equal), in ascending order. A column of text, booleans or whole numbers has such values;
+/// another, and a missing one, is `InvalidInput`.
+pub fn frequent_values(
+    batches: &[RecordBatch],
+    by: &str,
+    most: usize,
+    min_rows: u64,
+) -> Result<Vec<Arc<str>>> {
+    let mut counts: HashMap<Arc<str>, u64> = HashMap::new();
+    for batch in batches {
+        each_value(batch, by, |_, value| {
+            let Some(value) = value else { return };
+            match counts.get_mut(value) {
+                Some(count) => *count += 1,
+                None => drop(counts.insert(value.into(), 1)),
+            }
+        })?;
+    }
+    let mut frequent: Vec<(Arc<str>, u64)> = counts.into_iter().collect();
+    frequent.retain(|(_, count)| *count >= min_rows);
+    frequent.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    frequent.truncate(most);
+    let listed: BTreeSet<Arc<str>> = frequent.into_iter().map(|(value, _)| value).collect();
+    Ok(listed.into_iter().collect())
 }
 
 fn digest(version: u32, body: &[u8]) -> Digest {

@@ -4,7 +4,7 @@ use super::{
     Performance,
     text::{Text, number, percent, short},
 };
-use mlops_core::drift::Contribution;
+use mlops_core::drift::{Contribution, Effect};
 use std::fmt::Write;
 
 const WIDTH: f64 = 640.0;
@@ -84,6 +84,59 @@ pub(super) fn interval(row: &Performance, of_metric: &[&Performance]) -> String 
         place(from),
         place(to),
         place(row.value)
+    );
+    svg
+}
+
+/// The shape of a column, small: the reference's shares as an area, the window's as a line of steps.
+pub(super) fn outline(name: &str, cells: &[&Contribution]) -> String {
+    const WIDTH: f64 = 96.0;
+    const HEIGHT: f64 = 26.0;
+    let sound = |share: f64| if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+    let shares = cells.iter().flat_map(|cell| [cell.reference, cell.window]).map(sound);
+    let most = shares.fold(f64::MIN_POSITIVE, f64::max);
+    let width = WIDTH / f64::from(u32::try_from(cells.len().max(1)).unwrap_or(u32::MAX));
+    let steps = |share: fn(&Contribution) -> f64| {
+        let mut path = String::new();
+        for cell in cells {
+            let top = HEIGHT - sound(share(cell)) / most * (HEIGHT - 2.0);
+            let _ = write!(path, "V{top:.1}h{width:.2}");
+        }
+        path
+    };
+    let (reference, window) = (steps(|cell| cell.reference), steps(|cell| cell.window));
+    format!(
+        "<svg class=\"o\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"Shape of {}\">\
+         <path class=\"r\" d=\"M0 {HEIGHT}{reference}V{HEIGHT}z\"/>\
+         <path class=\"s\" d=\"M0 {HEIGHT}{window}V{HEIGHT}\"/></svg>",
+        Text(name)
+    )
+}
+
+/// An effect's interval from 0 to `most`, and where the margin is.
+pub(super) fn beside_margin(effect: &Effect, margin: Option<f64>, most: f64) -> String {
+    const WIDTH: f64 = 100.0;
+    let place = |value: f64| {
+        let part = value.abs() / most;
+        4.0 + (WIDTH - 8.0) * if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 }
+    };
+    let (low, high) = effect.interval.map_or((effect.value, effect.value), |i| (i.low, i.high));
+    let mut svg = format!(
+        "<svg class=\"e\" viewBox=\"0 0 {WIDTH} 14\" role=\"img\" aria-label=\"{} from {} to {}\">",
+        number(effect.value),
+        number(low),
+        number(high)
+    );
+    if let Some(margin) = margin {
+        let at = place(margin);
+        let _ = write!(svg, "<path class=\"m\" d=\"M{at:.1} 0V14\"/>");
+    }
+    let _ = write!(
+        svg,
+        "<path class=\"b\" d=\"M{:.1} 7H{:.1}\"/><circle cx=\"{:.1}\" cy=\"7\" r=\"2.5\"/></svg>",
+        place(low),
+        place(high),
+        place(effect.value)
     );
     svg
 }

@@ -1,7 +1,7 @@
 //! The report as one HTML page.
 
 use super::{
-    Performance, Report, chart,
+    Performance, Report, chart, sections,
     text::{Text, count, effect_in_words, number, percent, probability, test_in_words},
 };
 use mlops_core::drift::{Contribution, Drift, Effect, Evidence, Verdict};
@@ -10,12 +10,15 @@ use std::fmt::Write;
 const STYLE: &str = include_str!("style.css");
 
 pub(super) fn page(report: &Report) -> String {
-    let moved = report.moved();
-    let drawn = moved.get(..report.max_charts.min(moved.len())).unwrap_or_default();
+    let all = report.by_importance();
+    let drawn = all.get(..report.max_charts.min(all.len())).unwrap_or_default();
     let mut body = headline(report);
+    body += &sections::happened(report);
     body += &performance(&report.performance);
-    body += &columns(report.columns(), drawn);
-    body += &charts(report, drawn, moved.len());
+    body += &columns(report, drawn);
+    body += &sections::segments(report);
+    body += &sections::rows(report);
+    body += &charts(report, drawn);
     body += READING;
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -34,10 +37,14 @@ const READING: &str = "<section>\n<h2>How to read this</h2>\n\
     of columns <em>and</em> the whole interval of its effect lies beyond the margin; it is a \
     <b>warning</b> if only the estimate lies beyond it. Significance alone never makes a verdict: \
     with many rows, every negligible difference is significant. <b>Too few rows</b> means that \
-    nothing can be said.</p>\n</section>\n";
+    nothing can be said.</p>\n\
+    <p>A probability is <em>exact</em> if it is that of the law of these very rows; else it is that \
+    of a law for many rows. What a cell adds to a measure has a sign: + where the window has more \
+    rows, and along the line (Wasserstein), where values went up; without signs the summands add \
+    up to the measure.</p>\n</section>\n";
 
 /// What a verdict is called, coloured.
-fn verdict(verdict: Verdict) -> String {
+pub(super) fn verdict(verdict: Verdict) -> String {
     let words = match verdict {
         Verdict::TooFewRows => "too few rows",
         other => other.as_str(),
@@ -60,6 +67,14 @@ fn headline(report: &Report) -> String {
         of(Verdict::Warning),
         of(Verdict::Stable),
     );
+    if let Some(by) = &report.thresholds {
+        let (margin, alpha) = (percent(by.margin), percent(by.alpha));
+        let _ = writeln!(
+            html,
+            "<p class=\"soft\">Margin: {margin} of rows elsewhere are negligible. Of the columns \
+             said to differ, {alpha} at most are wrong on average.</p>"
+        );
+    }
     if drift.verdict == Verdict::TooFewRows {
         html += "<p>There are too few rows to say anything yet.</p>\n";
     } else if let Some(column) = largest(columns) {
@@ -79,39 +94,63 @@ fn largest(columns: &[Drift]) -> Option<&Drift> {
 }
 
 /// `0.123 [0.101, 0.145]`.
-fn effect(effect: &Effect) -> String {
+pub(super) fn effect(effect: &Effect) -> String {
     let interval = effect.interval;
     let interval = interval.map(|i| format!(" [{}, {}]", number(i.low), number(i.high)));
     format!("{}{}", number(effect.value), interval.unwrap_or_default())
 }
 
-fn evidence(evidence: Evidence) -> String {
+/// The adjusted probability and how good it is, or evidence of another kind.
+pub(super) fn evidence(evidence: Evidence) -> String {
     match evidence {
-        Evidence::P { adjusted, .. } => probability(adjusted),
+        Evidence::P { adjusted, exact, .. } => {
+            let law = if exact { "exact" } else { "many rows" };
+            format!("{} <span class=\"soft\">{law}</span>", probability(adjusted))
+        }
         Evidence::E { e } => format!("e = {}", number(e)),
         Evidence::Interval => "interval".to_owned(),
         _ => "–".to_owned(),
     }
 }
 
-fn columns(columns: &[Drift], drawn: &[&Drift]) -> String {
-    let mut html = "<section>\n<h2>Columns</h2>\n<div class=\"wide\"><table>\n<thead><tr>\
-        <th scope=\"col\">column</th><th scope=\"col\">verdict</th>\
-        <th scope=\"col\" class=\"n\">effect and interval</th>\
+/// Margins after which an effect is drawn at the end of its scale.
+const FAR: f64 = 6.0;
+
+fn columns(report: &Report, drawn: &[&Drift]) -> String {
+    let margin = report.thresholds.as_ref().map(|thresholds| thresholds.margin);
+    let high =
+        |column: &Drift| column.effect.interval.map_or(column.effect.value.abs(), |i| i.high);
+    let ends = report.columns().iter().map(high).chain(margin);
+    let most = ends.filter(|end| end.is_finite()).fold(f64::MIN_POSITIVE, f64::max);
+    // What is far beyond the margin is drawn at the end: near it, widths can be seen.
+    let far = margin.filter(|margin| *margin > 0.0).map_or(most, |margin| margin * FAR);
+    let (most, beyond) = if most > far { (far, " or more") } else { (most, "") };
+    let line = if margin.is_some() { "; the dashed line is the margin" } else { "" };
+    let mut html = format!(
+        "<section>\n<h2>Columns</h2>\n<div class=\"wide\"><table>\n\
+        <caption>Shapes:<span class=\"key r\"></span>reference<span class=\"key w\"></span>window. \
+        Effects with their intervals, from 0 to {}{beyond}{line}.</caption>\n<thead><tr>\
+        <th scope=\"col\">column</th><th scope=\"col\">verdict</th><th scope=\"col\">shape</th>\
+        <th scope=\"col\" colspan=\"2\">effect and interval</th>\
         <th scope=\"col\" class=\"n\">p, adjusted</th><th scope=\"col\">what moved most</th>\
-        </tr></thead>\n<tbody>\n"
-        .to_owned();
-    for column in columns {
+        </tr></thead>\n<tbody>\n",
+        number(most)
+    );
+    for column in report.columns() {
         let at = drawn.iter().position(|drawn| std::ptr::eq(*drawn, column));
         let name = Text(&column.name);
         let name = at.map_or(name.to_string(), |at| format!("<a href=\"#c{at}\">{name}</a>"));
         let (verdict, proof) = (verdict(column.verdict), evidence(column.evidence));
-        let effect = effect(&column.effect);
-        let most = column.contributions.first().map(most).unwrap_or_default();
+        let (effect, drawn) =
+            (effect(&column.effect), chart::beside_margin(&column.effect, margin, most));
+        let (cells, _) = report.cells(column);
+        let shape =
+            if cells.is_empty() { String::new() } else { chart::outline(&column.name, &cells) };
+        let most = column.contributions.first().map(self::most).unwrap_or_default();
         let _ = writeln!(
             html,
-            "<tr><th scope=\"row\">{name}</th><td>{verdict}</td><td class=\"n\">{effect}</td>\
-             <td class=\"n\">{proof}</td><td>{most}</td></tr>"
+            "<tr><th scope=\"row\">{name}</th><td>{verdict}</td><td>{shape}</td><td>{drawn}</td>\
+             <td class=\"n\">{effect}</td><td class=\"n\">{proof}</td><td>{most}</td></tr>"
         );
     }
     html + "</tbody>\n</table></div>\n</section>\n"
@@ -121,19 +160,24 @@ fn most(cell: &Contribution) -> String {
     format!("{}: {} → {}", Text(&cell.name), percent(cell.reference), percent(cell.window))
 }
 
-fn charts(report: &Report, drawn: &[&Drift], moved: usize) -> String {
-    if moved == 0 {
+fn charts(report: &Report, drawn: &[&Drift]) -> String {
+    if report.columns().is_empty() || report.drift.verdict == Verdict::TooFewRows {
         return String::new();
     }
-    let mut html = "<section>\n<h2>What moved</h2>\n<p class=\"soft\">Share of rows in each cell:\
+    let mut html =
+        "<section>\n<h2>Column by column</h2>\n<p class=\"soft\">Share of rows in each cell:\
         <span class=\"key r\"></span>reference<span class=\"key w\"></span>window</p>\n"
-        .to_owned();
+            .to_owned();
     for (at, column) in drawn.iter().enumerate() {
         html += &figure(report, at, column);
     }
-    if drawn.len() < moved {
-        let left = moved - drawn.len();
-        let _ = writeln!(html, "<p>{left} more columns moved; the table above has them.</p>");
+    let left = report.columns().len() - drawn.len();
+    if left > 0 {
+        let moved = report.moved().len().saturating_sub(drawn.len());
+        let _ = writeln!(
+            html,
+            "<p>{left} more columns, of which {moved} moved; the table above has them.</p>"
+        );
     }
     html + "</section>\n"
 }
@@ -141,19 +185,26 @@ fn charts(report: &Report, drawn: &[&Drift], moved: usize) -> String {
 fn figure(report: &Report, at: usize, column: &Drift) -> String {
     let (cells, left_out) = report.cells(column);
     let mut html = format!(
-        "<figure id=\"c{at}\">\n<figcaption><h3>{} · {}</h3>\n<p class=\"soft\">{}: {}</p></figcaption>\n",
+        "<figure id=\"c{at}\">\n<figcaption><h3>{} · {}</h3>\n<p class=\"soft\">{}: {}</p>",
         Text(&column.name),
         verdict(column.verdict),
         Text(effect_in_words(&column.effect.name)),
         effect(&column.effect),
     );
+    if let Some(why) = report.explanation(column) {
+        let _ = write!(html, "\n<p>{}</p>", sections::sentence(why));
+    }
+    html += "</figcaption>\n";
     if !cells.is_empty() {
         html += &chart::shares(&column.name, &cells);
         if left_out > 0 {
             let _ =
                 writeln!(html, "<p class=\"soft\">and {left_out} more cells that moved less</p>");
         }
-        html += &cell_table(&cells);
+        html += &match report.explanation(column) {
+            Some(why) => sections::measures(why),
+            None => cell_table(&cells),
+        };
     }
     html += &test_table(&column.parts);
     html + "</figure>\n"

@@ -1,18 +1,27 @@
-//! What a window shows, written for people and for programs: one HTML page, one JSON object.
+//! What a window shows, written for people and for programs: one HTML page, one JSON object,
+//! Markdown for a pull request, gauges for Prometheus.
+//!
+//! `schema/report.json` in this crate describes the JSON; `grafana` has a dashboard of the gauges and
+//! rules that alert on them.
 
 mod chart;
 mod html;
 mod json;
+mod markdown;
+mod prometheus;
+mod sections;
 mod text;
 
 pub(crate) use json::finding;
+pub(crate) use text::{number, percent, short};
 
 use crate::{
-    detector::EFFECT_CELLS,
+    detector::{EFFECT_CELLS, ProfileDetector, ProfileDetectorConfig},
     profile::{ColumnType, Profile},
+    why::{Explanation, SegmentsDrift, WeighedRow, explain},
 };
 use mlops_core::{
-    Result, Timestamp,
+    DriftDetector, Result, Timestamp,
     drift::{Contribution, Drift, Verdict},
     stats::Interval,
 };
@@ -51,6 +60,10 @@ pub struct Report {
     time: Option<Timestamp>,
     performance: Vec<Performance>,
     max_charts: usize,
+    thresholds: Option<ProfileDetectorConfig>,
+    why: Vec<Explanation>,
+    segments: Option<SegmentsDrift>,
+    rows: Vec<WeighedRow>,
     /// Labels of cells along the line, of numeric columns.
     lines: HashMap<Arc<str>, Vec<Arc<str>>>,
 }
@@ -91,10 +104,45 @@ impl Performance {
 }
 
 impl Report {
-    /// A report of this finding, with charts for up to 40 columns that moved.
+    /// A report of this finding, with charts of up to 40 columns.
     pub fn new(drift: Drift) -> Self {
-        let (title, lines) = ("Drift report".into(), HashMap::new());
-        Self { drift, title, time: None, performance: Vec::new(), max_charts: 40, lines }
+        Self {
+            drift,
+            title: "Drift report".into(),
+            time: None,
+            performance: Vec::new(),
+            max_charts: 40,
+            thresholds: None,
+            why: Vec::new(),
+            segments: None,
+            rows: Vec::new(),
+            lines: HashMap::new(),
+        }
+    }
+
+    /// A report of what a detector finds now, with its thresholds, charts along the line, and an
+    /// [explanation](explain) of each column.
+    pub fn of(detector: &ProfileDetector) -> Result<Self> {
+        let drift = detector.evaluate()?;
+        let why = explain(&drift, detector.reference(), detector.window())?;
+        let mut report = Self::new(drift).with_reference(detector.reference());
+        report.thresholds = Some(detector.config().clone());
+        report.why = why;
+        Ok(report)
+    }
+
+    /// Adds what each segment shows.
+    #[must_use]
+    pub fn with_segments(mut self, segments: SegmentsDrift) -> Self {
+        self.segments = Some(segments);
+        self
+    }
+
+    /// Adds the rows that weigh most: their numbers and cells, never their values.
+    #[must_use]
+    pub fn with_rows(mut self, rows: Vec<WeighedRow>) -> Self {
+        self.rows = rows;
+        self
     }
 
     /// Sets what the page is called.
@@ -118,7 +166,7 @@ impl Report {
         self
     }
 
-    /// Sets how many charts are drawn at most; columns that moved most come first.
+    /// Sets of how many columns large charts are drawn at most; those that moved most come first.
     #[must_use]
     pub fn with_max_charts(mut self, charts: usize) -> Self {
         self.max_charts = charts;
@@ -142,6 +190,11 @@ impl Report {
         &self.drift
     }
 
+    /// Why each column's finding is what it is; empty unless the report is [of a detector](Self::of).
+    pub fn explanations(&self) -> &[Explanation] {
+        &self.why
+    }
+
     /// One HTML page that needs no other file, no script and no network: every text is escaped,
     /// charts are inline SVG with the same numbers in words, colours follow the reader's light or
     /// dark scheme, and it prints.
@@ -151,10 +204,47 @@ impl Report {
 
     /// One JSON object: `verdict`, `rows`, `effect`, `p` … of the whole; `columns`, each with
     /// `name`, `verdict`, `p` (null where the evidence is of another kind), `p_adjusted`, `effect`,
-    /// `effect_name`, `interval`, its `tests` and `contributions`; `performance`. Verdicts are
-    /// `stable`, `warning`, `drifted` and `too_few_rows`.
+    /// `effect_name`, `interval`, its `tests`, `contributions`, and where it is known its `cause` and
+    /// `attributions`; `thresholds`, `segments` and `heaviest_rows` where they are known;
+    /// `performance`. Verdicts are `stable`, `warning`, `drifted` and `too_few_rows`. What fields
+    /// there are is written down as a JSON schema in `schema/report.json`.
     pub fn to_json(&self) -> Result<String> {
         json::object(self)
+    }
+
+    /// GitHub's Markdown, for a pull request: the verdict, the columns that moved with a sentence
+    /// each, performance. Foreign names are code, so that nothing in them is markup or a mention.
+    pub fn to_markdown(&self) -> String {
+        markdown::page(self)
+    }
+
+    /// Prometheus' text format: gauges of the whole, of each column and of performance, each with
+    /// these labels beside its own. To be written where a node exporter's textfile collector reads,
+    /// or served.
+    ///
+    /// A label that is no name for one, is one of the report's own (`column`, `effect`, `verdict`,
+    /// `version`, `metric`), or stands there twice is `InvalidInput`. Of two columns of one name the
+    /// first is written.
+    ///
+    /// ```
+    /// use mlops_core::drift::{Drift, Effect, Evidence, Verdict};
+    /// use mlops_drift::Report;
+    ///
+    /// # fn main() -> mlops_core::Result<()> {
+    /// let effect = Effect::new("total_variation", 0.25);
+    /// let drift = Drift::new("age", 900, 0.3, effect, Evidence::Rule, Verdict::Drifted);
+    /// let page = Report::new(drift).to_prometheus(&[("model", "risk")])?;
+    /// assert!(page.contains("mlops_drift_column_verdict{model=\"risk\",column=\"age\"} 2\n"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn to_prometheus(&self, labels: &[(&str, &str)]) -> Result<String> {
+        prometheus::page(self, labels)
+    }
+
+    /// The explanation of a column.
+    fn explanation(&self, column: &Drift) -> Option<&Explanation> {
+        self.why.iter().find(|why| why.column == column.name)
     }
 
     /// The findings about columns, in their order.
@@ -168,8 +258,14 @@ impl Report {
 
     /// Columns that moved, perhaps or surely, the most moved first.
     fn moved(&self) -> Vec<&Drift> {
-        let moved = |column: &&Drift| column.verdict >= Verdict::Warning;
-        let mut columns: Vec<&Drift> = self.columns().iter().filter(moved).collect();
+        let mut columns = self.by_importance();
+        columns.retain(|column| column.verdict >= Verdict::Warning);
+        columns
+    }
+
+    /// All columns, the most moved first.
+    fn by_importance(&self) -> Vec<&Drift> {
+        let mut columns: Vec<&Drift> = self.columns().iter().collect();
         columns.sort_by(|a, b| {
             let by_effect = || b.effect.value.abs().total_cmp(&a.effect.value.abs());
             b.verdict.cmp(&a.verdict).then_with(by_effect)

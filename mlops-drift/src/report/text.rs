@@ -31,7 +31,7 @@ fn is_hidden(character: char) -> bool {
 }
 
 /// The start of a text, with an ellipsis if more follows.
-pub(super) fn short(text: &str, most: usize) -> String {
+pub(crate) fn short(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default().trim_end()),
         None => text.to_owned(),
@@ -39,7 +39,7 @@ pub(super) fn short(text: &str, most: usize) -> String {
 }
 
 /// `12.3 %`; the smallest share shown apart from none is `0.01 %`.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent.abs() {
         0.0 => "0 %".to_owned(),
@@ -55,7 +55,7 @@ pub(super) fn probability(p: f64) -> String {
 }
 
 /// An effect, or a metric: three decimals, more digits where that would show nothing.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         tiny if tiny > 0.0 && tiny < 0.0005 => format!("{value:.1e}"),
         huge if huge >= 1e6 => format!("{value:.3e}"),
@@ -76,6 +76,24 @@ pub(super) fn count(count: u64) -> String {
     grouped
 }
 
+/// A name in Markdown, as code: nothing in it is markup, a link or a mention. A pipe is escaped, as
+/// it must be in a table and may be elsewhere on the pages that this is for.
+pub(super) fn code(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for character in name.chars() {
+        match character {
+            '|' => text.push_str("\\|"),
+            hidden if is_hidden(hidden) => text.extend(hidden.escape_unicode()),
+            plain => text.push(plain),
+        }
+    }
+    // A fence is longer than any run of backquotes inside, and apart from one at an end.
+    let runs = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(runs + 1);
+    let apart = text.is_empty() || text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']);
+    if apart { format!("{fence} {text} {fence}") } else { format!("{fence}{text}{fence}") }
+}
+
 /// What an effect's name stands for, in words; a name that is not known stands for itself.
 pub(super) fn effect_in_words(name: &str) -> &str {
     match name {
@@ -86,6 +104,8 @@ pub(super) fn effect_in_words(name: &str) -> &str {
         "largest_distance" => "largest distance of the distribution functions",
         "cramers_v" => "Cramér's V",
         "share_difference" => "difference of a share",
+        "jensen_shannon" => "Jensen–Shannon divergence",
+        "wasserstein" => "Wasserstein distance",
         other => other,
     }
 }
@@ -112,6 +132,15 @@ mod tests {
         assert_eq!(shown("<b a='1'>&\"</b>"), "&lt;b a=&#39;1&#39;&gt;&amp;&quot;&lt;/b&gt;");
         assert_eq!(shown("a\u{202e}b\0\n"), "a\\u{202e}b\\u{0}\\u{a}");
         assert_eq!(shown("Größe, 年齢"), "Größe, 年齢");
+    }
+
+    #[test]
+    fn a_name_in_markdown_is_code() {
+        assert_eq!(
+            ["a|b", "@you *x*", "a`b", "`", ""].map(code),
+            ["`a\\|b`", "`@you *x*`", "``a`b``", "`` ` ``", "`  `"]
+        );
+        assert_eq!(code("a\nb"), "`a\\u{a}b`");
     }
 
     #[test]

@@ -309,3 +309,21 @@ fn both_squares_are_wrong_no_more_often_than_they_say() {
         }
     }
 }
+
+#[test]
+fn a_cell_that_one_side_left_empty_is_known_to_be_empty() {
+    let rows = |values: &[f64]| {
+        let values = values.iter().map(|value| Some(*value)).collect::<Vec<_>>();
+        batch(vec![("x", floats(values))])
+    };
+    let before: Vec<f64> = (0..500).map(f64::from).collect();
+    let options = ProfileOptions::default().with_max_cells(8);
+    let reference = Profile::fit(&[rows(&before)], &options).unwrap();
+    let mut window = Profile::empty_like(&reference);
+    window.update(&rows(&[600.5, 601.0, 603.0])).unwrap();
+    let line = |profile: &Profile| profile.column("x").unwrap().line().unwrap();
+    let pair = LinePair::new(&line(&reference), &line(&window)).unwrap();
+    let distance = pair.wasserstein().unwrap();
+    // All of the window lies above, so the distance is that of the means.
+    assert!(distance.exact && (distance.high - (601.5 - 249.5)).abs() < 1e-9, "{distance:?}");
+}

@@ -58,10 +58,10 @@ fn the_page_says_what_moved_and_needs_nothing_else() {
     let moved: Vec<Verdict> = report.drift().parts.iter().map(|column| column.verdict).collect();
     assert_eq!(moved, [Verdict::Drifted, Verdict::Stable, Verdict::Warning]);
     // One chart a moved column, one of the interval of each row of performance.
-    assert_eq!((html.matches("<figure").count(), html.matches("<svg").count()), (2, 4));
+    assert_eq!((html.matches("<figure").count(), html.matches("<svg").count()), (3, 11));
     assert_eq!(tags(&html).len(), tags(&report.clone().to_html()).len());
     let none = report.with_max_charts(0).with_reference(&reference).to_html();
-    assert!(none.contains("2 more columns moved") && !none.contains("<figure"));
+    assert!(none.contains("3 more columns, of which 2 moved") && !none.contains("<figure"));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn too_few_rows_and_findings_without_parts_are_reports_too() {
 }
 
 /// A report with this text wherever a caller's text can be.
-fn hostile(text: &str) -> Report {
+pub(crate) fn hostile(text: &str) -> Report {
     let evidence = Evidence::P { p: 0.001, adjusted: 0.002, exact: true };
     let finding = |effect: f64| {
         Drift::new(text, 500, 1.0, Effect::new(text, effect), evidence, Verdict::Drifted)
@@ -170,7 +170,7 @@ fn tags(html: &str) -> Vec<String> {
 }
 
 /// Pieces of markup, of references and of any character, put together.
-fn nasty() -> impl Strategy<Value = String> {
+pub(crate) fn nasty() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
         "<script>alert(1)</script>",
         "</title>",

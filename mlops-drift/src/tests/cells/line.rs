@@ -24,6 +24,13 @@ pub struct CellValues {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line(pub(super) Vec<CellValues>);
 
+impl Line {
+    /// What is known of each cell's values, ascending.
+    pub(crate) fn into_cells(self) -> Vec<CellValues> {
+        self.0
+    }
+}
+
 impl FromIterator<CellValues> for Line {
     fn from_iter<T: IntoIterator<Item = CellValues>>(cells: T) -> Self {
         Self(cells.into_iter().collect())

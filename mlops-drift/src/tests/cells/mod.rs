@@ -53,6 +53,7 @@ pub use divergence::{
     Divergence, LargestDifference, hellinger, jensen_shannon, kullback_leibler, largest_difference,
 };
 pub use line::{CellValues, Line, LinePair};
+pub use wasserstein::Stretch;
 
 /// Bounds of a number that surely hold, but for the rounding of floats (a share of 10⁻¹² of it).
 #[derive(Clone, Copy, Debug, PartialEq)]

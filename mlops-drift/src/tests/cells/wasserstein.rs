@@ -48,6 +48,67 @@ impl LinePair {
     }
 }
 
+/// A stretch of the line, and what of a distance lies there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Stretch {
+    /// Where it starts.
+    pub from: f64,
+    /// Where it ends.
+    pub to: f64,
+    /// The area between the distribution functions there.
+    pub area: Certified,
+    /// The same with its sign: positive where the window's values are the larger ones. All of them
+    /// add up to the mean of the window less that of the reference.
+    pub moved: f64,
+}
+
+impl LinePair {
+    /// The Wasserstein distance along the line, ascending: areas add up to
+    /// [`wasserstein`](Self::wasserstein)'s bounds. `None` if either side has no value, or one that
+    /// is infinite or too far out to be summed.
+    pub fn wasserstein_stretches(&self) -> Option<Vec<Stretch>> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut stretches = Vec::with_capacity(2 * self.segments.len());
+        let mut before: Option<f64> = None;
+        for (at, segment) in self.walk() {
+            let (first, last) = segment.range();
+            if let Some(from) = before {
+                let moved = if at.apart() == 0 { 0.0 } else { at.difference() * (first - from) };
+                let area = Certified::new(moved.abs(), moved.abs(), true);
+                stretches.push(Stretch { from, to: first, area, moved });
+            }
+            let (area, moved) = (inside(at, segment), moved_inside(at, segment));
+            stretches.push(Stretch { from: first, to: last, area, moved });
+            before = Some(last);
+        }
+        let finite = |s: &Stretch| s.area.high.is_finite() && s.moved.is_finite();
+        stretches.iter().all(finite).then_some(stretches)
+    }
+}
+
+/// The integral of the difference of the distribution functions.
+fn moved_inside(mut at: Place, segment: &Segment) -> f64 {
+    match segment {
+        Segment::Known(groups) => {
+            let mut sum = 0.0;
+            for pair in groups.windows(2) {
+                at = at.after(pair[0].reference, pair[0].window);
+                let width = pair[1].value - pair[0].value;
+                sum += if at.apart() == 0 { 0.0 } else { at.difference() * width };
+            }
+            sum
+        }
+        Segment::Sums { reference, window } => {
+            let (first, last) = segment.range();
+            let (left, right) = (below(reference, last, at.n).0, below(window, last, at.m).0);
+            at.difference() * (last - first) + left - right
+        }
+    }
+}
+
 /// Bounds so close, as a share of the distance, have met.
 const ROUNDING: f64 = 1e-11;
 

@@ -1,7 +1,10 @@
-//! `mlops drift report`.
+//! `mlops drift`.
 
 use super::{Place, csv, rows};
+use mlops::arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
+use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 use serde_json::Value;
+use std::{fs::File, path::Path, sync::Arc};
 
 #[test]
 fn files_beside_files_and_a_log_beside_a_file() {
@@ -40,4 +43,252 @@ fn files_beside_files_and_a_log_beside_a_file() {
     assert!(out.starts_with("600 rows"), "{out}");
     let report: Value = serde_json::from_str(&place.read("report.json")).unwrap();
     assert_eq!(report["columns"].as_array().unwrap().len(), super::WIDTH);
+}
+
+/// `count` rows in row groups of their own size: ages, places and a day.
+fn parquet(path: &Path, seed: u64, count: usize, group: usize, shift: f64) {
+    let mut state = seed;
+    let mut unit = move || {
+        // Knuth's MMIX generator.
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from(u32::try_from(state >> 40).unwrap()) / f64::from(1_u32 << 24)
+    };
+    let mut batch = |rows: usize| {
+        let age: Float64Array = (0..rows).map(|_| Some(unit() * 50.0 + shift)).collect();
+        let place: StringArray =
+            (0..rows).map(|_| Some(if unit() < 0.7 { "MA" } else { "NY" })).collect();
+        let day: Date32Array = (0..rows).map(|row| i32::try_from(row).ok()).collect();
+        let columns: [(&str, ArrayRef); 3] =
+            [("age", Arc::new(age)), ("place", Arc::new(place)), ("day", Arc::new(day))];
+        RecordBatch::try_from_iter(columns).unwrap()
+    };
+    let first = batch(group.min(count));
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(group)).build();
+    let file = File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, first.schema(), Some(properties)).unwrap();
+    let mut written = first.num_rows();
+    writer.write(&first).unwrap();
+    while written < count {
+        let next = batch(group.min(count - written));
+        written += next.num_rows();
+        writer.write(&next).unwrap();
+    }
+    writer.close().unwrap();
+}
+
+#[test]
+fn profiles_stand_for_files_on_either_side() {
+    let place = Place::new();
+    parquet(&place.path("before.parquet"), 1, 3000, 700, 0.0);
+    parquet(&place.path("now.parquet"), 2, 2000, 900, 9.0);
+    let run = place.run(&["drift", "profile", "before.parquet", "--out", "before.profile"]);
+    let out = run.ok();
+    assert!(out.contains("3000 rows, 2 columns") && out.contains("age"), "{out}");
+    let made = place.run(&[
+        "drift",
+        "profile",
+        "now.parquet",
+        "--like",
+        "before.profile",
+        "--out",
+        "now.profile",
+        "--json",
+    ]);
+    let made: Value = serde_json::from_str(&made.ok()).unwrap();
+    assert_eq!((&made["rows"], &made["columns"][1]["kind"]), (&2000.into(), &"categories".into()));
+
+    let report = |reference: &str, window: &str| -> Value {
+        let out = place.run(&["drift", "report", reference, window, "--json"]).ok();
+        let mut json: Value = serde_json::from_str(&out).unwrap();
+        // The names of the files and the time differ.
+        let object = json.as_object_mut().unwrap();
+        object.remove("title");
+        object.remove("time");
+        json
+    };
+    let files = report("before.parquet", "now.parquet");
+    assert_eq!(files["columns"][0]["cause"]["kind"], "out_of_range");
+    assert_eq!(files["columns"][1]["verdict"], "stable");
+    for (reference, window) in
+        [("before.profile", "now.parquet"), ("before.profile", "now.profile")]
+    {
+        assert_eq!(report(reference, window), files, "{reference} {window}");
+    }
+    // A window with cells of its own can be judged beside rows, in those cells.
+    place.run(&["drift", "profile", "now.parquet", "--out", "own.profile"]).ok();
+    assert_eq!(report("before.parquet", "own.profile")["columns"][0]["verdict"], "drifted");
+    let mixed = place.run(&["drift", "report", "before.profile", "own.profile"]);
+    mixed.failed(65, "other cells");
+    place.run(&["drift", "profile", "own.profile", "--out", "x"]).failed(69, "profile already");
+}
+
+#[test]
+fn every_form_of_the_report_and_where_the_change_comes_from() {
+    let place = Place::new();
+    parquet(&place.path("before.parquet"), 1, 4000, 1000, 0.0);
+    parquet(&place.path("now.parquet"), 2, 4000, 1000, 6.0);
+    let run = place.run(&[
+        "drift",
+        "report",
+        "before.parquet",
+        "now.parquet",
+        "--html",
+        "page.html",
+        "--markdown",
+        "page.md",
+        "--prometheus",
+        "page.prom",
+        "--label",
+        "model=risk",
+        "--json",
+        "page.json",
+        "--segment-by",
+        "place",
+        "--rows",
+        "3",
+        "--check",
+    ]);
+    run.failed(1, "outside of the reference, rose from 0 % to 1");
+    assert!(run.err.contains("left out: column \"day\""), "{}", run.err);
+    assert!(place.read("page.html").contains("<h2>By place</h2>"));
+    assert!(place.read("page.md").contains("| `age` | drifted |"));
+    assert!(
+        place
+            .read("page.prom")
+            .contains("mlops_drift_column_verdict{model=\"risk\",column=\"age\"} 2")
+    );
+    let json: Value = serde_json::from_str(&place.read("page.json")).unwrap();
+    assert_eq!(json["heaviest_rows"].as_array().unwrap().len(), 3);
+    let segments = json["segments"]["segments"].as_array().unwrap();
+    assert_eq!(segments.len(), 3);
+    assert!(segments[..2].iter().all(|segment| segment["verdict"] == "drifted"));
+}
+
+/// Of a table of many columns one is in memory at a time, and of the window a few rows.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_table_longer_than_the_memory_allowed_is_compared() {
+    let place = Place::new();
+    let (rows, columns) = (150_000, 40);
+    for (name, shift) in [("before.parquet", 0.0), ("now.parquet", 3.0)] {
+        wide(&place.path(name), rows, columns, shift);
+    }
+    let peak = |flags: &[&str]| {
+        let all = [&["drift", "report", "before.parquet", "now.parquet"], flags].concat();
+        let mut child = place.command(&all).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let mut most = 0;
+        while child.try_wait().unwrap().is_none() {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let size = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+            most = most.max(size.unwrap_or(0_usize));
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        most * 1024
+    };
+    let (one, all) = (peak(&["--columns", "c0"]), peak(&[]));
+    println!("one column: {one} bytes, all: {all} bytes");
+    // Each table is 48 MB of numbers.
+    assert!(one > 0 && all < one + rows * columns * 8 / 2, "{one} bytes, then {all}");
+}
+
+/// Columns of different numbers, in row groups of 10,000 rows.
+fn wide(path: &Path, rows: usize, columns: usize, shift: f64) {
+    let names: Vec<String> = (0..columns).map(|at| format!("c{at}")).collect();
+    let number = |row: usize, column: usize| {
+        let mixed = (row as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15 + 2 * column as u64);
+        f64::from(u32::try_from(mixed >> 33).unwrap()) / 1e9 + shift
+    };
+    let batch = |from: usize| {
+        let column = |at: usize| -> ArrayRef {
+            Arc::new(
+                (from..from + 10_000).map(|row| Some(number(row, at))).collect::<Float64Array>(),
+            )
+        };
+        let named = names.iter().enumerate().map(|(at, name)| (name.as_str(), column(at)));
+        RecordBatch::try_from_iter(named).unwrap()
+    };
+    let schema = batch(0).schema();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(10_000))
+        .set_dictionary_enabled(false)
+        .build();
+    let file = File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, schema, Some(properties)).unwrap();
+    (0..rows / 10_000).for_each(|at| writer.write(&batch(at * 10_000)).unwrap());
+    writer.close().unwrap();
+}
+
+#[test]
+fn a_folder_is_watched_file_by_file() {
+    let place = Place::new();
+    parquet(&place.path("before.parquet"), 1, 6000, 1000, 0.0);
+    std::fs::create_dir(place.path("days")).unwrap();
+    let day = |name: &str, seed: u64, shift: f64, age_s: u64| {
+        let path = place.path(&format!("days/{name}"));
+        parquet(&path, seed, 3000, 1000, shift);
+        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age_s);
+        File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    };
+    // Not in the order of their names.
+    day("b.parquet", 2, 0.0, 7200);
+    day("a.parquet", 3, 9.0, 3600);
+    place.write("days/notes.txt", "not a window");
+    let out = place.run(&["drift", "watch", "before.parquet", "days", "--once"]).ok();
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[0], "b.parquet: 3000 rows, 3 windows ended, 0 alarms", "{out}");
+    assert!(lines[1].starts_with("a.parquet: 3000 rows, 3 windows ended, 1 alarms"), "{out}");
+    assert!(lines[2].contains("critical: age lies above"), "{out}");
+
+    let run = place.run(&[
+        "drift",
+        "watch",
+        "before.parquet",
+        "days",
+        "--once",
+        "--check",
+        "--json",
+        "--html",
+        "page.html",
+        "--prometheus",
+        "page.prom",
+    ]);
+    run.failed(1, "age lies above");
+    let seen: Vec<Value> =
+        run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((seen.len(), &seen[1]["alarms"][0]["column"]), (2, &"age".into()));
+    assert!(place.read("page.html").contains("<svg"));
+    assert!(place.read("page.prom").contains("mlops_drift_column_verdict{column=\"age\"} 2"));
+
+    // It goes on until told otherwise, and takes a file once it has stopped growing.
+    let mut child = place
+        .command(&["drift", "watch", "before.parquet", "days", "--check", "--interval", "1"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+
+    place.write("days/c.parquet", "no parquet");
+    place.run(&["drift", "watch", "before.parquet", "days", "--once"]).failed(74, "c.parquet");
+    place.run(&["drift", "watch", "before.parquet", "absent"]).failed(66, "absent");
+}
+
+#[test]
+fn an_inference_log_is_watched_from_where_it_was() {
+    let place = Place::new();
+    let all = rows("logistic", 1500);
+    place.write("reference.csv", &csv(&all));
+    place.package("logistic", "model");
+    let server = place.serve(&["--model", "risk=model", "--inference-log", "log"]);
+    let moved = |(_, row): &(_, Vec<f32>)| {
+        let mut row = row.clone();
+        row[4] += 1e3;
+        row
+    };
+    server.infer("risk", &all.iter().map(moved).collect::<Vec<_>>());
+    assert_eq!(server.end().code(), Some(0));
+    let out = place.run(&["drift", "watch", "reference.csv", "log", "--once", "--check"]);
+    out.failed(1, "c4 ");
 }
