@@ -7,6 +7,7 @@
 use mlops::arrow::array::{ArrayRef, Float64Array};
 use mlops::data::Dataset;
 use mlops::drift::Verdict;
+use mlops::watch::why::Explanation;
 use mlops::watch::{Profile, ProfileDetector, ProfileDetectorConfig, ProfileOptions, Report};
 use mlops::{DriftDetector, Error, Result};
 use std::{path::PathBuf, sync::Arc};
@@ -29,7 +30,7 @@ fn gate(reference: &Profile, window: &Dataset) -> Result<Report> {
             std::fs::write(&page, report.to_html())
                 .map_err(|source| Error::io(page.display(), source))?;
             let why = report.explanations().iter().filter(|why| why.verdict == Verdict::Drifted);
-            let why: Vec<String> = why.map(|why| why.sentence()).collect();
+            let why: Vec<String> = why.map(Explanation::sentence).collect();
             Err(Error::invalid(format!("{}\n  see {}", why.join("\n  "), page.display())))
         }
         _ => Ok(report),

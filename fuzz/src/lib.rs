@@ -13,12 +13,13 @@ pub use requests::{
 };
 pub use seeds::seeds;
 
+use mlops_core::drift::DetectorState;
 use mlops_core::{
     Digest,
     data::{CsvOptions, Dataset, ParquetOptions},
     search::{Filter, List, Order},
 };
-use mlops_drift::Profile;
+use mlops_drift::{Profile, profile::Segments, sequential::ConformalTest};
 use mlops_registry::store::segment;
 
 /// A parser of foreign bytes.
@@ -42,6 +43,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("csv", csv),
     ("parquet", parquet),
     ("profile", profile),
+    ("drift_segments", drift_segments),
+    ("conformal_state", conformal_state),
     ("safetensors", safetensors),
     ("tokenizer", tokenizer),
     ("metric_segment", metric_segment),
@@ -131,6 +134,37 @@ pub fn profile(bytes: &[u8]) {
     let digest = Digest::of(format!("mlops-profile 1\n{body}"));
     let head = format!(r#"{{"format":"mlops-profile","version":1,"digest":"{digest}""#);
     read(format!(r#"{head},"profile":{body}}}"#).as_bytes());
+}
+
+/// Profiles of segments: as bytes, and as a body that has been given its digest.
+pub fn drift_segments(bytes: &[u8]) {
+    let read = |bytes: &[u8]| {
+        if let Ok(segments) = Segments::from_bytes(bytes) {
+            let written = segments.to_bytes().expect("segments can be written");
+            let again = Segments::from_bytes(&written).expect("what was written can be read");
+            assert_eq!(again.to_bytes().ok(), Some(written));
+            assert_eq!(again.iter().len(), segments.iter().len());
+        }
+    };
+    read(bytes);
+    let version = 1_u32.to_le_bytes();
+    let digest = Digest::of([version.as_slice(), Digest::of(bytes).as_bytes()].concat());
+    let head = [b"mlops-segments\n".as_slice(), &version, digest.as_bytes()];
+    read(&[head.concat().as_slice(), bytes].concat());
+}
+
+/// The state of a conformal test: one that is read goes on, and its evidence is a number.
+pub fn conformal_state(bytes: &[u8]) {
+    let state = DetectorState::new("conformal", 1, bytes.to_vec());
+    let Ok(mut test) = ConformalTest::restore(&state) else { return };
+    let saved = test.state().expect("a state can be written");
+    let again = ConformalTest::restore(&saved).expect("what was written can be read");
+    assert_eq!(again.state().ok(), Some(saved));
+    for row in 0..20 {
+        // A cell that is not there is an error, and no more.
+        let _ = test.update(row % 5);
+    }
+    assert!(!test.evidence().value().is_nan());
 }
 
 /// Points of a metric: as a segment, and as what stands before its checksum. What is read is in order.

@@ -11,7 +11,11 @@ use mlops_core::{
     tensor::{DType, Tensor, Tensors},
     time::Timestamp,
 };
-use mlops_drift::{Profile, ProfileOptions};
+use mlops_drift::{
+    Profile, ProfileOptions,
+    profile::Segments,
+    sequential::{ConformalConfig, ConformalTest},
+};
 use mlops_serve::{
     Stop,
     engines::candle::{MlpConfig, TrainOptions, train},
@@ -48,6 +52,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "csv" => vec![b"age,name,at\n1,\"a, b\",2018-01-01\n,x,\n-3.5,\"\"\"\",1e9\n".to_vec()],
         "parquet" => parquet(),
         "profile" => profile(),
+        "drift_segments" => drift_segments(),
+        "conformal_state" => conformal_states(),
         "safetensors" => weights(),
         "tokenizer" => files("mlops-serve/tests/data/encoder/small", "json")
             .into_iter()
@@ -222,6 +228,41 @@ fn profile() -> Vec<Vec<u8>> {
     seeds.extend(bodies);
     seeds.extend([body, whole]);
     seeds
+}
+
+/// Segments with and without rows, and the bodies that their digests are of.
+fn drift_segments() -> Vec<Vec<u8>> {
+    let place: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "a", "b", "a"]));
+    let x: ArrayRef =
+        Arc::new(Float64Array::from(vec![Some(1.0), None, Some(-2.5), Some(7.0), Some(1.0)]));
+    let rows = RecordBatch::try_from_iter_with_nullable([("place", place, true), ("x", x, true)]);
+    let rows = [rows.expect("two columns")];
+    let options = ProfileOptions::default().with_min_value_rows(1).with_max_cells(4);
+    let full = Segments::fit(&rows, "place", 1, &options).expect("a place for each row");
+    let whole = Profile::fit(&rows, &options).expect("rows");
+    let empty = Segments::in_cells_of(&whole, "place", ["a", "b"]);
+    let mut seeds = Vec::new();
+    for segments in [full, empty] {
+        let bytes = segments.to_bytes().expect("segments can be written");
+        // The start, a version and a digest come first.
+        seeds.push(bytes["mlops-segments\n".len() + 36..].to_vec());
+        seeds.push(bytes);
+    }
+    seeds
+}
+
+/// Tests before the first row and after some, with and without strata.
+fn conformal_states() -> Vec<Vec<u8>> {
+    let config = ConformalConfig::default();
+    let test = ConformalTest::open(config.clone(), &[5, 5, 5]).expect("three cells");
+    let mut later = test.clone();
+    for row in 0..40 {
+        later.update(row % 3).expect("a cell that is there");
+    }
+    let strata = [(1_u32, [3_u64, 4].as_slice()), (7, [9, 1].as_slice())];
+    let apart = ConformalTest::open_stratified(config, strata).expect("two strata");
+    let state = |test: ConformalTest| test.state().expect("a state can be written").bytes;
+    [test, later, apart].map(state).to_vec()
 }
 
 /// Weights of the shape that the target reads, and that shape.

@@ -179,14 +179,12 @@ pub(crate) async fn answer(
     request.deadline = deadline;
     let tally = service.tally(name, model, started, request);
     let left = deadline.map(|at| at.saturating_duration_since(tally.began()));
-    let answered = match at_once(model, request) {
-        Some(answered) => Some(answered),
+    let mut answered = at_once(model, request);
+    if answered.is_none() {
+        let request = mem::take(request);
         // In a box, as is all that few requests come to.
-        None => {
-            let request = mem::take(request);
-            Box::pin(async move { in_time(left, pin!(fenced(model, request))).await }).await
-        }
-    };
+        answered = Box::pin(async { in_time(left, pin!(fenced(model, request))).await }).await;
+    }
     let answered = match answered {
         Some(Ok(answered)) => answered,
         Some(Err(_)) => {

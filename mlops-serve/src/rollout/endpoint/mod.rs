@@ -79,8 +79,10 @@ struct Shared {
 struct Now {
     live: Arc<Live>,
     /// Who sees its answer; `None` if nobody does.
-    observers: Option<Arc<Vec<Arc<dyn Observer>>>>,
+    observers: Option<Observers>,
 }
+
+type Observers = Arc<Vec<Arc<dyn Observer>>>;
 
 impl Endpoint {
     /// An endpoint that one predictor answers for ever.
@@ -262,7 +264,7 @@ struct Asked<'a> {
     counting: Counting<'a>,
     /// Held until the answer is there: a swap meanwhile leaves this request where it is.
     live: Arc<Live>,
-    seen: Option<(Arc<Vec<Arc<dyn Observer>>>, PredictRequest)>,
+    seen: Option<(Observers, PredictRequest)>,
 }
 
 impl<'a> Asked<'a> {

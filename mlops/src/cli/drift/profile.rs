@@ -1,6 +1,6 @@
 //! `mlops drift profile`: a reference, or a window beside it, as a file without a raw row.
 
-use super::side::{Rows, Side};
+use super::side::{Columns, Rows, Side};
 use crate::{
     Error, Result, ResultExt,
     cli::{Answer, Console, console::visible, table},
@@ -115,7 +115,7 @@ pub(super) fn wanted(rows: &Rows, asked: &[String], console: &Console) -> Result
     if !asked.is_empty() {
         return Ok(asked.iter().map(|name| name.as_str().into()).collect());
     }
-    let (columns, other) = rows.columns()?;
+    let Columns { described: columns, other } = rows.columns()?;
     for name in other {
         console.note(format_args!(
             "left out: column {name:?}, of a type that a profile does not describe"

@@ -86,9 +86,15 @@ fn profile(bytes: &[u8]) -> Result<Side> {
     Ok(Side::Profile(Box::new(Profile::from_bytes(bytes)?)))
 }
 
+/// Names of columns: those that a profile describes, and those that it cannot.
+pub(super) struct Columns {
+    pub(super) described: Vec<Arc<str>>,
+    pub(super) other: Vec<Arc<str>>,
+}
+
 impl Rows {
-    /// The columns that a profile describes, and those that it cannot.
-    pub(super) fn columns(&self) -> Result<(Vec<Arc<str>>, Vec<Arc<str>>)> {
+    /// What the rows have.
+    pub(super) fn columns(&self) -> Result<Columns> {
         let mut found = None;
         let schema = match self {
             Self::Parquet { metadata, .. } => Arc::clone(metadata.schema()),
@@ -106,7 +112,7 @@ impl Rows {
         let names = |fields: Vec<&Arc<Field>>| {
             fields.into_iter().map(|field| field.name().as_str().into()).collect()
         };
-        Ok((names(known), names(other)))
+        Ok(Columns { described: names(known), other: names(other) })
     }
 
     /// Passes on all rows, a piece at a time, perhaps with these columns only; at least one piece,

@@ -207,8 +207,8 @@ fn wide(path: &Path, rows: usize, columns: usize, shift: f64) {
                 (from..from + 10_000).map(|row| Some(number(row, at))).collect::<Float64Array>(),
             )
         };
-        let named = names.iter().enumerate().map(|(at, name)| (name.as_str(), column(at)));
-        RecordBatch::try_from_iter(named).unwrap()
+        let columns = names.iter().enumerate().map(|(at, name)| (name.as_str(), column(at)));
+        RecordBatch::try_from_iter(columns).unwrap()
     };
     let schema = batch(0).schema();
     let properties = WriterProperties::builder()
@@ -229,7 +229,7 @@ fn a_folder_is_watched_file_by_file() {
     let day = |name: &str, seed: u64, shift: f64, age_s: u64| {
         let path = place.path(&format!("days/{name}"));
         parquet(&path, seed, 3000, 1000, shift);
-        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age_s);
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000 - age_s);
         File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
     };
     // Not in the order of their names.
