@@ -24,8 +24,11 @@ fn gate(reference: &Profile, window: &Dataset) -> Result<Report> {
     }
     let report = Report::of(&detector)?.with_title(format!("{} beside 2015", window.name()));
     match report.drift().verdict {
-        // A window that is too small to judge does not pass unseen.
-        Verdict::Drifted | Verdict::TooFewRows => {
+        // A window that is too small to judge does not pass unseen; `--check` lets it pass.
+        Verdict::TooFewRows => {
+            Err(Error::invalid(format!("{} rows are too few to judge", report.drift().rows)))
+        }
+        Verdict::Drifted => {
             let page = std::env::temp_dir().join("mlops-drift-in-ci.html");
             std::fs::write(&page, report.to_html())
                 .map_err(|source| Error::io(page.display(), source))?;

@@ -16,6 +16,7 @@ use arrow_array::{
 };
 use arrow_schema::Schema;
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -34,6 +35,10 @@ pub struct LogReader {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Segment {
+    /// Counts up in the order in which segments were begun.
+    pub number: u64,
+    /// Whether it is complete; one that is not may have more records later.
+    pub is_closed: bool,
     /// In the form of [`record_schema`](super::record_schema); all of one schema.
     pub batches: Vec<RecordBatch>,
     /// What could not be read of it.
@@ -51,12 +56,23 @@ impl LogReader {
     }
 
     /// The records, a segment at a time, in the order in which segments were begun.
-    pub fn segments(&self) -> Result<impl Iterator<Item = Result<Segment>>> {
+    pub fn segments(&self) -> Result<impl Iterator<Item = Result<Segment>> + use<>> {
+        self.segments_but(&BTreeSet::new())
+    }
+
+    /// The same without those of these numbers, which are not read: for who follows a log, and has
+    /// had what is closed.
+    pub fn segments_but(
+        &self,
+        known: &BTreeSet<u64>,
+    ) -> Result<impl Iterator<Item = Result<Segment>> + use<>> {
         let folder = self.folder.join("records");
-        let names = list(&folder)?;
+        let mut names = list(&folder)?;
+        names.retain(|name| !known.contains(&name.number));
         Ok(names.into_iter().map(move |name| {
+            let (number, is_closed) = (name.number, name.closed.is_some());
             let segment::Contents { batches, gap } = segment::read(&folder, name)?;
-            Ok(Segment { batches, gap })
+            Ok(Segment { number, is_closed, batches, gap })
         }))
     }
 

@@ -159,7 +159,8 @@ impl DriftDetector for ProfileDetector {
 pub(crate) fn whole(rows: u64, columns: Vec<Drift>) -> Drift {
     let verdict = columns.iter().map(|column| column.verdict).max().unwrap_or(Verdict::Stable);
     let drifted = columns.iter().filter(|column| column.verdict == Verdict::Drifted).count();
-    let largest = columns.iter().max_by(|a, b| a.effect.value.total_cmp(&b.effect.value));
+    let size = |column: &Drift| column.effect.value.abs();
+    let largest = columns.iter().max_by(|a, b| size(a).total_cmp(&size(b)));
     let effect =
         largest.map_or_else(|| Effect::new("total_variation", 0.0), |column| column.effect.clone());
     let (mut least, mut all_exact) = (1.0_f64, true);

@@ -26,9 +26,16 @@ impl Budget {
         Self { rate, unspent: rate * GRANT, upto: now }
     }
 
+    /// Earns from this time on, which is before the start.
+    pub(super) fn begin(&mut self, at: Timestamp) {
+        self.upto = at;
+    }
+
     /// What this look may spend; spent.
     pub(super) fn spend(&mut self, now: Timestamp) -> f64 {
         self.unspent += self.rate * now.since(self.upto).as_secs_f64();
+        // Who has not looked for longer than a year has not saved up for a worse one.
+        self.unspent = self.unspent.min(self.rate * YEAR);
         self.upto = self.upto.max(now);
         let spent = self.unspent * SHARE;
         self.unspent -= spent;

@@ -54,10 +54,8 @@ struct Followed {
 pub(super) struct Found {
     /// The least probability, after correction for everything that was looked at.
     pub(super) adjusted: f64,
-    /// The sets that surely changed.
-    changed: Vec<Set>,
-    /// Of the least probability: the set, and over which rows.
-    best: Option<(Set, Over)>,
+    /// The sets that surely changed, each once, and over which rows.
+    changed: Vec<(Set, Over)>,
 }
 
 #[derive(Clone, Copy)]
@@ -75,6 +73,14 @@ pub(super) struct Beyond {
     adjusted: f64,
 }
 
+impl Beyond {
+    fn is_worse_than(&self, other: &Self) -> bool {
+        let rank = |one: &Self| (one.severity, one.moved.total.value);
+        let ((own, size), (severity, others)) = (rank(self), rank(other));
+        own > severity || own == severity && size > others
+    }
+}
+
 impl Judge {
     pub(super) fn new(
         reference: &Profile,
@@ -89,7 +95,7 @@ impl Judge {
             reference.columns().map(|column| Column::of(&column, &strata)).collect();
         let now = config.clock.now();
         Self {
-            windows: Windows::new(reference, now),
+            windows: Windows::new(reference, now, &config),
             budget: Budget::new(config.false_alarms_per_year, now),
             spent: 0.0,
             followed: columns.iter().map(|_| Followed::default()).collect(),
@@ -98,6 +104,14 @@ impl Judge {
             columns,
             segments,
             config,
+        }
+    }
+
+    /// Begins at an earlier time, if there are no rows yet: those of a log are older than the monitor.
+    pub(super) fn begin_by(&mut self, at: Timestamp) {
+        if self.windows.are_empty() && at < self.windows.now {
+            self.windows.begin(at, &self.config);
+            self.budget.begin(at);
         }
     }
 
@@ -114,7 +128,7 @@ impl Judge {
             alarms.extend(self.watch_steadiness(at));
             let found = self.examine(at, season_over, allowed);
             self.followed[at].adjusted = found.adjusted;
-            let beyond = self.beyond(at, &found, allowed)?;
+            let beyond = self.beyond(at, &found)?;
             alarms.extend(self.follow(at, beyond, season_over)?);
         }
         if season_over {
@@ -128,19 +142,17 @@ impl Judge {
     fn examine(&self, at: usize, season_over: bool, allowed: f64) -> Found {
         let (column, followed) = (&self.columns[at], &self.followed[at]);
         let tests = column.sets.len() * COMPARED * self.columns.len();
-        let mut found = Found { adjusted: 1.0, changed: Vec::new(), best: None };
+        let mut found = Found { adjusted: 1.0, changed: Vec::new() };
         let mut test = |window: &BTreeMap<u32, Counts>, over: Over| {
             for set in &column.sets {
                 let p = exact::probability(*set, &column.reference, window);
                 // Bonferroni's correction bounds the number of false alarms, and not only whether
                 // there is one, as Holm's does.
                 let adjusted = (p * real(tests as u64)).min(1.0);
-                if adjusted <= allowed && !found.changed.contains(set) {
-                    found.changed.push(*set);
+                if adjusted <= allowed && !found.changed.iter().any(|(own, _)| own == set) {
+                    found.changed.push((*set, over));
                 }
-                if adjusted < found.adjusted {
-                    (found.adjusted, found.best) = (adjusted, Some((*set, over)));
-                }
+                found.adjusted = found.adjusted.min(adjusted);
             }
         };
         if !followed.steadiness.is_unsteady() {
@@ -153,7 +165,8 @@ impl Judge {
                 }
             }
         }
-        if season_over {
+        // Rows of an episode that has ended are of the past.
+        if season_over && followed.episode.fresh() <= self.windows.season_begun {
             test(&self.season(at), Over::Season);
         }
         found
@@ -171,20 +184,25 @@ impl Judge {
         sum
     }
 
-    /// Whether what was found is allowed to be said, and large enough.
-    fn beyond(&self, at: usize, found: &Found, allowed: f64) -> Result<Option<Beyond>> {
-        let Some((set, over)) = found.best.filter(|_| found.adjusted <= allowed) else {
-            return Ok(None);
-        };
-        let column = &self.columns[at];
-        let (window, since) = match over {
-            Over::Season => (self.season(at), self.windows.season.from),
-            Over::Windows => self.since(at, set),
-        };
-        let Some(moved) = Moved::of(column, &window, &self.config)? else { return Ok(None) };
-        let severity = moved.severity(&found.changed, &self.config);
-        let adjusted = found.adjusted;
-        Ok(severity.map(|severity| Beyond { severity, since, moved, set, adjusted }))
+    /// The worst of what surely changed, if that is large enough. Each is sized over the rows that
+    /// show it best: what is sure and negligible does not hide what is neither.
+    fn beyond(&self, at: usize, found: &Found) -> Result<Option<Beyond>> {
+        let (column, adjusted) = (&self.columns[at], found.adjusted);
+        let changed: Vec<Set> = found.changed.iter().map(|(set, _)| *set).collect();
+        let mut worst: Option<Beyond> = None;
+        for (set, over) in found.changed.iter().copied() {
+            let (window, since) = match over {
+                Over::Season => (self.season(at), self.windows.season.from),
+                Over::Windows => self.since(at, set),
+            };
+            let Some(moved) = Moved::of(column, &window, &self.config)? else { continue };
+            let Some(severity) = moved.severity(&changed, &self.config) else { continue };
+            let one = Beyond { severity, since, moved, set, adjusted };
+            if worst.as_ref().is_none_or(|worst| one.is_worse_than(worst)) {
+                worst = Some(one);
+            }
+        }
+        Ok(worst)
     }
 
     /// The latest windows over which the set's share is furthest from the reference's.
@@ -208,6 +226,9 @@ impl Judge {
         let steadiness = &mut self.followed[at].steadiness;
         let change = steadiness.update(set, &column.reference, &window, self.columns.len());
         let Change::BecameUnsteady(times, p) = change else { return None };
+        if self.is_silent(&column.name) {
+            return None;
+        }
         let evidence = Evidence::P { p, adjusted: p, exact: false };
         let effect = Effect::new("overdispersion", times);
         let rows = self.windows.latest().map(|window| window.rows).sum();

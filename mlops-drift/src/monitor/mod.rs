@@ -238,8 +238,9 @@ impl Monitor {
         self.update_at(rows, self.shared.config.clock.now())
     }
 
-    /// Takes rows of another time: those of a log, in its order. Time never goes back: rows of an
-    /// earlier time than the latest seen count as of that.
+    /// Takes rows of another time: those of a log, in its order. The first ones may be older than the
+    /// monitor, which then begins with them; after that time never goes back: rows of an earlier time
+    /// than the latest seen count as of that.
     pub fn update_at(&self, rows: &RecordBatch, at: Timestamp) -> Result<()> {
         let mut alarms = Vec::new();
         // What was found before an error is told all the same.
@@ -251,7 +252,10 @@ impl Monitor {
     fn take(&self, rows: &RecordBatch, at: Timestamp, alarms: &mut Vec<Alarm>) -> Result<()> {
         let config = &self.shared.config;
         let mut judge = self.judge();
+        judge.begin_by(at);
         judge.windows.pass(at, config);
+        // What is due does not wait for these rows to come into it.
+        alarms.extend(self.end_if_due(&mut judge)?);
         let mut done = 0;
         while done < rows.num_rows() {
             let room = usize::try_from(judge.windows.room(config)).unwrap_or(usize::MAX);
@@ -270,8 +274,9 @@ impl Monitor {
     /// see [`hand_over`](Self::hand_over). Other cells are `InvalidInput`, and change nothing.
     pub fn merge(&self, rows: &Profile) -> Result<()> {
         let mut judge = self.judge();
-        judge.windows.pass(self.shared.config.clock.now(), &self.shared.config);
+        // They were counted before now: they are of the stratum so far.
         judge.windows.merge(rows)?;
+        judge.windows.pass(self.shared.config.clock.now(), &self.shared.config);
         let alarms = self.end_if_due(&mut judge)?;
         drop(judge);
         self.tell(&alarms);
@@ -279,7 +284,9 @@ impl Monitor {
     }
 
     /// Takes the rows of the window in progress away, for the monitor that judges for all replicas
-    /// to [`merge`](Self::merge).
+    /// to [`merge`](Self::merge). A replica that is to judge nothing by itself has windows that do not
+    /// end: [`with_window_rows`](MonitorConfig::with_window_rows) and
+    /// [`with_window_time`](MonitorConfig::with_window_time) above what comes between two of these.
     pub fn hand_over(&self) -> Result<Profile> {
         let mut judge = self.judge();
         self.gather(&mut judge)?;
@@ -327,7 +334,7 @@ impl Monitor {
     }
 
     /// Calls this with every alarm from now on, on the thread that looked: to notify, to roll back,
-    /// to retrain. It must not wait. A panic in it is counted and harms nothing.
+    /// to retrain. It must not wait, nor own a clone of this monitor, which would then never end. A panic in it is counted and harms nothing.
     pub fn on_alarm(&self, action: impl Fn(&Alarm) + Send + Sync + 'static) {
         locked(&self.shared.actions).push(Arc::new(action));
     }

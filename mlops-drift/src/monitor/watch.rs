@@ -11,6 +11,7 @@ use std::{
 /// Looks as often as it was told to, until it is dropped or the monitor is gone: see
 /// [`Monitor::watch`](super::Monitor::watch).
 #[derive(Debug)]
+#[must_use = "it ends when it is dropped"]
 pub struct Watch {
     stop: Arc<(Mutex<bool>, Condvar)>,
     thread: Option<JoinHandle<()>>,
@@ -18,6 +19,9 @@ pub struct Watch {
 
 impl Watch {
     pub(super) fn start(monitor: Weak<Shared>, every: Duration) -> Result<Self> {
+        if every.is_zero() {
+            return Err(Error::invalid("a watch that looks without a pause"));
+        }
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
         let stopped = Arc::clone(&stop);
         let look = move || {

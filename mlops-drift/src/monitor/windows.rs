@@ -57,6 +57,8 @@ pub(super) struct Windows {
     /// Windows that ever ended.
     pub(super) count: u64,
     pub(super) season: Window,
+    /// Windows that had ended before it.
+    pub(super) season_begun: u64,
     last: Option<Profile>,
     /// Rows by segment of all windows that are not kept any more.
     older: Joint,
@@ -64,26 +66,44 @@ pub(super) struct Windows {
     pub(super) now: Timestamp,
 }
 
+/// The stratum of a time; 0 where there are none.
+fn stratum(at: Timestamp, config: &MonitorConfig) -> u32 {
+    config.strata.as_ref().map_or(0, |strata| strata.season().stratum(at))
+}
+
 impl Windows {
-    pub(super) fn new(reference: &Profile, now: Timestamp) -> Self {
+    pub(super) fn new(reference: &Profile, now: Timestamp, config: &MonitorConfig) -> Self {
         Self {
             piece: Profile::empty_like(reference),
-            stratum: 0,
+            stratum: stratum(now, config),
             earlier: None,
             open: Window::beginning(now),
             ended: VecDeque::with_capacity(KEPT),
             count: 0,
             season: Window::beginning(now),
+            season_begun: 0,
             last: None,
             older: Joint::default(),
             now,
         }
     }
 
+    /// Whether there were no rows yet.
+    pub(super) fn are_empty(&self) -> bool {
+        self.count == 0 && self.rows() == 0
+    }
+
+    /// Begins at this time instead, before there are rows.
+    pub(super) fn begin(&mut self, at: Timestamp, config: &MonitorConfig) {
+        self.now = at;
+        self.stratum = stratum(at, config);
+        (self.open, self.season) = (Window::beginning(at), Window::beginning(at));
+    }
+
     /// Time goes on; it does not go back.
     pub(super) fn pass(&mut self, at: Timestamp, config: &MonitorConfig) {
         self.now = self.now.max(at);
-        let stratum = config.strata.as_ref().map_or(0, |strata| strata.season().stratum(self.now));
+        let stratum = stratum(self.now, config);
         if stratum != self.stratum {
             self.end_piece();
             self.stratum = stratum;
@@ -182,6 +202,7 @@ impl Windows {
 
     pub(super) fn begin_season(&mut self) {
         self.season = Window::beginning(self.now);
+        self.season_begun = self.count;
     }
 
     /// The latest windows that have ended, the last one first.

@@ -103,7 +103,11 @@ impl NumericSpec {
         let first = self.cuts.first().is_none_or(|first| self.least <= *first);
         let ranked = self.ranks.is_empty() || self.ranks.len() == self.cuts.len();
         let ranked = ranked && self.ranks.is_sorted_by(|a, b| a < b);
-        numbers && ordered && first && ranked && self.exponent.abs() <= MAX_EXPONENT
+        numbers
+            && ordered
+            && first
+            && ranked
+            && (-MAX_EXPONENT..=MAX_EXPONENT).contains(&self.exponent)
     }
 
     /// The scale of the sums of each cell along the line: below, the cells, above. All have one

@@ -43,7 +43,8 @@ pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent.abs() {
         0.0 => "0 %".to_owned(),
-        tiny if tiny < 0.01 => "<0.01 %".to_owned(),
+        tiny if tiny < 0.01 && percent > 0.0 => "under 0.01 %".to_owned(),
+        tiny if tiny < 0.01 => "over -0.01 %".to_owned(),
         small if small < 1.0 => format!("{percent:.2} %"),
         _ => format!("{percent:.1} %"),
     }
@@ -146,7 +147,7 @@ mod tests {
     #[test]
     fn numbers_are_short_and_say_enough() {
         let shares = [0.0, 0.000_001, 0.0042, 0.1234, 1.0].map(percent);
-        assert_eq!(shares, ["0 %", "<0.01 %", "0.42 %", "12.3 %", "100.0 %"]);
+        assert_eq!(shares, ["0 %", "under 0.01 %", "0.42 %", "12.3 %", "100.0 %"]);
         assert_eq!([0.042, 1.3e-20].map(probability), ["0.0420", "1e-20"]);
         assert_eq!(
             [0.1234, 0.0, 1.2e-5, 3.2e7].map(number),

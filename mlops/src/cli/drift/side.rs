@@ -223,25 +223,16 @@ fn roots(schema: &Schema, columns: &[Arc<str>]) -> Result<Vec<usize>> {
     columns.iter().map(position).collect()
 }
 
-/// Passes on what a model was asked, a piece at a time, with the time of the piece's last record.
-pub(super) fn each_record(
-    log: &LogReader,
-    mut each: impl FnMut(&RecordBatch, Timestamp) -> Result<()>,
-) -> Result<()> {
-    for segment in log.segments()? {
-        for batch in segment?.batches {
-            let times = batch.column_by_name(columns::TIME);
-            let times = times.and_then(|t| t.as_primitive_opt::<TimestampMicrosecondType>());
-            let times = times.ok_or_else(|| Error::corrupt("the log's records have no time"))?;
-            let Some(last) = times.iter().flatten().max() else { continue };
-            each(&inputs(&batch)?, Timestamp::from_unix_micros(last))?;
-        }
-    }
-    Ok(())
+/// When the last of these records of a log was asked; `None` if there is none.
+pub(super) fn last_time(records: &RecordBatch) -> Result<Option<Timestamp>> {
+    let times = records.column_by_name(columns::TIME);
+    let times = times.and_then(|t| t.as_primitive_opt::<TimestampMicrosecondType>());
+    let times = times.ok_or_else(|| Error::corrupt("the log's records have no time"))?;
+    Ok(times.iter().flatten().max().map(Timestamp::from_unix_micros))
 }
 
 /// What the model was given: a column for each feature.
-fn inputs(records: &RecordBatch) -> Result<RecordBatch> {
+pub(super) fn inputs(records: &RecordBatch) -> Result<RecordBatch> {
     let column = records.column_by_name(columns::INPUTS);
     let inputs = column.and_then(|column| column.as_struct_opt());
     let inputs = inputs.ok_or_else(|| Error::corrupt("the log's records have no inputs"))?;

@@ -3,11 +3,12 @@
 use super::{
     profile::wanted,
     report::name_of,
-    side::{Rows, Side},
+    side::{Rows, Side, inputs, last_time},
 };
 use crate::{
     Clock, Error, Result, ResultExt, SystemClock, Timestamp,
     cli::{Answer, Console, console::visible, table},
+    inference_log::LogReader,
 };
 use clap::Args;
 use mlops_drift::{
@@ -19,9 +20,12 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     thread::sleep,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Follow a folder of .parquet and .csv files, or an inference log, and say when what comes drifts
@@ -34,7 +38,7 @@ pub(in crate::cli) struct Watching {
     /// What is compared against: .parquet, .csv, an MLmodel folder with a profile, or a profile
     reference: PathBuf,
     /// Where rows come in: a folder of .parquet and .csv files, looked at in the order of their
-    /// times, or the folder of an inference log
+    /// times, and again, whole, when they change; or the folder of an inference log
     folder: PathBuf,
     /// How many alarms a year to expect while nothing changes
     #[arg(long, value_name = "COUNT", default_value_t = MonitorConfig::default().false_alarms_per_year)]
@@ -92,7 +96,9 @@ impl Watching {
     }
 
     pub(super) fn run(&self, console: &Console) -> Result<Answer> {
+        let clock = Arc::new(Following::from(self.first_time()?));
         let config = MonitorConfig::default()
+            .with_clock(Arc::<Following>::clone(&clock))
             .with_false_alarms_per_year(self.false_alarms_per_year)
             .with_margin(self.margin)
             .with_window_rows(self.window_rows)
@@ -104,8 +110,9 @@ impl Watching {
             console,
             alarms: monitor.alarms(),
             monitor,
+            clock,
             folder: Folder::default(),
-            log_rows: 0,
+            log: BTreeMap::new(),
         };
         loop {
             let drifted = watch.look()?;
@@ -115,6 +122,23 @@ impl Watching {
             }
             sleep(Duration::from_secs(self.interval.max(1)));
         }
+    }
+
+    /// When the first of the rows that are there came; now, if there are none.
+    fn first_time(&self) -> Result<Timestamp> {
+        let first = if is_log(&self.folder) {
+            let mut segments = LogReader::open(&self.folder)?.segments()?;
+            let first = segments.find_map(|segment| match segment {
+                Ok(segment) => segment.batches.first().and_then(|batch| last_time(batch).ok()?),
+                Err(_) => None,
+            });
+            first
+        } else {
+            // What is wrong with the folder is said when it is looked at.
+            let found = Folder::found(&self.folder).unwrap_or_default();
+            found.into_values().map(|(time, _)| timestamp(time)).min()
+        };
+        Ok(first.unwrap_or_else(|| SystemClock.now()))
     }
 
     fn reference(&self, console: &Console) -> Result<Profile> {
@@ -128,15 +152,48 @@ impl Watching {
     }
 }
 
+/// A folder may become a log's only later.
+fn is_log(folder: &Path) -> bool {
+    ["records", "outcomes"].iter().any(|part| folder.join(part).is_dir())
+}
+
+/// The monitor's clock: it starts with the first of the rows, whose own times go on from there, and
+/// shows the time of day once they have been caught up with.
+#[derive(Debug)]
+struct Following(AtomicI64);
+
+impl From<Timestamp> for Following {
+    fn from(time: Timestamp) -> Self {
+        Self(AtomicI64::new(time.unix_micros()))
+    }
+}
+
+impl Following {
+    fn catch_up(&self) {
+        self.0.store(SystemClock.now().unix_micros(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for Following {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_micros(self.0.load(Ordering::Relaxed))
+    }
+
+    fn instant(&self) -> Instant {
+        SystemClock.instant()
+    }
+}
+
 /// A monitor and what it has been given.
 struct Watch<'a> {
     flags: &'a Watching,
     console: &'a Console,
     monitor: Monitor,
     alarms: AlarmStream,
+    clock: Arc<Following>,
     folder: Folder,
-    /// Rows of the log that the monitor has.
-    log_rows: u64,
+    /// Rows that the monitor has of each of the log's segments, and whether that is all of them.
+    log: BTreeMap<u64, (usize, bool)>,
 }
 
 impl Watch<'_> {
@@ -146,9 +203,14 @@ impl Watch<'_> {
         if !path.is_dir() {
             return Err(Error::not_found(format!("{}: no such folder", path.display())));
         }
-        // A folder may become a log's only later.
-        if ["records", "outcomes"].iter().any(|part| path.join(part).is_dir()) {
-            return self.look_at_log();
+        if is_log(path) {
+            return match self.look_at_log() {
+                Err(error) if !self.flags.once => {
+                    self.console.failed(&error);
+                    Ok(false)
+                }
+                looked => looked,
+            };
         }
         let mut drifted = false;
         for (file, at) in self.folder.new_files(path, self.flags.once)? {
@@ -159,10 +221,23 @@ impl Watch<'_> {
                 Err(error) => self.console.failed(&error),
             }
             if drifted && self.flags.check && !self.flags.once {
-                break;
+                return Ok(true);
             }
         }
+        if !self.flags.once && self.folder.is_taken() {
+            drifted |= self.let_time_pass(&name_of(path), 0, self.monitor.status().windows)?;
+        }
         Ok(drifted)
+    }
+
+    /// Ends a window whose time has come; says so, or that there were rows.
+    fn let_time_pass(&mut self, from: &str, rows: u64, windows_before: u64) -> Result<bool> {
+        self.clock.catch_up();
+        self.monitor.look()?;
+        if rows == 0 && self.monitor.status().windows == windows_before {
+            return Ok(false);
+        }
+        self.say(from, rows, windows_before)
     }
 
     fn take_file(&mut self, file: &Path, at: Timestamp) -> Result<bool> {
@@ -171,38 +246,50 @@ impl Watch<'_> {
             return Err(Error::unsupported(format!("{}: a profile is no window", shown())));
         };
         let (before, mut count) = (self.monitor.status().windows, 0);
-        rows.each(Some(&self.columns()), |batch| {
+        let taken = rows.each(Some(&self.columns()), |batch| {
+            self.monitor.update_at(batch, at)?;
             count += batch.num_rows() as u64;
-            self.monitor.update_at(batch, at)
-        })
-        .context(shown)?;
-        self.say(&name_of(file), count, before)
+            Ok(())
+        });
+        // What was counted before it broke has its alarms too.
+        let said = self.say(&name_of(file), count, before);
+        taken.context(shown).and(said)
     }
 
     fn look_at_log(&mut self) -> Result<bool> {
         let Side::Rows(Rows::Log(log)) = Side::open(&self.flags.folder)? else {
             return Err(Error::corrupt("a folder of records that is no log"));
         };
-        let (before, already) = (self.monitor.status().windows, self.log_rows);
-        let mut passed = 0;
-        let taken = super::side::each_record(&log, |batch, at| {
-            let rows = batch.num_rows() as u64;
-            let known = already.saturating_sub(passed).min(rows);
-            passed += rows;
-            if known == rows {
-                return Ok(());
+        let before = self.monitor.status().windows;
+        let mut new = 0;
+        let taken = self.take_log(&log, &mut new);
+        let said = self.let_time_pass(&name_of(&self.flags.folder), new, before);
+        taken.context(|| self.flags.folder.display().to_string()).and(said)
+    }
+
+    /// Several segments grow at once, one for each version of the model.
+    fn take_log(&mut self, log: &LogReader, new: &mut u64) -> Result<()> {
+        let done = self.log.iter().filter(|(_, (_, is_all))| *is_all).map(|(number, _)| *number);
+        for segment in log.segments_but(&done.collect())? {
+            let segment = segment?;
+            let (taken, is_all) = self.log.entry(segment.number).or_default();
+            let mut passed = 0;
+            for records in &segment.batches {
+                let rows = records.num_rows();
+                let known = taken.saturating_sub(passed).min(rows);
+                passed += rows;
+                if known < rows
+                    && let Some(at) = last_time(records)?
+                {
+                    let batch = inputs(records)?.slice(known, rows - known);
+                    self.monitor.update_at(&batch, at)?;
+                    *new += batch.num_rows() as u64;
+                }
+                *taken = passed.max(*taken);
             }
-            let from = usize::try_from(known).unwrap_or(usize::MAX);
-            self.monitor.update_at(&batch.slice(from, batch.num_rows() - from), at)
-        });
-        taken.context(|| self.flags.folder.display().to_string())?;
-        self.log_rows = passed.max(already);
-        self.monitor.look()?;
-        let new = self.log_rows - already;
-        if new == 0 && self.monitor.status().windows == before {
-            return Ok(false);
+            *is_all = segment.is_closed;
         }
-        self.say(&name_of(&self.flags.folder), new, before)
+        Ok(())
     }
 
     fn columns(&self) -> Vec<Arc<str>> {
@@ -279,20 +366,9 @@ impl Folder {
     /// Files that have not been taken, in the order of their times and names. One that may still be
     /// written, as it changed since the last look, waits for the next, unless there is none.
     fn new_files(&mut self, folder: &Path, last: bool) -> Result<Vec<(PathBuf, Timestamp)>> {
-        let mut found = BTreeMap::new();
-        let failed = |source| Error::io(folder.display(), source);
-        for entry in fs::read_dir(folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let (path, about) = (entry.path(), entry.metadata());
-            let ending = path.extension().and_then(|ending| ending.to_str());
-            // A file may have gone since it was listed.
-            let Ok(about) = about else { continue };
-            if about.is_file() && matches!(ending, Some("parquet" | "csv")) {
-                found.insert(path, (about.modified().map_err(failed)?, about.len()));
-            }
-        }
+        let found = Self::found(folder)?;
         let is_new = |path: &PathBuf, state: &State| {
-            !self.taken.contains_key(path) && (last || self.growing.get(path) == Some(state))
+            self.taken.get(path) != Some(state) && (last || self.growing.get(path) == Some(state))
         };
         let mut new: Vec<(PathBuf, State)> = found
             .iter()
@@ -305,6 +381,27 @@ impl Folder {
         self.taken.extend(new.iter().cloned());
         self.growing = found;
         Ok(new.into_iter().map(|(path, (time, _))| (path, timestamp(time))).collect())
+    }
+
+    /// Whether all files that were there have been taken as they were.
+    fn is_taken(&self) -> bool {
+        self.growing == self.taken
+    }
+
+    /// What is there now; links are followed.
+    fn found(folder: &Path) -> Result<BTreeMap<PathBuf, State>> {
+        let mut found = BTreeMap::new();
+        let failed = |source| Error::io(folder.display(), source);
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let ending = path.extension().and_then(|ending| ending.to_str());
+            // A file may have gone since it was listed.
+            let Ok(about) = fs::metadata(&path) else { continue };
+            if about.is_file() && matches!(ending, Some("parquet" | "csv")) {
+                found.insert(path, (about.modified().map_err(failed)?, about.len()));
+            }
+        }
+        Ok(found)
     }
 }
 
