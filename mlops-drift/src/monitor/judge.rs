@@ -54,8 +54,8 @@ struct Followed {
 pub(super) struct Found {
     /// The least probability, after correction for everything that was looked at.
     pub(super) adjusted: f64,
-    /// The sets that surely changed, each once, and over which rows.
-    changed: Vec<(Set, Over)>,
+    /// The sets that surely changed, with each its least probability and over which rows.
+    changed: Vec<(Set, Over, f64)>,
 }
 
 #[derive(Clone, Copy)]
@@ -75,9 +75,8 @@ pub(super) struct Beyond {
 
 impl Beyond {
     fn is_worse_than(&self, other: &Self) -> bool {
-        let rank = |one: &Self| (one.severity, one.moved.total.value);
-        let ((own, size), (severity, others)) = (rank(self), rank(other));
-        own > severity || own == severity && size > others
+        let surer = other.adjusted.total_cmp(&self.adjusted);
+        self.severity.cmp(&other.severity).then(surer).is_gt()
     }
 }
 
@@ -149,8 +148,12 @@ impl Judge {
                 // Bonferroni's correction bounds the number of false alarms, and not only whether
                 // there is one, as Holm's does.
                 let adjusted = (p * real(tests as u64)).min(1.0);
-                if adjusted <= allowed && !found.changed.iter().any(|(own, _)| own == set) {
-                    found.changed.push((*set, over));
+                if adjusted <= allowed {
+                    match found.changed.iter_mut().find(|(own, ..)| own == set) {
+                        None => found.changed.push((*set, over, adjusted)),
+                        Some(own) if adjusted < own.2 => *own = (*set, over, adjusted),
+                        Some(_) => {}
+                    }
                 }
                 found.adjusted = found.adjusted.min(adjusted);
             }
@@ -184,13 +187,13 @@ impl Judge {
         sum
     }
 
-    /// The worst of what surely changed, if that is large enough. Each is sized over the rows that
-    /// show it best: what is sure and negligible does not hide what is neither.
+    /// The worst of what surely changed, if that is large enough; of what is as bad, the surest. Each
+    /// is sized over the rows that show it best: what is negligible does not hide what is not.
     fn beyond(&self, at: usize, found: &Found) -> Result<Option<Beyond>> {
-        let (column, adjusted) = (&self.columns[at], found.adjusted);
-        let changed: Vec<Set> = found.changed.iter().map(|(set, _)| *set).collect();
+        let column = &self.columns[at];
+        let changed: Vec<Set> = found.changed.iter().map(|(set, ..)| *set).collect();
         let mut worst: Option<Beyond> = None;
-        for (set, over) in found.changed.iter().copied() {
+        for (set, over, adjusted) in found.changed.iter().copied() {
             let (window, since) = match over {
                 Over::Season => (self.season(at), self.windows.season.from),
                 Over::Windows => self.since(at, set),

@@ -128,11 +128,7 @@ impl Watching {
     fn first_time(&self) -> Result<Timestamp> {
         let first = if is_log(&self.folder) {
             let mut segments = LogReader::open(&self.folder)?.segments()?;
-            let first = segments.find_map(|segment| match segment {
-                Ok(segment) => segment.batches.first().and_then(|batch| last_time(batch).ok()?),
-                Err(_) => None,
-            });
-            first
+            segments.find_map(|segment| last_time(segment.ok()?.batches.first()?).ok()?)
         } else {
             // What is wrong with the folder is said when it is looked at.
             let found = Folder::found(&self.folder).unwrap_or_default();
