@@ -17,7 +17,7 @@
 //! assert!(alarms.try_next().is_none());
 //! monitor.update(&ages(9.0))?;
 //! let alarm = alarms.try_next().expect("three windows of a thousand rows have ended");
-//! assert!(alarm.to_string().starts_with("age moved by 0.3"));
+//! assert!(alarm.to_string().starts_with("age lies above"), "{alarm}");
 //! # Ok(())
 //! # }
 //! ```

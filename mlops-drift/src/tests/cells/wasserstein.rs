@@ -37,8 +37,10 @@ impl LinePair {
     /// Which segments have an integral that may change its sign inside, or sums too coarse for a
     /// distance as small as this.
     pub(super) fn wasserstein_undecided(&self) -> Vec<bool> {
-        let largest = self.wasserstein().map_or(0.0, |bounds| bounds.high);
-        let share = ROUNDING * largest / real(self.segments.len() as u64);
+        let bounds = self.wasserstein();
+        let (least, largest) = bounds.map_or((0.0, 0.0), |bounds| (bounds.low, bounds.high));
+        // Of the least that the distance may turn out to be, once the others are known.
+        let share = ROUNDING * least / real(self.segments.len() as u64);
         let open = |(at, segment)| {
             let inside = inside(at, segment);
             let met = inside.high <= inside.low + share;
