@@ -73,13 +73,15 @@ async fn serve(folder: &Path) -> Result<()> {
 /// Of each answered record's person, the group whose performance is looked at: yours are where harm would be.
 fn segments(records: &RecordBatch) -> Result<Vec<&'static str>> {
     let inputs = records.column_by_name(columns::INPUTS).and_then(|inputs| inputs.as_struct_opt());
-    let ages = inputs.and_then(|inputs| inputs.column(0).as_primitive_opt::<Float32Type>());
-    let ages = ages.ok_or_else(|| Error::corrupt("the log has no ages"))?;
+    // The one input is a list of features; the first of them is the age.
+    let rows = inputs.and_then(|inputs| inputs.column(0).as_fixed_size_list_opt());
+    let age = |at: usize| Some(rows?.value(at).as_primitive_opt::<Float32Type>()?.value(0));
     let errors = records.column_by_name(columns::ERROR);
-    let is_answered = |at: usize| errors.is_none_or(|errors| errors.is_null(at));
+    let is_answered = |at: &usize| errors.is_none_or(|errors| errors.is_null(*at));
     let group = |age: f32| usize::from(age >= 30.0) + usize::from(age >= 60.0);
-    let answered = (0..ages.len()).filter(|at| is_answered(*at));
-    Ok(answered.map(|at| ["under 30", "30 to 59", "60 and over"][group(ages.value(at))]).collect())
+    let groups = (0..records.num_rows()).filter(is_answered);
+    let groups = groups.map(|at| Some(["under 30", "30 to 59", "60 and over"][group(age(at)?)]));
+    groups.collect::<Option<_>>().ok_or_else(|| Error::corrupt("the log has no ages"))
 }
 
 #[tokio::main(flavor = "current_thread")]
