@@ -93,9 +93,12 @@ thread_local! {
 /// A vocabulary of a sentence encoder; one that loads cuts texts, and the network bears its words.
 pub fn tokenizer(bytes: &[u8]) {
     COPY.with(|folder| {
-        fs::write(folder.path().join("tokenizer.json"), bytes).expect("a file that is written anew");
+        fs::write(folder.path().join("tokenizer.json"), bytes)
+            .expect("a file that is written anew");
         let engine = ENGINE.with_borrow(Clone::clone);
-        let Ok(session) = engine.load_encoder(folder.path(), &LoadOptions::default()) else { return };
+        let Ok(session) = engine.load_encoder(folder.path(), &LoadOptions::default()) else {
+            return;
+        };
         let texts = ["", "A sentence, as people write them.", "\u{e9}\u{0}\u{1f600} [CLS] ##ing"];
         let texts = Tensor::from_strs([texts.len()], &texts).expect("three texts");
         let stop = Stop::new();

@@ -5,17 +5,19 @@ Every round asks each server in turn, so that whatever slows the machine slows a
 rounds' ratios. The client shares the processors with the servers: one thread, whose work is the same for all. It
 takes more from whoever needs it more often; so the processor time that a server takes for a request is beside.
 
-On 2026-11-22, two idle cores, ROUNDS=9 TURN_SECONDS=2, before `mlops serve` was rid of its timers for each request
-and of a route that was made anew for each; closed loop: requests/s, the median ratio to the handler's, processor µs:
+On 2026-11-22, two cores that nobody else used (load 2, 3 % stolen), ROUNDS=9 TURN_SECONDS=2; closed loop: requests/s, the
+median ratio to the handler's, p99 µs and its ratio, processor µs:
 
-    mlops serve                38,304   0.79    36.7
-    hand-written axum          48,573   1.00    26.5
-    furnace-server 0.16.2      19,799   0.41    81.9     batch 8: 23,136, 0.46, 66.1
-    Triton 2.51                 6,217   0.14   206.5
-    mosec 0.9.8                10,130   0.20   106.0
-    FastAPI 0.165, 1 worker     3,031   0.06   326.6     2 workers: 4,879, 0.10, 376.0
-    gRPC: mlops serve          30,522           51.5
-    gRPC: Triton                5,368          229.1     0.17 of ours
+    mlops serve                46,374   0.90    1,200   1.18    28.9
+    hand-written axum          51,285   1.00    1,020   1.00    25.5
+    furnace-server 0.16.2      22,554   0.44    2,601   2.58    73.8     batch 8: 23,388, 0.46
+    Triton 2.51                 6,773   0.13    7,278   7.12   186.6
+    mosec 0.9.8                11,354   0.22    3,710   3.65    96.0
+    FastAPI 0.165, 1 worker     3,146   0.06   15,277  14.5    312.2     2 workers: 5,541, 0.11
+    gRPC: mlops serve          36,896           1,855           45.2
+    gRPC: Triton                6,094           7,678          209.6     0.17 of ours
+
+So ours is 6.8 times Triton, 14.5 times FastAPI with one worker, 4.1 times mosec (wanted: 4.5, which is what the handler has).
 
 Run:  python scripts/peers/serving_bench.py FOLDER LOAD MLOPS AXUM_HANDLER FURNACE   (see scripts/bench; FURNACE may
       be empty)

@@ -82,6 +82,8 @@ async fn unless_ended<T>(end: Option<End>, work: impl Future<Output = Result<T>>
 
 /// The answer to one request of a stream; its failure is an answer too.
 async fn one(call: &Call, message: Message) -> Result<Bytes> {
+    // Short models answer without waiting for anything: others on this thread would wait for the whole stream.
+    tokio::task::consume_budget().await;
     let gzip = call.answers_gzip;
     let answered = call::guarded(&call.service, async {
         call.one_more()?;

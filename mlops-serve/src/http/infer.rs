@@ -93,6 +93,8 @@ async fn one(
     check_version(name, version, &response)?;
     let prediction = Digits::of(response.prediction);
     let encoded = encode(service, response, forms).await?;
+    // The request's tensors are views of the body, whose share of memory may be given back only after them.
+    drop(request);
     drop(share);
     let (body, coding) = for_the_wire(service, headers, encoded.body).await?;
     Ok(respond(Encoded { body, ..encoded }, coding, &prediction))

@@ -1,5 +1,6 @@
 //! Which requests are short enough for the host's thread.
 
+use mlops_core::tensor::Tensors;
 use std::{
     sync::atomic::{AtomicU32, AtomicUsize, Ordering},
     time::Duration,
@@ -7,6 +8,9 @@ use std::{
 
 /// So many calls over the limit in a row are the model's doing, not another process's.
 const STRIKES: u32 = 16;
+
+/// The most bytes of texts in a request that is short: they may be of any size, and the warm-up's were empty.
+const BYTES: usize = 1 << 16;
 
 /// The bound on rows: what the warm-up measured, lowered if real requests take longer.
 #[derive(Debug)]
@@ -16,6 +20,12 @@ pub(super) struct Inline {
     limit: Duration,
     over: AtomicU32,
     calls: AtomicU32,
+}
+
+/// The bytes of what has no size of its own.
+pub(super) fn texts(inputs: &Tensors) -> usize {
+    let texts = inputs.iter().filter(|(_, tensor)| tensor.dtype().size().is_none());
+    texts.map(|(_, tensor)| tensor.size_bytes()).sum()
 }
 
 impl Inline {
@@ -32,9 +42,10 @@ impl Inline {
         self.rows.load(Ordering::Relaxed)
     }
 
-    pub(super) fn takes(&self, rows: usize) -> bool {
+    /// Whether so many rows, with so many bytes of texts, are short.
+    pub(super) fn takes(&self, rows: usize, texts: impl FnOnce() -> usize) -> bool {
         let most = self.rows();
-        most > 0 && rows <= most
+        most > 0 && rows <= most && texts() <= BYTES
     }
 
     /// Whether this call is one to learn from. Reading the time twice costs as much as a short model
@@ -68,7 +79,9 @@ mod tests {
         }
         inline.ran(8, short);
         inline.ran(8, long);
-        assert!(inline.takes(64) && inline.takes(0) && !inline.takes(65));
+        let takes = |rows| inline.takes(rows, || BYTES);
+        assert!(takes(64) && takes(0) && !takes(65));
+        assert!(!inline.takes(1, || BYTES + 1));
         for _ in 0..STRIKES - 1 {
             inline.ran(8, long);
         }
@@ -76,6 +89,6 @@ mod tests {
         for _ in 0..STRIKES {
             inline.ran(1, long);
         }
-        assert!(!inline.takes(1) && !inline.takes(0));
+        assert!(!inline.takes(1, || 0) && !inline.takes(0, || 0));
     }
 }

@@ -232,7 +232,7 @@ impl Predictor for LocalPredictor {
 
     fn predict_at_once(&self, request: &mut PredictRequest) -> Option<Result<PredictResponse>> {
         let outputs = self.check(request).and_then(|rows| {
-            let is_short = self.inline.takes(rows);
+            let is_short = self.inline.takes(rows, || inline::texts(&request.inputs));
             is_short.then(|| self.run_inline(request, rows)).flatten().transpose()
         });
         let answer = outputs.map(|outputs| outputs.map(|outputs| self.answer(request, outputs)));

@@ -412,6 +412,8 @@ fn it_counts_and_observers_see_every_answer() {
     let lost = block_on(endpoint.predict(request().with_outputs(["x"]))).unwrap_err();
     assert_eq!((bad.kind(), lost.kind()), (ErrorKind::InvalidInput, ErrorKind::Internal));
     drop(endpoint.predict(request()));
+    // What would have to wait has not come yet.
+    assert!(endpoint.predict_at_once(&mut request()).is_none());
     hold.store(true, Ordering::SeqCst);
     let mut polled = Box::pin(endpoint.predict(request()));
     assert!(futures_util::FutureExt::now_or_never(&mut polled).is_none());

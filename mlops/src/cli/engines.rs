@@ -21,7 +21,7 @@ pub(super) struct Engines {
     #[cfg(feature = "onnx")]
     #[arg(long, value_name = "N", default_value_t = 1)]
     onnx_threads: usize,
-    /// What ONNX Runtime computes on, the preferred first: cuda:0, tensorrt:0; the processor does what they do not
+    /// What ONNX Runtime computes on, the preferred first: cuda:0, tensorrt:0; the processor does what they do not. It then loads every ONNX file
     #[cfg(feature = "onnx")]
     #[arg(long = "onnx-provider", value_name = "NAME", value_delimiter = ',')]
     onnx_providers: Vec<ExecutionProvider>,
@@ -73,6 +73,15 @@ impl Engines {
         Vec::new()
     }
 
+    /// Whether something else than the processor computes.
+    #[cfg_attr(not(feature = "onnx"), expect(clippy::unused_self, reason = "no `onnx`"))]
+    pub(super) fn is_elsewhere(&self) -> bool {
+        #[cfg(feature = "onnx")]
+        return !self.onnx_providers.is_empty();
+        #[cfg(not(feature = "onnx"))]
+        false
+    }
+
     /// What says the same on a command line.
     pub(super) fn flags(&self) -> Vec<String> {
         let mut flags = Vec::new();
@@ -92,8 +101,13 @@ impl Engines {
 
     /// In the order in which they are asked; `InvalidInput` names one that this build has not.
     pub(super) fn list(&self) -> Result<Vec<Arc<dyn Engine>>> {
-        let all: Vec<Arc<dyn Engine>> =
+        let mut all: Vec<Arc<dyn Engine>> =
             compiled_in().into_iter().map(|engine| self.configured(engine)).collect();
+        // Who names a provider wants what it can load to be computed there, not by an engine that knows none.
+        #[cfg(feature = "onnx")]
+        if !self.onnx_providers.is_empty() {
+            all.sort_by_key(|engine| engine.name() != "onnx");
+        }
         let Some(only) = &self.only else { return Ok(all) };
         let names: Vec<&str> = all.iter().map(|engine| engine.name()).collect();
         let unknown = format!("no engine {only:?} in this build; there are {names:?}");

@@ -11,13 +11,13 @@ use crate::{
     inference_log::OutcomeLog,
     server::{self, Metered, Server},
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 use composed::Plan;
 use futures_util::FutureExt;
 use logged::Logged;
 use mlops_core::inference_log::{InferenceLog, InferenceLogConfig};
 use mlops_serve::{
-    BatchingConfig, Endpoint, EndpointConfig, LocalConfig,
+    BatchingConfig, Endpoint, EndpointConfig, LocalConfig, MemoryBudget,
     compose::definition::ModelDefinition,
     engines::remote::{RemoteConfig, RemotePredictor},
     grpc::GrpcService,
@@ -25,6 +25,7 @@ use mlops_serve::{
 };
 use serde_json::json;
 use std::{
+    num::{NonZeroUsize, ParseIntError},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -77,12 +78,18 @@ pub(super) struct Serve {
     /// Threads that compute, for each model; as many as the machine runs at once if absent
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Requests that wait for a model while all its threads compute; more are refused
+    /// Requests that wait for a model while all its threads compute, 1 or more; what comes beyond them is refused
     #[arg(long, value_name = "N")]
-    queue: Option<usize>,
+    queue: Option<NonZeroUsize>,
     /// Gather requests that wait while all threads compute, up to so many rows a call; each runs by itself if absent
     #[arg(long, value_name = "ROWS")]
     max_batch_rows: Option<usize>,
+    /// What becomes of a model of the record when its alias moves: it answers until the new one is warm, or is freed first
+    #[arg(long, value_name = "WAY", default_value = "overlap")]
+    swap: Swapping,
+    /// The most memory that models of the record take together; what would not fit is not loaded, and what answers stays
+    #[arg(long = "memory-bytes", value_name = "BYTES", value_parser = memory)]
+    memory: Option<MemoryBudget>,
     /// Answer only callers with a key of this file, but for health and metrics; a line each: NAME KEY, or NAME sha256:HEX, and then admin if it may load models
     #[arg(long, value_name = "FILE")]
     api_keys: Option<PathBuf>,
@@ -101,6 +108,13 @@ pub(super) struct Serve {
     /// Announce what is served as JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// [`Swap`](mlops_serve::Swap), as it is said here.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Swapping {
+    Overlap,
+    DrainFirst,
 }
 
 /// One model, ready to answer.
@@ -164,6 +178,10 @@ impl Serve {
         Ok(Answer::Yes)
     }
 
+    fn queue(&self) -> Option<usize> {
+        self.queue.map(NonZeroUsize::get)
+    }
+
     /// A model, and where a copy of it comes from.
     async fn open(
         &self,
@@ -172,7 +190,7 @@ impl Serve {
         definition: &ModelDefinition,
         scratch: &Path,
     ) -> Result<(Endpoint, logged::Keeper)> {
-        let queue = definition.queue.or(self.queue);
+        let queue = definition.queue.or(self.queue());
         let local = local(definition.threads.or(self.threads), queue);
         let rows = definition.max_batch_rows.or(self.max_batch_rows);
         let batching = rows.map(|rows| batching(rows, queue));
@@ -185,6 +203,10 @@ impl Serve {
                 EndpointConfig::new(&self.cache_dir).with_name(Arc::clone(name)).with_local(local);
             config.batching = batching;
             config.engines = self.engines.list()?;
+            config.memory = self.memory.clone();
+            if matches!(self.swap, Swapping::DrainFirst) {
+                config = config.with_drain_first();
+            }
             let endpoint = Endpoint::connect(&uri.to_string(), Arc::clone(&store), config).await?;
             return Ok((endpoint, logged::Keeper::of_registry(store)));
         }
@@ -254,8 +276,8 @@ impl Serve {
         if let Some(rate) = self.rate_limit {
             service = service.with_rate_limit(RateLimit::new(rate).context(|| "--rate-limit")?);
         }
-        let local = local(self.threads, self.queue);
-        let batching = self.max_batch_rows.map(|rows| batching(rows, self.queue));
+        let local = local(self.threads, self.queue());
+        let batching = self.max_batch_rows.map(|rows| batching(rows, self.queue()));
         self.repository.offered(service, &self.engines, local, batching)
     }
 
@@ -301,6 +323,11 @@ impl Serve {
         let grpc = GrpcService::new(service.clone()).with_end(end).into_router();
         (service.into_router().merge(metrics), grpc)
     }
+}
+
+/// One for all models: clones share it.
+fn memory(bytes: &str) -> std::result::Result<MemoryBudget, ParseIntError> {
+    bytes.parse().map(MemoryBudget::new)
 }
 
 fn local(threads: Option<usize>, queue: Option<usize>) -> LocalConfig {

@@ -239,21 +239,19 @@ impl Predictor for Endpoint {
 
     async fn predict(&self, mut request: PredictRequest) -> Result<PredictResponse> {
         let asked = Asked::new(&self.shared, &request);
+        let counting = self.shared.counters.begin();
         let answer = match at_once(asked.predictor(), &mut request) {
             Some(answer) => answer,
             None => fenced(asked.predictor(), request).await,
         };
-        asked.ended(answer)
+        asked.ended(answer, counting)
     }
 
     fn predict_at_once(&self, request: &mut PredictRequest) -> Option<Result<PredictResponse>> {
         let asked = Asked::new(&self.shared, request);
-        let Some(answer) = at_once(asked.predictor(), request) else {
-            // It is asked again, and counts then.
-            asked.counting.withdraw();
-            return None;
-        };
-        Some(asked.ended(answer))
+        // What is not answered now is asked again, and counts then.
+        let answer = at_once(asked.predictor(), request)?;
+        Some(asked.ended(answer, self.shared.counters.begin()))
     }
 }
 
@@ -261,7 +259,6 @@ impl Predictor for Endpoint {
 struct Asked<'a> {
     shared: &'a Shared,
     began: Instant,
-    counting: Counting<'a>,
     /// Held until the answer is there: a swap meanwhile leaves this request where it is.
     live: Arc<Live>,
     seen: Option<(Observers, PredictRequest)>,
@@ -270,10 +267,9 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn new(shared: &'a Shared, request: &PredictRequest) -> Self {
         let began = shared.clock.instant();
-        let counting = shared.counters.begin();
         let Now { live, observers } = shared.now();
         let seen = observers.map(|observers| (observers, request.clone()));
-        Self { shared, began, counting, live, seen }
+        Self { shared, began, live, seen }
     }
 
     fn predictor(&self) -> &dyn Predictor {
@@ -281,8 +277,12 @@ impl<'a> Asked<'a> {
     }
 
     /// Counts what came of it, and shows it to who observes.
-    fn ended(self, answer: thread::Result<Result<PredictResponse>>) -> Result<PredictResponse> {
-        let Self { shared, began, counting, live, seen } = self;
+    fn ended(
+        self,
+        answer: thread::Result<Result<PredictResponse>>,
+        counting: Counting<'_>,
+    ) -> Result<PredictResponse> {
+        let Self { shared, began, live, seen } = self;
         let result = answer.unwrap_or_else(|_| {
             shared.counters.panicked();
             Err(Error::internal(format!("endpoint {:?} panicked", shared.name)))

@@ -142,13 +142,6 @@ impl Counters {
 }
 
 impl Counting<'_> {
-    /// As if it had not come.
-    pub(super) fn withdraw(mut self) {
-        if let Some(counters) = self.0.take() {
-            counters.requests.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
     pub(super) fn end(mut self, result: &Result<PredictResponse>, took: Duration) {
         let Some(counters) = self.0.take() else { return };
         counters.durations.add(took);

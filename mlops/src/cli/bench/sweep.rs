@@ -41,9 +41,11 @@ pub(super) fn candidates(
     for engine in engines.list()?.iter().filter(|engine| engine.recognises(package)) {
         for alike in settings(&**engine) {
             for engines in alike {
-                match source::session(package, &engines) {
-                    Ok(session) => all.extend(of_session(&session, &engines, callers)?),
-                    Err(error) if is_no_answer(&error) => {
+                let session = source::session(package, &engines);
+                match session.and_then(|session| of_session(&session, &engines, callers)) {
+                    Ok(found) => all.extend(found),
+                    // What a provider lacks may come to light only when it computes.
+                    Err(error) if is_no_answer(&error) || engines.is_elsewhere() => {
                         let flags = engines.flags();
                         console.note(format_args!("not tried: {}: {error}", flags.join(" ")));
                         refused = Some(error);

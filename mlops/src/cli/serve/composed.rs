@@ -17,6 +17,7 @@ use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     fmt,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -34,6 +35,9 @@ pub(super) struct ServeSection {
     inference_log: Option<PathBuf>,
     api_keys: Option<PathBuf>,
     rate_limit: Option<f64>,
+    threads: Option<usize>,
+    queue: Option<NonZeroUsize>,
+    max_batch_rows: Option<usize>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
 }
@@ -57,6 +61,9 @@ impl Serve {
         own.inference_log = own.inference_log.or(section.inference_log);
         own.api_keys = own.api_keys.or(section.api_keys);
         own.rate_limit = own.rate_limit.or(section.rate_limit);
+        own.threads = own.threads.or(section.threads);
+        own.queue = own.queue.or(section.queue);
+        own.max_batch_rows = own.max_batch_rows.or(section.max_batch_rows);
         own.tls = own.tls.or(section.tls_cert, section.tls_key);
         own
     }

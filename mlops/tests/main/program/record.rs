@@ -17,7 +17,12 @@ pub(super) fn serve_arguments() -> Vec<&'static str> {
 
 /// Registers a model of the test data and lets the champion be it.
 pub(super) fn promote(place: &Place, model: &str) {
-    let package = place.package(model, model);
+    promote_from(place, model, model);
+}
+
+/// The same, from a folder of this name.
+pub(super) fn promote_from(place: &Place, model: &str, folder: &str) {
+    let package = place.package(model, folder);
     let version = in_record(place, async |store| {
         let new = CreateVersion::new(ModelName::new("risk").unwrap(), package.folder());
         store.create_version(new).await.unwrap().id.version

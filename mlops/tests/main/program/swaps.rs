@@ -1,12 +1,13 @@
 //! Alias swaps under load: whoever asks meanwhile is answered.
 
 use super::{
-    Place, WIDTH,
-    record::{champion, promote, serve_arguments},
+    Place, Serving, WIDTH,
+    record::{champion, promote, promote_from, serve_arguments},
     rows,
 };
 use serde_json::{Value, json};
 use std::{
+    slice,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
@@ -64,6 +65,46 @@ fn no_request_fails_while_the_alias_moves() {
     assert!(metrics.contains("mlops_http_failed_total 0\n"), "{metrics}");
     assert!(metrics.contains("mlops_endpoint_panics_total{endpoint=\"risk\"} 0\n"), "{metrics}");
     assert_eq!(server.end().code(), Some(0));
+}
+
+/// Memory for one of them, and not for two.
+#[test]
+fn a_model_without_room_beside_the_old_one_stays_out_or_comes_after_it() {
+    let place = Place::new();
+    for folder in ["one", "two"] {
+        promote_from(&place, "lightgbm", folder);
+    }
+    let files = std::fs::read_dir(place.path("one")).unwrap();
+    let files: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    let memory = (files + files / 2).to_string();
+    let arguments = [&serve_arguments()[..], &["--memory-bytes", &memory]].concat();
+    let row = vec![0.0; WIDTH];
+    let version =
+        |server: &Serving| server.infer("risk", slice::from_ref(&row)).0["model_version"].clone();
+
+    champion(&place, 1);
+    let server = place.serve(&arguments);
+    champion(&place, 2);
+    let stale = || server.get("/metrics").1.contains("mlops_endpoint_stale{endpoint=\"risk\"} 1\n");
+    until("it took the second model", stale);
+    assert_eq!(version(&server), "1");
+    assert_eq!(server.end().code(), Some(0));
+
+    champion(&place, 1);
+    let server = place.serve(&[&arguments[..], &["--swap", "drain-first"]].concat());
+    assert_eq!(version(&server), "1");
+    champion(&place, 2);
+    until("the second model does not come", || version(&server) == "2");
+    assert_eq!(server.end().code(), Some(0));
+    place.run(&["serve", "--model", "one", "--queue", "0"]).failed(2, "--queue");
+}
+
+fn until(else_: &str, mut holds: impl FnMut() -> bool) {
+    let late = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < late, "{else_}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 struct Stop<'a>(&'a AtomicBool);
