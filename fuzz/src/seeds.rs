@@ -198,7 +198,7 @@ fn segments() -> Vec<Vec<u8>> {
 }
 
 fn columns() -> [(&'static str, ArrayRef); 2] {
-    let number = |row: u32| (row % 7 != 0).then(|| f64::from(row % 13) / 4.0);
+    let number = |row: u32| (!row.is_multiple_of(7)).then(|| f64::from(row % 13) / 4.0);
     let numbers: ArrayRef = Arc::new((0..64).map(number).collect::<Float64Array>());
     let words = (0..64).map(|row| Some(["a", "é", ""][row % 3]));
     [("number", numbers), ("word", Arc::new(words.collect::<StringArray>()))]

@@ -116,14 +116,19 @@ impl Bins {
         #[expect(clippy::cast_possible_truncation, reason = "a bucket's number")]
         let bucket = bucket as usize & (BUCKETS - 1);
         let start = self.starts[bucket];
-        let at = (start >> 1) as usize;
         if start & 1 == 1 {
-            let end = (self.starts[bucket + 1] >> 1) as usize;
-            return self.before + at + self.cuts[at..end].partition_point(|cut| *cut < value);
+            return self.among_many(value, bucket);
         }
+        let at = (start >> 1) as usize;
         // Cuts of later buckets are larger, so that it does no harm to look at them.
         let at = at + 2 * usize::from(self.cuts[at + 1] < value);
         self.before + at + usize::from(self.cuts[at] < value)
+    }
+
+    #[cold]
+    fn among_many(&self, value: f64, bucket: usize) -> usize {
+        let [at, end] = [bucket, bucket + 1].map(|bucket| (self.starts[bucket] >> 1) as usize);
+        self.before + at + self.cuts[at..end].partition_point(|cut| *cut < value)
     }
 }
 

@@ -23,9 +23,11 @@ const CHUNKS: u32 = 64;
 pub(super) struct Fill<'a> {
     bins: &'a Bins,
     slots: Vec<Slot>,
-    /// What is taken from the numbers of each cell.
-    anchors: Vec<f64>,
+    /// What is taken from the numbers of each cell, and how many units a length of 1 is then.
+    scales: Vec<(f64, f64)>,
+    /// The bucket of each number, then its place along the line.
     buckets: Box<[u64; CHUNK]>,
+    units: Box<[u64; CHUNK]>,
     squares: i128,
     chunks: u32,
     /// How many units of the squares a number may be from the centre.
@@ -41,20 +43,14 @@ struct Slot {
     sum: u64,
     min: f64,
     max: f64,
-    count: u32,
-    /// Of the power of two that a length of 1 is in units, as a float has it.
-    exponent: u32,
+    count: u64,
 }
 
 impl<'a> Fill<'a> {
     pub(super) fn new(bins: &'a Bins) -> Self {
         let Cell { min, max, .. } = Cell::EMPTY;
-        let slot = |(_, factor): (f64, f64)| {
-            let exponent = (factor.to_bits() >> 52) as u32;
-            Slot { sum: 0, min, max, count: 0, exponent }
-        };
-        let slots: Vec<Slot> = bins.scales().map(slot).collect();
-        let anchors = bins.scales().map(|(anchor, _)| anchor).collect();
+        let scales: Vec<(f64, f64)> = bins.scales().collect();
+        let slots = vec![Slot { sum: 0, min, max, count: 0 }; scales.len()];
         let (centre, unit) = bins.centre();
         // Inside, a cell is narrower than this; below and above, a number may be anywhere.
         let outside = bins.scales().next().into_iter().chain(bins.scales().last());
@@ -62,7 +58,8 @@ impl<'a> Fill<'a> {
         let reach = reach.fold(f64::INFINITY, smaller) * 0.99 * unit;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
         let reach = (reach as u64).min(1 << 43);
-        Self { bins, slots, anchors, buckets: Box::new([0; CHUNK]), squares: 0, chunks: 0, reach }
+        let [buckets, units] = [(); 2].map(|()| Box::new([0; CHUNK]));
+        Self { bins, slots, scales, buckets, units, squares: 0, chunks: 0, reach }
     }
 
     /// Counts at most [`CHUNK`] numbers; not, and says so, if one is NaN or far from the reference.
@@ -74,13 +71,19 @@ impl<'a> Fill<'a> {
         self.squares += squares;
         let buckets = &mut self.buckets[..values.len()];
         self.bins.buckets(values, buckets);
-        for (value, bucket) in values.iter().zip(buckets) {
-            let at = self.bins.at(*value, *bucket);
-            let slot = &mut self.slots[at];
+        // Loop by loop, so that no number waits for what is written of the one before it.
+        for (value, bucket) in values.iter().zip(&mut *buckets) {
+            *bucket = self.bins.at(*value, *bucket) as u64;
+        }
+        let units = &mut self.units[..values.len()];
+        for ((value, at), units) in values.iter().zip(&*buckets).zip(&mut *units) {
+            let (anchor, factor) = self.scales[*at as usize];
+            *units = ((value - anchor) * factor + ROUNDER).to_bits();
+        }
+        for ((value, at), units) in values.iter().zip(&*buckets).zip(&*units) {
+            let slot = &mut self.slots[*at as usize];
             slot.count += 1;
-            let factor = f64::from_bits(u64::from(slot.exponent) << 52);
-            let units = (value - self.anchors[at]) * factor + ROUNDER;
-            slot.sum = slot.sum.wrapping_add(units.to_bits());
+            slot.sum = slot.sum.wrapping_add(*units);
             // Seldom true. Zeros are written without their sign, so that the order of rows cannot be seen.
             if *value < slot.min {
                 slot.min = value + 0.0;
@@ -99,7 +102,7 @@ impl<'a> Fill<'a> {
     /// Adds what was counted; it starts again.
     pub(super) fn empty_into(&mut self, line: &mut [Cell]) {
         for (slot, cell) in self.slots.iter_mut().zip(line) {
-            let count = u64::from(slot.count);
+            let count = slot.count;
             let units = slot.sum.wrapping_sub(count.wrapping_mul(ROUNDER.to_bits()));
             let sum = units.cast_signed().into();
             cell.merge(&Cell { count, min: slot.min, max: slot.max, sum });
