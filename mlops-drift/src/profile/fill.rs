@@ -63,6 +63,10 @@ impl<'a> Fill<'a> {
     }
 
     /// Counts at most [`CHUNK`] numbers; not, and says so, if one is NaN or far from the reference.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "places along the line, which lie in memory"
+    )]
     pub(super) fn count(&mut self, values: &[f64], line: &mut [Cell]) -> bool {
         let (squares, furthest) = self.bins.squares(values);
         if furthest > self.reach || values.len() > CHUNK {

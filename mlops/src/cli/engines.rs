@@ -101,6 +101,7 @@ impl Engines {
 
     /// In the order in which they are asked; `InvalidInput` names one that this build has not.
     pub(super) fn list(&self) -> Result<Vec<Arc<dyn Engine>>> {
+        #[cfg_attr(not(feature = "onnx"), expect(unused_mut, reason = "no `onnx`"))]
         let mut all: Vec<Arc<dyn Engine>> =
             compiled_in().into_iter().map(|engine| self.configured(engine)).collect();
         // Who names a provider wants what it can load to be computed there, not by an engine that knows none.
