@@ -87,6 +87,15 @@ pub(super) struct Fitted {
     pub(super) chosen_by_some: Vec<bool>,
 }
 
+/// Rows that cells were made from, which are counted in them: not those that chose the values.
+#[derive(Clone, Copy)]
+pub(crate) struct OwnRows<'a> {
+    /// For each column, whether only some rows chose its values.
+    pub(crate) chosen_by_some: &'a [bool],
+    /// Each row's number in the fit.
+    pub(crate) numbers: &'a [u64],
+}
+
 /// Whether a row belongs to the half that chooses values, where choosing and counting must not be
 /// done by the same rows: a bit of its number, mixed, so that no pattern of the data meets it.
 pub(super) fn chooses(row: u64) -> bool {

@@ -374,3 +374,51 @@ fn a_known_season_is_no_drift_and_an_unknown_one_is_noticed() {
     let alarm = known_alarms.try_next().expect("a drift beside the season is found within hours");
     assert!(alarm.effect().interval.unwrap().contains(0.4), "{alarm}");
 }
+
+#[test]
+fn rows_that_chose_the_listed_values_are_no_evidence_in_strata() {
+    let clock = Arc::new(ManualClock::default());
+    let mut random = Random::new(22);
+    // Each value is in one row of four hundred: those that a reference lists were lucky in it.
+    let mut hour = || {
+        let word = || Some(format!("w{}", random.bits() % 400));
+        batch(vec![("word", texts(std::iter::repeat_with(word).take(250).collect::<Vec<_>>()))])
+    };
+    let mut day: Vec<(Timestamp, RecordBatch)> = Vec::new();
+    for _ in 0..8 {
+        day.push((clock.now(), hour()));
+        clock.advance(HOUR);
+    }
+    clock.advance(16 * HOUR);
+    let rows: Vec<_> = day.iter().map(|(_, rows)| rows.clone()).collect();
+    let reference = Profile::fit(&rows, &ProfileOptions::default()).unwrap();
+    let strata_of = |rows: &mut dyn Iterator<Item = &(Timestamp, RecordBatch)>| {
+        let mut strata = Strata::new(&reference, Season::HourOfDay);
+        rows.for_each(|(at, rows)| strata.update(rows, *at).unwrap());
+        strata
+    };
+    let config = MonitorConfig::default().with_clock(clock.clone());
+    let strata = strata_of(&mut day.iter());
+    let mut sum = Profile::empty_like(&reference);
+    strata.iter().for_each(|(_, part)| sum.merge(part).unwrap());
+    assert_eq!(sum.to_bytes().unwrap(), reference.to_bytes().unwrap());
+    let monitor =
+        Monitor::new(reference.clone(), config.clone().with_strata(strata.clone())).unwrap();
+    let mut alarms = monitor.alarms();
+    for _ in 0..8 {
+        (0..4).for_each(|_| monitor.update(&hour()).unwrap());
+        clock.advance(HOUR);
+        monitor.look().unwrap();
+    }
+    assert!(alarms.try_next().is_none());
+    // Which rows chose is known by their order, so another one, and a part, is refused.
+    for wrong in [strata_of(&mut day.iter().rev()), strata_of(&mut day.iter().take(3))] {
+        let error = Monitor::new(reference.clone(), config.clone().with_strata(wrong)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("update_others"), "{error}");
+    }
+    let mut others = Strata::new(&reference, Season::HourOfDay);
+    day.iter().rev().for_each(|(at, rows)| others.update_others(rows, *at).unwrap());
+    assert_eq!(others.iter().map(|(_, part)| part.rows()).sum::<u64>(), 2000);
+    Monitor::new(reference.clone(), config.with_strata(others)).unwrap();
+}

@@ -42,7 +42,7 @@ fn whole() -> Report {
     let values = frequent_values(batches, "place", 2, 5).unwrap();
     let mut first = Segments::in_cells_of(&reference, "place", values);
     let mut second = Segments::empty_like(&first);
-    first.update(&before).unwrap();
+    first.update_own(&before, &reference).unwrap();
     second.update(&now).unwrap();
     let names = ["age", "income"];
     let mut heaviest = HeaviestRows::new(&reference, detector.window(), names, 5).unwrap();

@@ -153,7 +153,8 @@ impl Comparison {
         if !columns.contains(&by_only[0]) {
             columns.push(Arc::clone(&by_only[0]));
         }
-        before.each(Some(&columns), |batch| first.update(batch)).context(reference)?;
+        let whole = detector.reference();
+        before.each(Some(&columns), |batch| first.update_own(batch, whole)).context(reference)?;
         now.each(Some(&columns), |batch| second.update(batch)).context(window)?;
         why::segments(&first, &second, detector.config())
     }
