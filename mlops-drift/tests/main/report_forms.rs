@@ -149,6 +149,43 @@ fn the_page_says_why_and_where() {
     assert!(place.contains("<b>place</b> did not move: at most"));
 }
 
+/// The value `other` and all other values, the value `missing` and what is missing.
+#[test]
+fn cells_of_one_label_have_each_their_own_numbers() {
+    let words = |seed: u64, weights: [f64; 5]| {
+        let mut random = Random::new(seed);
+        let word = |random: &mut Random| match random.choice(&weights) {
+            0 => None,
+            1 => Some(format!("rare {}", random.bits() % 100_000)),
+            at => Some(["", "", "other", "missing", "car"][at].to_owned()),
+        };
+        batch(vec![("word", texts((0..3000).map(|_| word(&mut random)).collect::<Vec<_>>()))])
+    };
+    let before = words(1, [1.0, 1.0, 4.0, 8.0, 8.0]);
+    let reference = Profile::fit(&[before], &ProfileOptions::default()).unwrap();
+    let mut detector = ProfileDetector::open(ProfileDetectorConfig::default(), reference).unwrap();
+    detector.update(&words(2, [3.0, 5.0, 2.0, 6.0, 7.0])).unwrap();
+    let report = Report::of(&detector).unwrap();
+    let html = report.to_html();
+    for attribution in &report.explanations()[0].attributions {
+        let places: Vec<usize> = attribution.cells.iter().map(|cell| cell.at).collect();
+        assert_eq!(places, [0, 1, 2, 3, 4], "missing, car, missing, other, other");
+    }
+    for label in ["missing", "other"] {
+        let start = format!("<tr><th scope=\"row\">{label}</th>");
+        let rows: Vec<&str> = html.split(&start).skip(1).collect();
+        assert_eq!(rows.len(), 2, "{label}");
+        // After both shares: what the cell adds in each measure.
+        let adds = |row: &str| -> Vec<String> {
+            let row = row.split("</tr>").next().unwrap();
+            row.split("<td class=\"n\">").skip(3).map(str::to_owned).collect()
+        };
+        let (first, second) = (adds(rows[0]), adds(rows[1]));
+        assert_eq!(first.len(), 3);
+        assert!(first.iter().zip(&second).all(|(a, b)| a != b), "{label}: {first:?} {second:?}");
+    }
+}
+
 #[test]
 fn two_hundred_columns_stay_below_three_megabytes() {
     let columns = |seed: u64, shift: f64| {
