@@ -389,6 +389,11 @@ impl Monitor {
         &self.shared.reference
     }
 
+    /// Up to where each of its effects is negligible.
+    pub(crate) fn margins(&self) -> Vec<(&'static str, f64)> {
+        self.shared.config.margins()
+    }
+
     /// How it is.
     pub fn status(&self) -> MonitorStatus {
         let judge = self.judge();

@@ -324,10 +324,8 @@ impl Watch<'_> {
         }
         let title =
             format!("{} beside {}", name_of(&self.flags.folder), name_of(&self.flags.reference));
-        let report = Report::new(self.monitor.drift()?)
-            .with_title(title)
-            .with_time(SystemClock.now())
-            .with_reference(self.monitor.reference());
+        let report =
+            Report::of_monitor(&self.monitor)?.with_title(title).with_time(SystemClock.now());
         if let Some(path) = &self.flags.html {
             table::write(path, report.to_html().as_bytes())?;
         }
