@@ -2,6 +2,7 @@
 
 use super::season::Strata;
 use mlops_core::{Clock, Error, IdSource, RandomIds, Result, SystemClock};
+use statrs::distribution::{ContinuousCDF, Normal};
 use std::{sync::Arc, time::Duration};
 
 /// Promises and bounds of a [`Monitor`](super::Monitor). The default is right as it is.
@@ -32,8 +33,9 @@ pub struct MonitorConfig {
     pub season: Duration,
     /// The reference by hour or weekday; none.
     pub strata: Option<Strata>,
-    /// Columns whose values tell where a change comes from; none. Each takes 33 segments' coarse counts
-    /// of all columns a window.
+    /// Columns whose values tell where a change comes from; none. Each takes up to 33 segments' coarse
+    /// counts of all columns (150 bytes a numeric column), of those that it has rows of: a window, and
+    /// a thread that counts in the request path.
     pub segments: Vec<Arc<str>>,
     /// The share of rows that the request path counts, drawn at random; 1.
     pub sampling: f64,
@@ -194,6 +196,16 @@ impl MonitorConfig {
     pub fn with_ids(mut self, ids: Arc<dyn IdSource>) -> Self {
         self.ids = ids;
         self
+    }
+
+    /// Effects by name, and up to where each is negligible; of a shift, as that of a normal law.
+    pub(super) fn margins(&self) -> Vec<(&'static str, f64)> {
+        // Two such laws so far apart have this total variation distance.
+        let shift = 2.0 * Normal::standard().inverse_cdf(f64::midpoint(1.0, self.margin));
+        let shares = ["missing_share", "other_share", "below_share", "above_share"];
+        let mut margins = vec![("total_variation", self.margin), ("shift_sd", shift)];
+        margins.extend(shares.map(|effect| (effect, self.unusual_margin)));
+        margins
     }
 
     pub(super) fn check(&self) -> Result<()> {

@@ -41,7 +41,7 @@ mod watch;
 mod watched;
 mod windows;
 
-pub use alarm::{Alarm, Cause, Severity};
+pub use alarm::{Alarm, AlarmCause, Severity};
 pub use config::MonitorConfig;
 pub use season::{Season, Strata};
 pub use stream::AlarmStream;
@@ -80,8 +80,8 @@ use watched::{Plan, Watched, Watching};
 /// the season since it began. So it does not matter how often anyone looks.
 ///
 /// **The promise.** Every such decision spends error that the time since the one before has earned
-/// (plus an hour's at the start), divided over all sets of cells, spans and columns (Bonferroni), so
-/// that the *expected number* of false alarms in a year is at most `false_alarms_per_year`. The
+/// (plus an hour's at the start, and so at each restart, which keeps nothing), divided over all sets
+/// of cells, spans and columns (Bonferroni), so that the *expected number* of false alarms in a year is at most `false_alarms_per_year`. The
 /// tests are exact at any size and level: the hypergeometric law of the share of each cell, each run
 /// of cells from an end and each middle, nulls, values out of range and unlisted values included.
 /// It holds while the rows are drawn independently from what the reference was drawn from; with
@@ -89,7 +89,7 @@ use watched::{Plan, Watched, Watching};
 ///
 /// **Where the promise does not hold.** Autocorrelated rows, and seasons in windows shorter than
 /// they are, make windows differ from one another more than chance does. The monitor notices (from
-/// the twelfth window on), says so once in an alarm of [`Cause::Unsteady`], and from then on judges
+/// the twelfth window on), says so once in an alarm of [`AlarmCause::Unsteady`], and from then on judges
 /// such a column by whole seasons alone. Until it has noticed, it may have raised an alarm. A season
 /// that is known is better told beforehand: by strata, or by windows as long as it.
 ///
@@ -99,7 +99,8 @@ use watched::{Plan, Watched, Watching};
 /// margins.
 ///
 /// **One alarm an episode**, and another if it becomes critical. An episode ends when the change has
-/// fallen below half of every margin over the last 4 windows.
+/// fallen below half of every margin over the last 4 windows; of a margin of 0, when its interval
+/// reaches 0.
 ///
 /// **Where from.** With [`with_segment`](MonitorConfig::with_segment) an alarm says which values of
 /// that column the change comes from, beside the windows before it began: each adds the difference of
@@ -151,7 +152,7 @@ pub struct MonitorStatus {
     pub expected_false_alarms: f64,
     /// Callbacks that panicked.
     pub failed_actions: u64,
-    /// Looks of a [`Watch`] that failed.
+    /// Looks of a [`Watch`] that failed, or panicked; it goes on looking.
     pub failed_looks: u64,
     /// Rows of the request path that were not counted: more threads at the same time than `shards`,
     /// or tensors of another shape than the signature's.
@@ -201,7 +202,9 @@ impl Monitor {
     ///
     /// Counting takes some nanoseconds a feature on the thread that answers, which waits for nobody.
     /// What was counted is judged when somebody [`look`](Self::look)s, or a [`watch`](Self::watch)
-    /// does. A column of the reference that is neither an input nor an output is `InvalidInput`.
+    /// does. A column of the reference that is neither an input nor an output, or of a type whose
+    /// values cannot be counted as the reference counts them (half precision and bytes cannot at all),
+    /// is `InvalidInput` and named.
     pub fn wrap(&self, predictor: Arc<dyn Predictor>) -> Result<Arc<dyn Predictor>> {
         let info = predictor.info();
         self.wrap_as(predictor, &info.signature)
@@ -311,8 +314,7 @@ impl Monitor {
         Ok(ended)
     }
 
-    /// Rows of the request path, as of the stratum before now: they were counted since the last
-    /// look.
+    /// Rows of the request path, each of the stratum in which it was counted.
     fn gather(&self, judge: &mut Judge) -> Result<()> {
         let Shared { lanes, reference, .. } = &*self.shared;
         if !lanes.are_used() {
@@ -321,7 +323,10 @@ impl Monitor {
         if judge.segments.is_some() {
             judge.windows.merge_joint(&lanes.take_joint());
         }
-        judge.windows.merge(&lanes.take(reference)?)
+        for (stratum, rows) in lanes.take(reference)? {
+            judge.windows.merge_of(stratum, &rows)?;
+        }
+        Ok(())
     }
 
     fn end_if_due(&self, judge: &mut Judge) -> Result<Vec<Alarm>> {
@@ -387,6 +392,11 @@ impl Monitor {
     /// The reference.
     pub fn reference(&self) -> &Profile {
         &self.shared.reference
+    }
+
+    /// Up to where each of its effects is negligible.
+    pub(crate) fn margins(&self) -> Vec<(&'static str, f64)> {
+        self.shared.config.margins()
     }
 
     /// How it is.

@@ -1,6 +1,6 @@
 //! Seasons: what is usual at this hour, on this weekday.
 
-use crate::profile::Profile;
+use crate::profile::{OwnRows, Profile};
 use mlops_core::{Error, Result, Timestamp, arrow::array::RecordBatch};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -37,6 +37,14 @@ impl Season {
 /// About 40 KiB a numeric column and stratum. Rows at a time of which the reference has none are
 /// counted and not judged.
 ///
+/// **What is exact.** Where half of the reference's rows chose the listed values of a column (see
+/// [`Profile`]), those rows are left out of it here as they are in the reference: rows that chose a
+/// value make it seem more frequent than it is, which would be taken for drift. Which ones they are
+/// is known by their order; so the reference's own rows come in the order of its fit
+/// ([`update`](Self::update)), and [`Monitor::new`](super::Monitor::new) refuses them if what they
+/// add up to is not the reference. Rows that it was not made from need no order
+/// ([`update_others`](Self::update_others)).
+///
 /// ```
 /// # use mlops_core::{Timestamp, arrow::array::{ArrayRef, Float64Array, RecordBatch}};
 /// # use std::sync::Arc;
@@ -56,22 +64,40 @@ impl Season {
 pub struct Strata {
     season: Season,
     cells: Arc<Profile>,
+    /// For each column, whether only some of the reference's rows chose its values.
+    chosen_by_some: Vec<bool>,
+    /// The reference's own rows of all strata.
+    own: Profile,
     parts: BTreeMap<u32, Profile>,
 }
 
 impl Strata {
-    /// No rows yet, in the cells of this profile.
-    pub fn new(cells: &Profile, season: Season) -> Self {
-        let cells = Arc::new(Profile::empty_like(cells));
-        Self { season, cells, parts: BTreeMap::new() }
+    /// No rows yet, in the cells of this reference.
+    pub fn new(reference: &Profile, season: Season) -> Self {
+        let own = Profile::empty_like(reference);
+        let (chosen_by_some, cells) = (reference.chosen_by_some(), Arc::new(own.clone()));
+        Self { season, cells, chosen_by_some, own, parts: BTreeMap::new() }
     }
 
-    /// Counts rows of about this time; errors as of [`Profile::update`].
+    /// Counts rows of about this time of those that the reference was made from, in the order in
+    /// which it was fitted; errors as of [`Profile::update`].
     pub fn update(&mut self, rows: &RecordBatch, at: Timestamp) -> Result<()> {
+        let numbers: Vec<u64> = (self.own.rows()..).take(rows.num_rows()).collect();
+        let mut counted = Profile::empty_like(&self.cells);
+        let own = OwnRows { chosen_by_some: &self.chosen_by_some, numbers: &numbers };
+        counted.count(rows, Some(own))?;
+        self.own.merge(&counted)?;
+        self.part(self.season.stratum(at)).merge(&counted)
+    }
+
+    /// Counts rows of about this time that the reference was not made from, in any order; errors as
+    /// of [`Profile::update`].
+    pub fn update_others(&mut self, rows: &RecordBatch, at: Timestamp) -> Result<()> {
         self.part(self.season.stratum(at)).update(rows)
     }
 
-    /// Adds a profile of rows of about this time; errors as of [`Profile::merge`].
+    /// Adds a profile of rows of about this time that the reference was not made from; errors as of
+    /// [`Profile::merge`].
     pub fn merge(&mut self, rows: &Profile, at: Timestamp) -> Result<()> {
         self.part(self.season.stratum(at)).merge(rows)
     }
@@ -96,7 +122,23 @@ impl Strata {
         if self.iter().next().is_none() {
             return Err(Error::invalid("strata without rows"));
         }
-        Ok(())
+        if self.own.rows() == 0 {
+            return Ok(());
+        }
+        // Rows in another order would put some that chose values among those that are counted.
+        let columns = reference.columns().zip(self.own.columns()).zip(&self.chosen_by_some);
+        let other = columns
+            .filter(|(_, by_some)| **by_some)
+            .find(|((whole, own), _)| whole.counts() != own.counts());
+        match other {
+            Some(((whole, _), _)) => Err(Error::invalid(format!(
+                "column {:?}: the rows of the strata are not all of the reference's in the order of \
+                 its fit, by which those that chose its values are known; rows that it was not made \
+                 from are counted by Strata::update_others",
+                whole.name()
+            ))),
+            None => Ok(()),
+        }
     }
 }
 

@@ -26,9 +26,9 @@ impl CategoryCounts {
         Self { values: vec![0; listed], other: 0, null: 0, chose: 0 }
     }
 
-    /// Counts codes; given the number of the first row, those that chose are left out.
-    pub(super) fn update_codes(&mut self, listed: &[i64], array: &ArrayRef, first: Option<u64>) {
-        let mut numbers = first.map(|first| first..);
+    /// Counts codes; given the rows' numbers in the fit, those that chose are left out.
+    pub(super) fn update_codes(&mut self, listed: &[i64], array: &ArrayRef, own: Option<&[u64]>) {
+        let mut numbers = own.map(|numbers| numbers.iter().copied());
         codes(array, |code| {
             let at = match code {
                 None => Place::Null,
@@ -39,14 +39,14 @@ impl CategoryCounts {
         });
     }
 
-    /// Counts texts; given the number of the first row, those that chose are left out.
+    /// Counts texts; given the rows' numbers in the fit, those that chose are left out.
     pub(super) fn update_texts(
         &mut self,
         listed: &[Arc<str>],
         array: &ArrayRef,
-        first: Option<u64>,
+        own: Option<&[u64]>,
     ) {
-        let mut numbers = first.map(|first| first..);
+        let mut numbers = own.map(|numbers| numbers.iter().copied());
         texts(array, |text| {
             let at = text.map_or(Place::Null, |text| {
                 Place::of(listed.binary_search_by(|value| (**value).cmp(text)))

@@ -87,6 +87,15 @@ pub(super) struct Fitted {
     pub(super) chosen_by_some: Vec<bool>,
 }
 
+/// Rows that cells were made from, which are counted in them: not those that chose the values.
+#[derive(Clone, Copy)]
+pub(crate) struct OwnRows<'a> {
+    /// For each column, whether only some rows chose its values.
+    pub(crate) chosen_by_some: &'a [bool],
+    /// Each row's number in the fit.
+    pub(crate) numbers: &'a [u64],
+}
+
 /// Whether a row belongs to the half that chooses values, where choosing and counting must not be
 /// done by the same rows: a bit of its number, mixed, so that no pattern of the data meets it.
 pub(super) fn chooses(row: u64) -> bool {
@@ -111,8 +120,9 @@ pub(super) fn fit(batches: &[RecordBatch], options: &ProfileOptions) -> Result<F
     };
     let mut columns: Vec<ColumnSpec> = Vec::with_capacity(names.len());
     let mut chosen_by_some = Vec::with_capacity(names.len());
+    let mut known = HashSet::with_capacity(names.len());
     for name in names {
-        if columns.iter().any(|earlier| earlier.name == name) {
+        if !known.insert(Arc::clone(&name)) {
             return Err(Error::invalid(format!("column {name:?} appears twice")));
         }
         let pieces =

@@ -26,6 +26,7 @@ mod wire;
 
 pub(crate) use coarse::Coder;
 pub use column::{CellKind, CellView, ColumnProfile, ColumnType};
+pub(crate) use fit::OwnRows;
 pub use fit::ProfileOptions;
 pub use segments::{Segments, frequent_values};
 pub use shard::{ProfileShard, ShardReader, Value};
@@ -121,7 +122,9 @@ impl Profile {
         let mut profile = Self::empty(Arc::new(fitted.spec));
         profile.own_cells = true;
         for batch in batches {
-            profile.count(batch, &fitted.chosen_by_some)?;
+            let numbers: Vec<u64> = (profile.rows..).take(batch.num_rows()).collect();
+            let chosen_by_some = &fitted.chosen_by_some;
+            profile.count(batch, Some(OwnRows { chosen_by_some, numbers: &numbers }))?;
         }
         Ok(profile)
     }
@@ -130,7 +133,10 @@ impl Profile {
     ///
     /// Counting reference rows of their own (`empty_like`, then `update` with rows that were not
     /// used by `fit`) makes the tests on cells exact; counting the rows that made the cells makes
-    /// them right for many rows: see [`made_its_cells`](Self::made_its_cells).
+    /// them right for many rows: see [`made_its_cells`](Self::made_its_cells). Never count those with
+    /// `update` where half of a fit's rows chose the values of a column: the values that they chose
+    /// seem more frequent than they are. [`Segments::update_own`] and
+    /// [`Strata`](crate::monitor::Strata) leave them out.
     pub fn empty_like(reference: &Self) -> Self {
         Self::empty(Arc::clone(&reference.spec))
     }
@@ -189,19 +195,26 @@ impl Profile {
     /// tensor may have changed their type on the way. A missing or wrongly typed column is
     /// `InvalidInput` and named, rows beyond [`MAX_ROWS`] are `TooLarge`; neither changes anything.
     pub fn update(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.count(batch, &[])
+        self.count(batch, None)
     }
 
-    /// Counts rows, leaving out those that chose the values of columns of which this says so.
-    fn count(&mut self, batch: &RecordBatch, chosen_by_some: &[bool]) -> Result<()> {
+    /// Counts rows; of those that made the cells, not the ones that chose a column's values.
+    pub(crate) fn count(&mut self, batch: &RecordBatch, own: Option<OwnRows<'_>>) -> Result<()> {
         let (arrays, rows) = self.accepted(batch)?;
         let columns = self.spec.columns.iter().zip(&mut self.counts).zip(arrays);
         for (at, ((spec, counts), array)) in columns.enumerate() {
-            let by_some = chosen_by_some.get(at).is_some_and(|by_some| *by_some);
-            counts.update(&spec.kind, array, by_some.then_some(self.rows));
+            let by_some = own.filter(|own| own.chosen_by_some.get(at) == Some(&true));
+            counts.update(&spec.kind, array, by_some.map(|own| own.numbers));
         }
         self.rows = rows;
+        self.own_cells |= own.is_some();
         Ok(())
+    }
+
+    /// For each column, whether only some of the rows of the fit chose its values.
+    pub(crate) fn chosen_by_some(&self) -> Vec<bool> {
+        let by_some = |of: &Counts| matches!(of, Counts::Categories(own) if own.chose > 0);
+        self.counts.iter().map(by_some).collect()
     }
 
     /// The columns to count, and how many rows there are with them.
@@ -302,14 +315,14 @@ impl Counts {
         }
     }
 
-    fn update(&mut self, kind: &KindSpec, array: &ArrayRef, first: Option<u64>) {
+    fn update(&mut self, kind: &KindSpec, array: &ArrayRef, own: Option<&[u64]>) {
         match (self, kind) {
             (Self::Numeric(counts), KindSpec::Numeric(spec)) => counts.update(spec, array),
             (Self::Categories(counts), KindSpec::Codes(listed)) => {
-                counts.update_codes(listed, array, first);
+                counts.update_codes(listed, array, own);
             }
             (Self::Categories(counts), KindSpec::Texts(listed)) => {
-                counts.update_texts(listed, array, first);
+                counts.update_texts(listed, array, own);
             }
             _ => unmatched(),
         }

@@ -2,7 +2,7 @@
 
 use super::{
     MAX_ROWS, Profile, ProfileOptions,
-    fit::{column, content},
+    fit::{OwnRows, column, content},
     pack::{Packer, Unpacker, cut_short},
     rows::{Code, Content, codes, texts},
 };
@@ -84,7 +84,8 @@ impl Segments {
 
     /// Segments of these values of the column `by`, which count nothing yet and all have the cells
     /// of one profile, so that what each adds to the change of the whole
-    /// [can be told](crate::why::segments).
+    /// [can be told](crate::why::segments). The rows that made those cells are counted with
+    /// [`update_own`](Self::update_own), all others with [`update`](Self::update).
     pub fn in_cells_of<S: Into<Arc<str>>>(
         whole: &Profile,
         by: &str,
@@ -132,16 +133,41 @@ impl Segments {
     /// Counts each row in its segment; errors as of [`Profile::update`], and nothing is changed
     /// then.
     pub fn update(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.count(batch, None)
+    }
+
+    /// Counts rows that the cells were made from, in the order in which they were fitted: all of
+    /// them, a batch at a time, and no other rows here.
+    ///
+    /// `whole` is the profile that was fitted, in whose [cells](Self::in_cells_of) these segments
+    /// count. Where half of its rows chose the values of a column, they are left out of it here as
+    /// they are there, so that a test beside a window is judged by rows that chose nothing: its
+    /// probability is then that of the law. Errors are those of `update`; other cells are
+    /// `InvalidInput`.
+    pub fn update_own(&mut self, batch: &RecordBatch, whole: &Profile) -> Result<()> {
+        for profile in self.profiles() {
+            profile.same_cells(whole)?;
+        }
+        self.count(batch, Some(&whole.chosen_by_some()))
+    }
+
+    fn count(&mut self, batch: &RecordBatch, chosen_by_some: Option<&[bool]>) -> Result<()> {
+        let first: u64 = self.profiles().map(Profile::rows).sum();
         let listed: Vec<Arc<str>> =
             self.listed.iter().map(|(value, _)| Arc::clone(value)).collect();
         for profile in self.profiles() {
             profile.accepts(batch)?;
         }
         let places = split(batch, &self.by, &listed)?.into_iter();
-        let parts = places.map(|rows| taken(batch, rows)).collect::<Result<Vec<_>>>()?;
-        let own = self.listed.iter_mut().map(|(_, profile)| profile);
-        for (profile, part) in own.chain([&mut self.rest]).zip(parts) {
-            profile.update(&part)?;
+        let parts = places.map(|rows| {
+            let numbers: Vec<u64> = rows.iter().map(|row| first + row).collect();
+            Ok((numbers, taken(batch, rows)?))
+        });
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        let profiles = self.listed.iter_mut().map(|(_, profile)| profile);
+        for (profile, (numbers, part)) in profiles.chain([&mut self.rest]).zip(parts) {
+            let own = |chosen_by_some| OwnRows { chosen_by_some, numbers: &numbers };
+            profile.count(&part, chosen_by_some.map(own))?;
         }
         Ok(())
     }

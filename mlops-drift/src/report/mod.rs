@@ -17,6 +17,7 @@ pub(crate) use text::{number, percent, short};
 
 use crate::{
     detector::{EFFECT_CELLS, ProfileDetector, ProfileDetectorConfig},
+    monitor::Monitor,
     profile::{ColumnType, Profile},
     why::{Explanation, SegmentsDrift, WeighedRow, explain},
 };
@@ -61,6 +62,8 @@ pub struct Report {
     performance: Vec<Performance>,
     max_charts: usize,
     thresholds: Option<ProfileDetectorConfig>,
+    /// Names of effects, and up to where each is negligible.
+    margins: Vec<(&'static str, f64)>,
     why: Vec<Explanation>,
     segments: Option<SegmentsDrift>,
     rows: Vec<WeighedRow>,
@@ -113,6 +116,7 @@ impl Report {
             performance: Vec::new(),
             max_charts: 40,
             thresholds: None,
+            margins: Vec::new(),
             why: Vec::new(),
             segments: None,
             rows: Vec::new(),
@@ -127,7 +131,16 @@ impl Report {
         let why = explain(&drift, detector.reference(), detector.window())?;
         let mut report = Self::new(drift).with_reference(detector.reference());
         report.thresholds = Some(detector.config().clone());
+        report.margins = vec![("total_variation", detector.config().margin)];
         report.why = why;
+        Ok(report)
+    }
+
+    /// A report of a monitor's last 16 windows, as of its last look, with its margins and charts
+    /// along the line.
+    pub fn of_monitor(monitor: &Monitor) -> Result<Self> {
+        let mut report = Self::new(monitor.drift()?).with_reference(monitor.reference());
+        report.margins = monitor.margins();
         Ok(report)
     }
 
@@ -221,6 +234,11 @@ impl Report {
     /// Prometheus' text format: gauges of the whole, of each column and of performance, each with
     /// these labels beside its own. To be written where a node exporter's textfile collector reads,
     /// or served.
+    ///
+    /// A gauge has one unit, which its name ends with: `mlops_drift_column_effect_ratio` of shares of
+    /// rows, `mlops_drift_column_effect_deviations` of `shift_sd`; effects of a host's own have none.
+    /// Up to where an effect is negligible is in `mlops_drift_margin_ratio` and
+    /// `mlops_drift_margin_deviations`, by the same label `effect`.
     ///
     /// A label that is no name for one, is one of the report's own (`column`, `effect`, `verdict`,
     /// `version`, `metric`), or stands there twice is `InvalidInput`. Of two columns of one name the

@@ -27,8 +27,7 @@ pub(super) fn page(report: &Report, labels: &[(&str, &str)]) -> Result<String> {
             page.sample(&[("verdict", verdict.as_str())], real(of(verdict)));
         }
     });
-    let margin = report.thresholds.as_ref().map(|thresholds| thresholds.margin);
-    page.one("mlops_drift_margin", "The largest effect that is negligible", margin);
+    margins(&mut page, report);
     #[expect(clippy::cast_precision_loss, reason = "under 2^53 until the year 287,000")]
     let time = report.time.map(|time| time.unix_micros() as f64 / 1e6);
     page.one("mlops_drift_time_seconds", "When the window was looked at, since 1970", time);
@@ -37,26 +36,103 @@ pub(super) fn page(report: &Report, labels: &[(&str, &str)]) -> Result<String> {
     Ok(page.text)
 }
 
-fn of_columns(page: &mut Page<'_>, columns: &[&Drift]) {
+/// What an effect is counted in: a gauge has one unit, which its name ends with.
+#[derive(Clone, Copy, PartialEq)]
+enum Unit {
+    /// A share of rows, or a difference of shares.
+    Ratio,
+    /// Standard deviations of a normal law.
+    Deviations,
+    /// That of a host's own effect.
+    Unknown,
+}
+
+impl Unit {
+    fn of(effect: &str) -> Self {
+        match effect {
+            "total_variation" | "missing_share" | "other_share" | "below_share" | "above_share" => {
+                Self::Ratio
+            }
+            "shift_sd" => Self::Deviations,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// The gauges of an effect and of the ends of its interval, by unit.
+const EFFECTS: [(Unit, [&str; 3]); 3] = [
+    (
+        Unit::Ratio,
+        [
+            "mlops_drift_column_effect_ratio",
+            "mlops_drift_column_effect_low_ratio",
+            "mlops_drift_column_effect_high_ratio",
+        ],
+    ),
+    (
+        Unit::Deviations,
+        [
+            "mlops_drift_column_effect_deviations",
+            "mlops_drift_column_effect_low_deviations",
+            "mlops_drift_column_effect_high_deviations",
+        ],
+    ),
+    (
+        Unit::Unknown,
+        [
+            "mlops_drift_column_effect",
+            "mlops_drift_column_effect_low",
+            "mlops_drift_column_effect_high",
+        ],
+    ),
+];
+
+/// With the labels of an effect, but for the column's, so that alerts can compare them.
+fn margins(page: &mut Page<'_>, report: &Report) {
+    let families = [
+        (Unit::Ratio, "mlops_drift_margin_ratio", "The largest share of rows that is negligible"),
+        (
+            Unit::Deviations,
+            "mlops_drift_margin_deviations",
+            "The shift by which a negligible share of a normal law lies elsewhere",
+        ),
+    ];
+    let margins: Vec<&(&str, f64)> = report.margins.iter().collect();
+    for (unit, name, help) in families {
+        page.of(name, help, &margins, |(effect, margin)| {
+            (Unit::of(effect) == unit).then(|| (vec![("effect", *effect)], *margin))
+        });
+    }
+}
+
+fn effects(page: &mut Page<'_>, columns: &[&Drift]) {
     type Value = fn(&Drift) -> Option<f64>;
-    let effects: [(&str, &str, Value); 3] = [
-        ("mlops_drift_column_effect", "How much of a column moved", |c| Some(c.effect.value)),
-        ("mlops_drift_column_effect_low", "The least that the true effect is likely to be", |c| {
+    let values: [(&str, Value); 3] = [
+        ("How much of a column moved", |c| Some(c.effect.value)),
+        ("The least that the true effect is likely to be", |c| {
             c.effect.interval.map(|interval| interval.low)
         }),
-        ("mlops_drift_column_effect_high", "The most that the true effect is likely to be", |c| {
+        ("The most that the true effect is likely to be", |c| {
             c.effect.interval.map(|interval| interval.high)
         }),
     ];
+    for (unit, names) in EFFECTS {
+        for (name, (help, value)) in names.into_iter().zip(values) {
+            page.of(name, help, columns, |column| {
+                let labels = vec![("column", &*column.name), ("effect", &*column.effect.name)];
+                let value = value(column).filter(|_| Unit::of(&column.effect.name) == unit);
+                value.map(|value| (labels, value))
+            });
+        }
+    }
+}
+
+fn of_columns(page: &mut Page<'_>, columns: &[&Drift]) {
+    type Value = fn(&Drift) -> Option<f64>;
     page.of("mlops_drift_column_verdict", "A column's verdict, as mlops_drift_verdict", columns, {
         |column| Some((vec![("column", &*column.name)], code(column.verdict)))
     });
-    for (name, help, value) in effects {
-        page.of(name, help, columns, |column| {
-            let labels = vec![("column", &*column.name), ("effect", &*column.effect.name)];
-            value(column).map(|value| (labels, value))
-        });
-    }
+    effects(page, columns);
     let evidence: [(&str, &str, Value); 3] = [
         ("mlops_drift_column_p", "Probability of so much without drift", |c| match c.evidence {
             Evidence::P { p, .. } => Some(p),

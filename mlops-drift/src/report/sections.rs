@@ -55,11 +55,11 @@ pub(super) fn measures(why: &Explanation) -> String {
         let _ = write!(html, "<th scope=\"col\" class=\"n\">{name}</th>");
     }
     html += "</tr></thead>\n<tbody>\n";
-    // Measures leave out cells that hold no rows, and not the same ones.
-    let parts: Vec<HashMap<&str, f64>> = why
+    // Measures leave out cells that hold no rows, and not the same ones; labels may be alike.
+    let parts: Vec<HashMap<usize, f64>> = why
         .attributions
         .iter()
-        .map(|of| of.cells.iter().map(|cell| (&*cell.label, cell.value)).collect())
+        .map(|of| of.cells.iter().map(|cell| (cell.at, cell.value)).collect())
         .collect();
     for cell in &first.cells {
         let (before, now) = (percent(cell.reference), percent(cell.window));
@@ -69,7 +69,7 @@ pub(super) fn measures(why: &Explanation) -> String {
             Text(&cell.label)
         );
         for part in &parts {
-            let part = part.get(&*cell.label).map_or("–".to_owned(), |part| signed(*part));
+            let part = part.get(&cell.at).map_or("–".to_owned(), |part| signed(*part));
             let _ = write!(html, "<td class=\"n\">{part}</td>");
         }
         html += "</tr>\n";

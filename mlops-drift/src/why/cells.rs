@@ -68,6 +68,10 @@ pub struct Attribution {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CellPart {
+    /// Its place among the column's [`coarse_cells`](ColumnProfile::coarse_cells): labels may be
+    /// alike, as those of the value `other` and of all other values.
+    #[serde(skip)]
+    pub at: usize,
     /// What the cell is called.
     pub label: Arc<str>,
     /// What it stands for.
@@ -149,13 +153,13 @@ impl CellPair {
     fn parts(&self, parts: &[f64], signed: bool) -> Vec<CellPart> {
         let share = |count: u64, of: &[u64]| real(count) / real(of.iter().sum::<u64>().max(1));
         let counts = self.reference.iter().zip(&self.window);
-        let cells = self.cells.iter().zip(counts).zip(parts);
-        let held = cells.filter(|((_, (a, b)), part)| **a + **b > 0 || **part != 0.0);
-        let part = |((cell, (a, b)), part): ((&CellView, (&u64, &u64)), &f64)| {
+        let cells = self.cells.iter().zip(counts).zip(parts).enumerate();
+        let held = cells.filter(|(_, ((_, (a, b)), part))| **a + **b > 0 || **part != 0.0);
+        let part = |(at, ((cell, (a, b)), part)): (usize, ((&CellView, (&u64, &u64)), &f64))| {
             let (reference, window) = (share(*a, &self.reference), share(*b, &self.window));
             let value = if signed { *part } else { part.abs().copysign(window - reference) };
             let (label, kind) = (Arc::clone(&cell.label), cell.kind);
-            CellPart { label, kind, reference, window, value }
+            CellPart { at, label, kind, reference, window, value }
         };
         held.map(part).collect()
     }

@@ -12,7 +12,7 @@ use mlops_core::{
 };
 use mlops_drift::{
     Alarm, Monitor, MonitorConfig, Profile, ProfileOptions, Severity,
-    monitor::{Cause, Season, Strata},
+    monitor::{AlarmCause, Season, Strata},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -177,6 +177,69 @@ fn an_episode_is_told_once_again_if_worse_and_anew_when_it_has_ended() {
         .collect();
     let (first, worse) = ((Severity::Warning, false), (Severity::Critical, true));
     assert_eq!(told, [vec![first], vec![worse], vec![], vec![], vec![first]]);
+}
+
+#[test]
+fn an_episode_that_has_ended_is_not_told_again_at_the_end_of_its_season() {
+    let mut bench = Bench::open(|config| config);
+    // Three hours of a day, whose rows are an eighth of its season's.
+    assert_eq!(bench.pass(World { shift: 1.0, ..USUAL }, 12).len(), 1);
+    assert!(bench.pass(USUAL, 24).is_empty());
+    assert!(bench.monitor.status().open.is_empty());
+    let alarms = bench.pass(USUAL, 80);
+    assert!(alarms.is_empty(), "the day is over, and was told of: {alarms:?}");
+}
+
+#[test]
+fn what_is_surely_negligible_hides_nothing() {
+    let mut bench = Bench::open(|config| config.with_window_rows(20_000));
+    let (mut alarms, slight) = (bench.monitor.alarms(), World { shift: 0.1, ..USUAL });
+    for _ in 0..16 {
+        bench.monitor.update(&slight.rows(&mut bench.random, 20_000)).unwrap();
+        bench.clock.advance(HOUR);
+    }
+    assert!(alarms.try_next().is_none());
+    // Of the same column, less sure, and over few rows.
+    let missing = World { missing: 0.045, ..slight };
+    bench.monitor.update(&missing.rows(&mut bench.random, 1_000)).unwrap();
+    bench.clock.advance(HOUR);
+    bench.monitor.look().unwrap();
+    let alarm = alarms.try_next().expect("it is beyond its margin");
+    assert_eq!(alarm.effect().name.as_ref(), "missing_share", "{alarm}");
+}
+
+#[test]
+fn a_log_may_be_older_than_its_monitor() {
+    let mut bench = Bench::open(|config| config);
+    let day = Duration::from_hours(24);
+    bench.clock.advance(400 * day);
+    let (begun, config) = (Timestamp::from_unix_millis(0).plus(30 * day), MonitorConfig::default());
+    let monitor =
+        Monitor::new(bench.monitor.reference().clone(), config.with_clock(bench.clock.clone()));
+    let monitor = monitor.unwrap();
+    let mut alarms = monitor.alarms();
+    let mut at = begun;
+    for hour in 0..12 {
+        let world = if hour < 6 { USUAL } else { World { shift: 0.8, ..USUAL } };
+        monitor.update_at(&world.rows(&mut bench.random, 300), at).unwrap();
+        at = at.plus(HOUR);
+    }
+    // Windows end by the log's own time: each hour's with the next one's rows.
+    assert_eq!(monitor.status().windows, 11);
+    let alarm = alarms.try_next().expect("it moved");
+    assert!(alarm.since() >= begun.plus(4 * HOUR) && alarm.at() < at, "{alarm}");
+    // From then on time does not go back: rows of the day before count as of now.
+    monitor.update_at(&USUAL.rows(&mut bench.random, 300), begun).unwrap();
+    assert_eq!((monitor.status().windows, monitor.status().rows_in_progress), (11, 600));
+}
+
+#[test]
+fn with_margins_of_nothing_an_episode_ends_too() {
+    let mut bench = Bench::open(|config| config.with_margin(0.0).with_unusual_margin(0.0));
+    assert_eq!(bench.pass(World { shift: 0.5, ..USUAL }, 6).len(), 1);
+    assert_eq!(bench.monitor.status().open.len(), 1);
+    assert!(bench.pass(USUAL, 30).is_empty());
+    assert!(bench.monitor.status().open.is_empty());
 }
 
 #[test]
@@ -368,9 +431,57 @@ fn a_known_season_is_no_drift_and_an_unknown_one_is_noticed() {
     assert!(known_alarms.try_next().is_none());
     assert!(known.status().unsteady.is_empty());
     let said: Vec<Alarm> = std::iter::from_fn(|| unknown_alarms.try_next()).collect();
-    assert!(said.iter().any(|alarm| alarm.cause() == Cause::Unsteady), "{said:?}");
+    assert!(said.iter().any(|alarm| alarm.cause() == AlarmCause::Unsteady), "{said:?}");
     assert_eq!(unknown.status().unsteady.len(), 1);
     pass(12, 0.4);
     let alarm = known_alarms.try_next().expect("a drift beside the season is found within hours");
     assert!(alarm.effect().interval.unwrap().contains(0.4), "{alarm}");
+}
+
+#[test]
+fn rows_that_chose_the_listed_values_are_no_evidence_in_strata() {
+    let clock = Arc::new(ManualClock::default());
+    let mut random = Random::new(22);
+    // Each value is in one row of four hundred: those that a reference lists were lucky in it.
+    let mut hour = || {
+        let word = || Some(format!("w{}", random.bits() % 400));
+        batch(vec![("word", texts(std::iter::repeat_with(word).take(250).collect::<Vec<_>>()))])
+    };
+    let mut day: Vec<(Timestamp, RecordBatch)> = Vec::new();
+    for _ in 0..8 {
+        day.push((clock.now(), hour()));
+        clock.advance(HOUR);
+    }
+    clock.advance(16 * HOUR);
+    let rows: Vec<_> = day.iter().map(|(_, rows)| rows.clone()).collect();
+    let reference = Profile::fit(&rows, &ProfileOptions::default()).unwrap();
+    let strata_of = |rows: &mut dyn Iterator<Item = &(Timestamp, RecordBatch)>| {
+        let mut strata = Strata::new(&reference, Season::HourOfDay);
+        rows.for_each(|(at, rows)| strata.update(rows, *at).unwrap());
+        strata
+    };
+    let config = MonitorConfig::default().with_clock(clock.clone());
+    let strata = strata_of(&mut day.iter());
+    let mut sum = Profile::empty_like(&reference);
+    strata.iter().for_each(|(_, part)| sum.merge(part).unwrap());
+    assert_eq!(sum.to_bytes().unwrap(), reference.to_bytes().unwrap());
+    let monitor =
+        Monitor::new(reference.clone(), config.clone().with_strata(strata.clone())).unwrap();
+    let mut alarms = monitor.alarms();
+    for _ in 0..8 {
+        (0..4).for_each(|_| monitor.update(&hour()).unwrap());
+        clock.advance(HOUR);
+        monitor.look().unwrap();
+    }
+    assert!(alarms.try_next().is_none());
+    // Which rows chose is known by their order, so another one, and a part, is refused.
+    for wrong in [strata_of(&mut day.iter().rev()), strata_of(&mut day.iter().take(3))] {
+        let error = Monitor::new(reference.clone(), config.clone().with_strata(wrong)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("update_others"), "{error}");
+    }
+    let mut others = Strata::new(&reference, Season::HourOfDay);
+    day.iter().rev().for_each(|(at, rows)| others.update_others(rows, *at).unwrap());
+    assert_eq!(others.iter().map(|(_, part)| part.rows()).sum::<u64>(), 2000);
+    Monitor::new(reference.clone(), config.with_strata(others)).unwrap();
 }

@@ -11,7 +11,8 @@ use mlops_core::{
     stats::wilson,
 };
 use mlops_drift::{
-    Profile, ProfileDetector, ProfileDetectorConfig, ProfileOptions, Report,
+    Monitor, MonitorConfig, Profile, ProfileDetector, ProfileDetectorConfig, ProfileOptions,
+    Report,
     profile::{Segments, frequent_values},
     report::Performance,
     why::{HeaviestRows, segments},
@@ -42,7 +43,7 @@ fn whole() -> Report {
     let values = frequent_values(batches, "place", 2, 5).unwrap();
     let mut first = Segments::in_cells_of(&reference, "place", values);
     let mut second = Segments::empty_like(&first);
-    first.update(&before).unwrap();
+    first.update_own(&before, &reference).unwrap();
     second.update(&now).unwrap();
     let names = ["age", "income"];
     let mut heaviest = HeaviestRows::new(&reference, detector.window(), names, 5).unwrap();
@@ -147,6 +148,43 @@ fn the_page_says_why_and_where() {
     assert_eq!((html.matches("class=\"o\"").count(), html.matches("<figure").count()), (3, 3));
     let place = &html[html.find("id=\"c2\"").unwrap()..];
     assert!(place.contains("<b>place</b> did not move: at most"));
+}
+
+/// The value `other` and all other values, the value `missing` and what is missing.
+#[test]
+fn cells_of_one_label_have_each_their_own_numbers() {
+    let words = |seed: u64, weights: [f64; 5]| {
+        let mut random = Random::new(seed);
+        let word = |random: &mut Random| match random.choice(&weights) {
+            0 => None,
+            1 => Some(format!("rare {}", random.bits() % 100_000)),
+            at => Some(["", "", "other", "missing", "car"][at].to_owned()),
+        };
+        batch(vec![("word", texts((0..3000).map(|_| word(&mut random)).collect::<Vec<_>>()))])
+    };
+    let before = words(1, [1.0, 1.0, 4.0, 8.0, 8.0]);
+    let reference = Profile::fit(&[before], &ProfileOptions::default()).unwrap();
+    let mut detector = ProfileDetector::open(ProfileDetectorConfig::default(), reference).unwrap();
+    detector.update(&words(2, [3.0, 5.0, 2.0, 6.0, 7.0])).unwrap();
+    let report = Report::of(&detector).unwrap();
+    let html = report.to_html();
+    for attribution in &report.explanations()[0].attributions {
+        let places: Vec<usize> = attribution.cells.iter().map(|cell| cell.at).collect();
+        assert_eq!(places, [0, 1, 2, 3, 4], "missing, car, missing, other, other");
+    }
+    for label in ["missing", "other"] {
+        let start = format!("<tr><th scope=\"row\">{label}</th>");
+        let rows: Vec<&str> = html.split(&start).skip(1).collect();
+        assert_eq!(rows.len(), 2, "{label}");
+        // After both shares: what the cell adds in each measure.
+        let adds = |row: &str| -> Vec<String> {
+            let row = row.split("</tr>").next().unwrap();
+            row.split("<td class=\"n\">").skip(3).map(str::to_owned).collect()
+        };
+        let (first, second) = (adds(rows[0]), adds(rows[1]));
+        assert_eq!(first.len(), 3);
+        assert!(first.iter().zip(&second).all(|(a, b)| a != b), "{label}: {first:?} {second:?}");
+    }
 }
 
 #[test]
@@ -262,13 +300,14 @@ fn gauges_say_what_the_report_says() {
     assert_eq!(value("mlops_drift_verdict", &[]), Some(2.0));
     assert_eq!(value("mlops_drift_columns", &[("verdict", "drifted")]), Some(2.0));
     assert_eq!(value("mlops_drift_time_seconds", &[]), Some(1_500_000_000.0));
-    assert_eq!(value("mlops_drift_margin", &[]), Some(0.05));
+    let by = ("effect", "total_variation");
+    assert_eq!(value("mlops_drift_margin_ratio", &[by]), Some(0.05));
     for column in &report.drift().parts {
         let name = ("column", &*column.name);
         let effect = [name, ("effect", "total_variation")];
-        assert_eq!(value("mlops_drift_column_effect", &effect), Some(column.effect.value));
+        assert_eq!(value("mlops_drift_column_effect_ratio", &effect), Some(column.effect.value));
         let low = column.effect.interval.unwrap().low;
-        assert_eq!(value("mlops_drift_column_effect_low", &effect), Some(low));
+        assert_eq!(value("mlops_drift_column_effect_low_ratio", &effect), Some(low));
         let Evidence::P { adjusted, .. } = column.evidence else { panic!("no probability") };
         assert_eq!(value("mlops_drift_column_p_adjusted", &[name]), Some(adjusted));
     }
@@ -281,6 +320,44 @@ fn gauges_say_what_the_report_says() {
     assert!(report.to_prometheus(&[("a", "x"), ("a", "y")]).is_err());
 }
 
+/// What a monitor says of a shift, of what is missing, and of nothing.
+fn watched() -> Report {
+    let reference = Profile::fit(&[rows(1, 4000, 0.0)], &ProfileOptions::default()).unwrap();
+    let config = MonitorConfig::default().with_margin(0.04).with_unusual_margin(0.03);
+    let monitor = Monitor::new(reference, config).unwrap();
+    (2..6).for_each(|seed| monitor.update(&rows(seed, 1000, 0.5)).unwrap());
+    Report::of_monitor(&monitor).unwrap()
+}
+
+#[test]
+fn a_gauge_has_one_unit_and_its_margin_beside_it() {
+    let report = watched();
+    let page = report.to_prometheus(&[("model", "risk")]).unwrap();
+    let series = series(&page);
+    let mut units = BTreeMap::new();
+    for column in &report.drift().parts {
+        let unit = if *column.effect.name == *"shift_sd" { "deviations" } else { "ratio" };
+        let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let own = [label("column", &column.name), label("effect", &column.effect.name)];
+        let labels = [vec![label("model", "risk")], own.to_vec()].concat();
+        for (end, value) in
+            [("", column.effect.value), ("_low", column.effect.interval.unwrap().low)]
+        {
+            let name = format!("mlops_drift_column_effect{end}_{unit}");
+            assert_eq!(series.get(&(name, labels.clone())), Some(&value), "{page}");
+        }
+        // All labels but the column's: what an alert compares.
+        let margin = (format!("mlops_drift_margin_{unit}"), [&labels[..1], &labels[2..]].concat());
+        units.insert(column.effect.name.to_string(), series[&margin]);
+    }
+    let names: Vec<&str> = units.keys().map(String::as_str).collect();
+    assert_eq!(names, ["missing_share", "shift_sd", "total_variation"], "{page}");
+    assert!((units["missing_share"], units["total_variation"]) == (0.03, 0.04));
+    // Two normal laws a tenth of a deviation apart differ in about 4% of rows.
+    assert!((units["shift_sd"] - 0.1).abs() < 0.001, "{units:?}");
+    assert!(!page.contains("mlops_drift_column_effect{"), "{page}");
+}
+
 /// Names of metrics in a text.
 fn asked(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -289,7 +366,7 @@ fn asked(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn the_dashboard_and_the_alerts_ask_for_gauges_that_are_there() {
-    let page = whole().to_prometheus(&[]).unwrap();
+    let page = whole().to_prometheus(&[]).unwrap() + &watched().to_prometheus(&[]).unwrap();
     let declared: BTreeSet<&str> =
         page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let dashboard = include_str!("../../grafana/drift.json");

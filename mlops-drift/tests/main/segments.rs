@@ -1,8 +1,12 @@
 //! Segments: each row is counted once, where its value belongs, within bounds.
 
 use super::random::{Random, batch, floats, integers, texts};
-use mlops_core::{ErrorKind, arrow::array::RecordBatch};
-use mlops_drift::profile::{Profile, ProfileOptions, Segments};
+use mlops_core::{ErrorKind, arrow::array::RecordBatch, drift::Evidence};
+use mlops_drift::{
+    ProfileDetectorConfig,
+    profile::{Profile, ProfileOptions, Segments},
+    why::segments,
+};
 
 fn rows(seed: u64, count: usize) -> RecordBatch {
     let mut random = Random::new(seed);
@@ -95,4 +99,46 @@ fn months_tell_segments_apart_and_floats_do_not() {
     assert_eq!(window.merge(&reference()).unwrap_err().kind(), ErrorKind::InvalidInput);
     let whole = Profile::fit(&rows, &options).unwrap();
     assert_eq!(months.iter().map(|(_, own)| own.rows()).sum::<u64>(), whole.rows());
+}
+
+/// Two places, and a word of four hundred, of which a profile lists the most frequent.
+fn crowd(random: &mut Random, count: usize) -> RecordBatch {
+    let word = |random: &mut Random| Some(format!("w{}", random.bits() % 400));
+    let words: Vec<_> = (0..count).map(|_| word(random)).collect();
+    let place = |random: &mut Random| Some(["MA", "NY"][random.choice(&[2.0, 1.0])].to_owned());
+    let places: Vec<_> = (0..count).map(|_| place(random)).collect();
+    batch(vec![("place", texts(places)), ("word", texts(words))])
+}
+
+#[test]
+fn rows_that_chose_the_listed_values_are_no_evidence_in_segments() {
+    let mut random = Random::new(41);
+    let (mut wrong, mut tested) = (0, 0);
+    for _ in 0..100 {
+        let rows: Vec<_> = [700, 300, 1000].map(|count| crowd(&mut random, count)).to_vec();
+        let whole = Profile::fit(&rows, &ProfileOptions::default()).unwrap();
+        let mut before = Segments::in_cells_of(&whole, "place", ["MA", "NY"]);
+        rows.iter().for_each(|rows| before.update_own(rows, &whole).unwrap());
+        let mut sum = Profile::empty_like(&whole);
+        before.iter().for_each(|(_, part)| sum.merge(part).unwrap());
+        // What the fit left out is left out here.
+        assert_eq!(sum.column("word").unwrap().counts(), whole.column("word").unwrap().counts());
+        assert!(sum.rows() == 2000 && sum.made_its_cells());
+        let mut now = Segments::empty_like(&before);
+        now.update(&crowd(&mut random, 1000)).unwrap();
+        let found = segments(&before, &now, &ProfileDetectorConfig::default()).unwrap();
+        for segment in &found.segments[..2] {
+            let word = segment.drift.parts.iter().find(|part| *part.name == *"word").unwrap();
+            let Evidence::P { p, .. } = word.evidence else { panic!("{word:?}") };
+            wrong += u32::from(p <= 0.05);
+            tested += 1;
+        }
+    }
+    // One in twenty, and three deviations.
+    assert!(wrong <= 10 + 9, "{wrong} of {tested}");
+    let other = Profile::fit(&[crowd(&mut random, 500)], &ProfileOptions::default()).unwrap();
+    let mut mixed = Segments::in_cells_of(&other, "place", ["MA"]);
+    let whole = Profile::fit(&[crowd(&mut random, 900)], &ProfileOptions::default()).unwrap();
+    let error = mixed.update_own(&crowd(&mut random, 5), &whole).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }

@@ -3,20 +3,26 @@
 use super::{Bench, HOUR};
 use crate::random::Random;
 use mlops_core::{
-    ErrorKind, Observer, Predictor,
+    Clock, ErrorKind, Observer, Predictor, Timestamp,
     arrow::array::RecordBatch,
     predictor::{PredictRequest, PredictResponse},
     signature::{ModelSignature, TensorSpec},
     tensor::{DType, Tensor, Tensors},
     testing::{FnPredictor, ManualClock},
 };
-use mlops_drift::{Monitor, MonitorConfig, Profile, ProfileOptions};
+use mlops_drift::{
+    Monitor, MonitorConfig, Profile, ProfileOptions,
+    monitor::{Season, Strata},
+};
 use std::{
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Two numbers packed side by side and a word go in, their sum comes out.
@@ -151,4 +157,110 @@ fn a_watch_looks_by_itself_and_stops() {
     }
     drop(watch);
     assert!(alarms.try_next().is_some());
+}
+
+#[test]
+fn a_type_that_cannot_be_counted_is_refused_by_name() {
+    let mut random = Random::new(34);
+    let monitor = Monitor::new(reference(&mut random), MonitorConfig::default()).unwrap();
+    let refused = |packed: DType, word: DType, sum: DType| {
+        let packed = TensorSpec::new("x", packed, vec![None, Some(2)]).with_columns(["a", "b"]);
+        let inputs = vec![packed, TensorSpec::column("word", word)];
+        let signature = ModelSignature::new(inputs, vec![TensorSpec::column("sum", sum)]).unwrap();
+        monitor.observer(&signature).err().map(|error| {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            error.to_string()
+        })
+    };
+    let (text, double) = (DType::Utf8, DType::F64);
+    for fine in [DType::F32, DType::U64, DType::I8, DType::Bool] {
+        assert_eq!(refused(fine, text, double), None, "{fine}");
+    }
+    for cannot in [DType::F16, DType::BF16, DType::Bytes] {
+        let error = refused(cannot, text, double).unwrap();
+        let start = format!("column \"a\" is {cannot} in the model's signature, which");
+        assert!(error.starts_with(&start), "{error}");
+    }
+    let error = refused(DType::F32, DType::I32, double).unwrap();
+    assert!(error.contains("\"word\" is int32") && error.ends_with("counts text"), "{error}");
+    let error = refused(DType::F32, text, text).unwrap();
+    assert!(error.contains("\"sum\" is str") && error.ends_with("counts numbers"), "{error}");
+    // Whole numbers without a sign are counted as others are.
+    let numbers = ModelSignature::new(
+        vec![TensorSpec::column("n", DType::U64)],
+        vec![TensorSpec::column("m", DType::F64)],
+    );
+    let counted = crate::random::integers((0..600).map(|row| Some(row % 200)));
+    let table = crate::random::batch(vec![("n", counted)]);
+    let reference = Profile::fit(&[table], &ProfileOptions::default()).unwrap();
+    let monitor = Monitor::new(reference, MonitorConfig::default()).unwrap();
+    let observer = monitor.observer(&numbers.unwrap()).unwrap();
+    let tensor = Tensor::from_vec([3], vec![1_u64, 2, 700]).unwrap();
+    let request = PredictRequest::new(Tensors::one("n", tensor));
+    observer.observe(&request, Ok(&answer(&model(), asked(&mut random, 3, 0.0))), Duration::ZERO);
+    let rows = monitor.hand_over().unwrap();
+    assert_eq!((rows.rows(), monitor.status().missed_rows), (3, 0));
+    assert_eq!(rows.column("n").unwrap().counts().last(), Some(&1), "700 lies above");
+}
+
+/// A clock that panics while it is told to.
+#[derive(Debug, Default)]
+struct Broken(AtomicBool);
+
+impl Clock for Broken {
+    fn now(&self) -> Timestamp {
+        assert!(!self.0.load(Relaxed), "on purpose");
+        Timestamp::from_unix_millis(0)
+    }
+
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+#[test]
+fn a_look_that_panics_is_counted_and_the_watch_goes_on() {
+    let mut random = Random::new(35);
+    let clock = Arc::new(Broken::default());
+    let config = MonitorConfig::default().with_clock(Arc::<Broken>::clone(&clock));
+    let monitor = Monitor::new(reference(&mut random), config).unwrap();
+    let watched = monitor.wrap(Arc::new(model())).unwrap();
+    clock.0.store(true, Relaxed);
+    let watch = monitor.watch(Duration::from_millis(1)).unwrap();
+    while monitor.status().failed_looks == 0 {
+        thread::yield_now();
+    }
+    clock.0.store(false, Relaxed);
+    answer(&*watched, asked(&mut random, 2_000, 1.0));
+    while monitor.status().windows == 0 {
+        thread::yield_now();
+    }
+    drop(watch);
+}
+
+#[test]
+fn requests_are_of_the_hour_in_which_they_came_however_late_somebody_looks() {
+    let mut random = Random::new(36);
+    let clock = Arc::new(ManualClock::default());
+    let rows = [0.0, 3.0].map(|shift| {
+        let inputs = asked(&mut random, 3_000, shift);
+        table(&inputs, &answer(&model(), inputs.clone()))
+    });
+    let reference = Profile::fit(&rows, &ProfileOptions::default()).unwrap();
+    let mut strata = Strata::new(&reference, Season::HourOfDay);
+    for (hour, rows) in (0_u32..).zip(&rows) {
+        strata.update(rows, clock.now().plus(hour * HOUR)).unwrap();
+    }
+    let config = MonitorConfig::default().with_clock(clock.clone()).with_strata(strata);
+    let monitor = Monitor::new(reference, config).unwrap();
+    let mut alarms = monitor.alarms();
+    let watched = monitor.wrap(Arc::new(model())).unwrap();
+    for shift in [0.0, 3.0] {
+        answer(&*watched, asked(&mut random, 600, shift));
+        clock.advance(HOUR);
+    }
+    assert!(monitor.look().unwrap());
+    assert!(alarms.try_next().is_none(), "{:?}", monitor.drift());
+    assert_eq!(monitor.last_window().unwrap().rows(), 1_200);
+    assert_eq!(monitor.status().missed_rows, 0);
 }

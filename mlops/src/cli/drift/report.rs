@@ -62,7 +62,7 @@ pub(in crate::cli) struct Comparison {
     rows: usize,
     #[command(flatten)]
     thresholds: Thresholds,
-    /// Exit with 1 if the window drifted
+    /// Exit with 1 if the window drifted, and with 65 if there are too few rows to say
     #[arg(long)]
     check: bool,
 }
@@ -98,6 +98,14 @@ impl Comparison {
             report = report.with_rows(rows);
         }
         self.write(&report, console)?;
+        if self.check && report.drift().verdict == Verdict::TooFewRows {
+            let (before, now) = (detector.reference().rows(), detector.window().rows());
+            let least = self.thresholds.min_rows;
+            return Err(Error::invalid(format!(
+                "--check has nothing to go by: {before} rows beside {now}, and either side needs {least} \
+                 (--min-rows)"
+            )));
+        }
         let failed = self.check && report.drift().verdict == Verdict::Drifted;
         Ok(if failed { Answer::No } else { Answer::Yes })
     }
@@ -153,7 +161,8 @@ impl Comparison {
         if !columns.contains(&by_only[0]) {
             columns.push(Arc::clone(&by_only[0]));
         }
-        before.each(Some(&columns), |batch| first.update(batch)).context(reference)?;
+        let whole = detector.reference();
+        before.each(Some(&columns), |batch| first.update_own(batch, whole)).context(reference)?;
         now.each(Some(&columns), |batch| second.update(batch)).context(window)?;
         why::segments(&first, &second, detector.config())
     }

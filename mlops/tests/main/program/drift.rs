@@ -4,7 +4,13 @@ use super::{Place, csv, rows};
 use mlops::arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
 use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 use serde_json::Value;
-use std::{fs::File, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::Arc,
+};
 
 #[test]
 fn files_beside_files_and_a_log_beside_a_file() {
@@ -32,6 +38,12 @@ fn files_beside_files_and_a_log_beside_a_file() {
     place.run(&["drift", "report", "reference.csv", "moved.csv", "--check"]).failed(1, "drifted");
     place.run(&["drift", "report", "reference.csv", "reference.csv", "--check"]).ok();
     place.run(&["drift", "report", "reference.csv", "absent.csv"]).failed(66, "absent.csv");
+    // A gate that looked at nothing has not passed.
+    place.write("few.csv", &csv(&window[..20]));
+    place.run(&["drift", "report", "reference.csv", "few.csv"]).ok();
+    place
+        .run(&["drift", "report", "reference.csv", "few.csv", "--check"])
+        .failed(65, "600 rows beside 20");
 
     // What was served under the columns' names is compared by them, packed as it came.
     place.package("logistic", "model");
@@ -270,6 +282,17 @@ fn a_folder_is_watched_file_by_file() {
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
 
+    // A check that no window has ended for has not passed.
+    std::fs::create_dir(place.path("few")).unwrap();
+    place
+        .run(&["drift", "watch", "before.parquet", "few", "--once", "--check"])
+        .failed(65, "0 rows");
+    parquet(&place.path("few/a.parquet"), 2, 50, 50, 0.0);
+    place.run(&["drift", "watch", "before.parquet", "few", "--once"]).ok();
+    place
+        .run(&["drift", "watch", "before.parquet", "few", "--once", "--check"])
+        .failed(65, "50 rows are there");
+
     place.write("days/c.parquet", "no parquet");
     place.run(&["drift", "watch", "before.parquet", "days", "--once"]).failed(74, "c.parquet");
     place.run(&["drift", "watch", "before.parquet", "absent"]).failed(66, "absent");
@@ -291,4 +314,91 @@ fn an_inference_log_is_watched_from_where_it_was() {
     assert_eq!(server.end().code(), Some(0));
     let out = place.run(&["drift", "watch", "reference.csv", "log", "--once", "--check"]);
     out.failed(1, "c4 ");
+
+    // Told to end, it does so in the middle of its pause, with what it has seen said.
+    let mut child = place
+        .command(&["drift", "watch", "reference.csv", "log", "--interval", "86400"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let mut all = String::new();
+    said.read_line(&mut all).unwrap();
+    let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    said.read_to_string(&mut all).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{all}");
+    assert!(all.starts_with("log: 1500 rows") && all.contains("critical: c4 "), "{all}");
+}
+
+/// A watch whose objects are read as they come; it is told to end.
+struct Following {
+    child: Child,
+    said: std::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Following {
+    fn open(place: &Place, reference: &str, folder: &str) -> Self {
+        let flags = ["drift", "watch", reference, folder, "--interval", "1", "--json"];
+        let mut child = place.command(&flags).stdout(Stdio::piped()).spawn().unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, said }
+    }
+
+    fn next(&mut self) -> Value {
+        serde_json::from_str(&self.said.next().unwrap().unwrap()).unwrap()
+    }
+
+    /// Reads on until so many rows have been seen; no more than that.
+    fn rows(&mut self, rows: u64) {
+        let mut seen = 0;
+        while seen < rows {
+            seen += self.next()["rows"].as_u64().unwrap();
+        }
+        assert_eq!(seen, rows);
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn segments_of_a_log_that_grow_side_by_side_are_watched() {
+    let place = Place::new();
+    let all = rows("logistic", 900);
+    place.write("reference.csv", &csv(&all));
+    place.package("logistic", "model");
+    let server =
+        place.serve(&["--model", "one=model", "--model", "two=model", "--inference-log", "log"]);
+    let asked: Vec<Vec<f32>> = all.iter().map(|(_, row)| row.clone()).collect();
+    server.infer("one", &asked[..300]);
+    server.infer("two", &asked[300..500]);
+    let mut watch = Following::open(&place, "reference.csv", "log");
+    watch.rows(500);
+    // Neither waits for the other to end.
+    server.infer("one", &asked[500..600]);
+    watch.rows(100);
+    server.infer("two", &asked[600..800]);
+    server.infer("one", &asked[800..]);
+    watch.rows(300);
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
+fn a_file_that_changes_is_read_again() {
+    let place = Place::new();
+    parquet(&place.path("before.parquet"), 1, 6000, 1000, 0.0);
+    std::fs::create_dir(place.path("days")).unwrap();
+    parquet(&place.path("days/a.parquet"), 2, 3000, 1000, 0.0);
+    let mut watch = Following::open(&place, "before.parquet", "days");
+    let first = watch.next();
+    assert_eq!((&first["from"], &first["rows"]), (&"a.parquet".into(), &3000.into()));
+    parquet(&place.path("days/a.parquet"), 3, 2000, 1000, 9.0);
+    let again = watch.next();
+    assert_eq!((&again["from"], &again["rows"]), (&"a.parquet".into(), &2000.into()));
+    assert_eq!(again["alarms"][0]["column"], "age");
 }
