@@ -152,16 +152,18 @@ impl CellPair {
     /// The parts with their cells; those that have a sign of their own keep it.
     fn parts(&self, parts: &[f64], signed: bool) -> Vec<CellPart> {
         let share = |count: u64, of: &[u64]| real(count) / real(of.iter().sum::<u64>().max(1));
-        let counts = self.reference.iter().zip(&self.window);
-        let cells = self.cells.iter().zip(counts).zip(parts).enumerate();
-        let held = cells.filter(|(_, ((_, (a, b)), part))| **a + **b > 0 || **part != 0.0);
-        let part = |(at, ((cell, (a, b)), part)): (usize, ((&CellView, (&u64, &u64)), &f64))| {
-            let (reference, window) = (share(*a, &self.reference), share(*b, &self.window));
+        let mut all = Vec::new();
+        for (at, (cell, part)) in self.cells.iter().zip(parts).enumerate() {
+            let (before, now) = (self.reference[at], self.window[at]);
+            if before + now == 0 && *part == 0.0 {
+                continue;
+            }
+            let (reference, window) = (share(before, &self.reference), share(now, &self.window));
             let value = if signed { *part } else { part.abs().copysign(window - reference) };
             let (label, kind) = (Arc::clone(&cell.label), cell.kind);
-            CellPart { at, label, kind, reference, window, value }
-        };
-        held.map(part).collect()
+            all.push(CellPart { at, label, kind, reference, window, value });
+        }
+        all
     }
 }
 

@@ -118,7 +118,9 @@ fn rows_that_chose_the_listed_values_are_no_evidence_in_segments() {
         let rows: Vec<_> = [700, 300, 1000].map(|count| crowd(&mut random, count)).to_vec();
         let whole = Profile::fit(&rows, &ProfileOptions::default()).unwrap();
         let mut before = Segments::in_cells_of(&whole, "place", ["MA", "NY"]);
-        rows.iter().for_each(|rows| before.update_own(rows, &whole).unwrap());
+        for rows in &rows {
+            before.update_own(rows, &whole).unwrap();
+        }
         let mut sum = Profile::empty_like(&whole);
         before.iter().for_each(|(_, part)| sum.merge(part).unwrap());
         // What the fit left out is left out here.
