@@ -122,8 +122,7 @@ fn ratios(environment: &Environment, session: &OnnxSession) {
 
 /// Turn by turn too: ONNX Runtime with its best batch, one thread; then as many callers as fill such batches
 /// several times over, each with requests of `rows` rows, behind a batcher with one thread that computes. The
-/// callers have a thread of their own, on which nothing is computed: where a short model runs at once on the
-/// callers' one thread, none waits while another is computed, and there is nothing to gather.
+/// callers have two threads: on a single one none waits while another is computed, and there is nothing to gather.
 fn batched(environment: &Environment, engine: &OnnxEngine) {
     let mut direct = direct(environment);
     let mut a_row = |batch: usize| {
@@ -139,9 +138,11 @@ fn batched(environment: &Environment, engine: &OnnxEngine) {
     println!("\n{:>6} {:>16} {:>18} {:>8}", "rows", "direct µs a row", "batched µs a row", "speed");
     for rows in [1, 8, 32] {
         let session = engine.load_bytes(&network(), &LoadOptions::default()).unwrap();
-        let local = LocalConfig::default().with_threads(1).with_inline_limit(Duration::ZERO);
+        let local = LocalConfig::default().with_threads(1);
         let local = LocalPredictor::open("mlp", "1", Arc::new(session), &local).unwrap();
-        let batcher = Batcher::new(local, BatchingConfig::default().with_max_batch_rows(best));
+        let config = BatchingConfig::default().with_max_batch_rows(best);
+        let batcher = Batcher::new(local, config.with_max_waiting_requests(4 * best));
+        let batcher = Arc::new(batcher);
         let (mut theirs, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..15 {
             theirs.push(a_row(best));
@@ -158,17 +159,18 @@ fn batched(environment: &Environment, engine: &OnnxEngine) {
 }
 
 /// µs a row, where so many callers ask again as soon as they are answered.
-fn gathered(predictor: &dyn Predictor, rows: usize, callers: usize) -> f64 {
+fn gathered(predictor: &Arc<Batcher>, rows: usize, callers: usize) -> f64 {
     const ASKED: usize = 8;
     let x = Tensor::from_vec([rows, WIDTH], numbers(rows * WIDTH)).unwrap();
     let request = PredictRequest::new(Tensors::one("x", x));
-    let caller = async || {
+    let caller = |predictor: Arc<Batcher>, request: PredictRequest| async move {
         for _ in 0..ASKED {
             black_box(predictor.predict(request.clone()).await.unwrap());
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let all = || runtime.block_on(join_all((0..callers).map(|_| caller())));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let spawned = || runtime.spawn(caller(Arc::clone(predictor), request.clone()));
+    let all = || runtime.block_on(join_all((0..callers).map(|_| spawned())));
     timed(all).as_secs_f64() * 1e6 / (callers * ASKED * rows) as f64
 }
 
