@@ -44,6 +44,7 @@ mod psi;
 mod rows;
 mod share;
 mod shift;
+mod strata;
 mod table;
 mod total_variation;
 mod welch;
@@ -70,6 +71,7 @@ pub use welch::{Welch, welch};
 use chi_square::table_statistic;
 use mlops_core::{Error, Result};
 pub(crate) use share::dealt_tails;
+pub(crate) use strata::summed_tails;
 
 /// The most rows that a side may have: integers of 128 bits then hold every product of counts.
 pub const MAX_ROWS: u64 = 1 << 38;
