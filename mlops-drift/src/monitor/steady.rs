@@ -20,16 +20,26 @@ const NOISE: f64 = 3.0;
 /// The least variance of a window's count for its score to be about normal.
 const LEAST: f64 = 10.0;
 
-/// Scores of a column's windows: how far the rows in the set that holds half of the reference are
-/// above what it says, in deviations of rows drawn independently.
+/// A column's windows: how far the share of rows in the set that holds half of the reference is above
+/// what it says, each weighed by one over its variance if rows are drawn independently.
 ///
-/// Independent rows make the scores' squares, taken from their mean, a chi-square of as many less
-/// one. Both a reference of few rows and a drift move the mean; so the mean may change once, where
-/// that explains most. What is left is autocorrelation or a season.
+/// Independent rows make the weighed squares, taken from their mean, a chi-square of as many less
+/// one. What a reference gets wrong, having few rows itself, moves all shares alike, whatever
+/// their windows' sizes (and not their scores: a large window's more than a small one's); so does a
+/// drift, from some window on. So the mean is left out, and may change [`STEPS`] times where that
+/// explains most. What is left is autocorrelation or a season.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Steadiness {
-    scores: VecDeque<f64>,
+    windows: VecDeque<Apart>,
     unsteady: bool,
+}
+
+/// How far one window's share is from the reference's.
+#[derive(Clone, Copy, Debug)]
+struct Apart {
+    share: f64,
+    /// One over its variance.
+    weight: f64,
 }
 
 /// What the latest windows say.
@@ -55,33 +65,34 @@ impl Steadiness {
     ) -> Change {
         // The noise of a stratum's reference comes round with the season, as a season would.
         let repeated = if reference.len() > 1 { NOISE } else { 0.0 };
-        let (mut apart, mut variance) = (0.0, 0.0);
+        let (mut apart, mut variance, mut rows) = (0.0, 0.0, 0.0);
         for (stratum, own) in window {
             let Some(before) = reference.get(stratum) else { continue };
             let ((a, n), (b, m)) = (set.share(before), set.share(own));
             if n > 0 {
                 let share = real(a) / real(n);
                 apart += real(b) - real(m) * share;
+                rows += real(m);
                 variance += real(m) * share * (1.0 - share) * (1.0 + repeated * real(m) / real(n));
             }
         }
         if variance < LEAST {
             return Change::None;
         }
-        if self.scores.len() == KEPT {
-            self.scores.pop_front();
+        if self.windows.len() == KEPT {
+            self.windows.pop_front();
         }
-        self.scores.push_back(apart / variance.sqrt());
+        self.windows.push_back(Apart { share: apart / rows, weight: rows * rows / variance });
         self.judge(columns)
     }
 
     fn judge(&mut self, columns: usize) -> Change {
-        if self.scores.len() < FEWEST {
+        if self.windows.len() < FEWEST {
             return Change::None;
         }
-        let scores: Vec<f64> = self.scores.iter().copied().collect();
-        let freedom = real((scores.len() - STEPS - 1) as u64);
-        let left = left_after_steps(&scores);
+        let windows: Vec<Apart> = self.windows.iter().copied().collect();
+        let freedom = real((windows.len() - STEPS - 1) as u64);
+        let left = left_after_steps(&windows);
         let p = ChiSquared::new(freedom).map_or(1.0, |law| law.sf(left));
         if !self.unsteady && p < LEVEL / real(columns as u64) {
             self.unsteady = true;
@@ -92,19 +103,20 @@ impl Steadiness {
     }
 }
 
-/// The least sum of squares around means that change at most [`STEPS`] times.
-fn left_after_steps(scores: &[f64]) -> f64 {
-    let n = scores.len();
-    let mut sums = vec![(0.0, 0.0)];
-    sums.extend(scores.iter().scan((0.0, 0.0), |sum, z| {
-        *sum = (sum.0 + z, sum.1 + z * z);
+/// The least weighed sum of squares around means that change at most [`STEPS`] times.
+fn left_after_steps(windows: &[Apart]) -> f64 {
+    let n = windows.len();
+    let mut sums = vec![(0.0, 0.0, 0.0)];
+    sums.extend(windows.iter().scan((0.0, 0.0, 0.0), |sum, Apart { share, weight }| {
+        *sum = (sum.0 + weight, sum.1 + weight * share, sum.2 + weight * share * share);
         Some(*sum)
     }));
     let around_mean = |from: usize, to: usize| {
-        let (sum, squares) = (sums[to].0 - sums[from].0, sums[to].1 - sums[from].1);
-        (squares - sum * sum / real((to - from) as u64)).max(0.0)
+        let (before, upto) = (sums[from], sums[to]);
+        let (weight, sum) = (upto.0 - before.0, upto.1 - before.1);
+        (upto.2 - before.2 - sum * sum / weight).max(0.0)
     };
-    // Of the first so many scores, with one mean more in each round.
+    // Of the first so many windows, with one mean more in each round.
     let mut least: Vec<f64> =
         (0..=n).map(|to| if to == 0 { 0.0 } else { around_mean(0, to) }).collect();
     for _ in 0..STEPS {
@@ -123,8 +135,8 @@ mod tests {
 
     fn after(scores: impl IntoIterator<Item = f64>) -> bool {
         let mut steadiness = Steadiness::default();
-        for score in scores {
-            steadiness.scores.push_back(score);
+        for share in scores {
+            steadiness.windows.push_back(Apart { share, weight: 1.0 });
             let _ = steadiness.judge(10);
         }
         steadiness.is_unsteady()
@@ -143,5 +155,26 @@ mod tests {
             (0_u32..).map(|hour| 10.0 * (f64::from(hour) / 24.0 * std::f64::consts::TAU).sin());
         assert!(after(noise.iter().zip(day).map(|(z, day)| z + day)));
         assert!(after(noise.iter().map(|z| z * 4.0)));
+    }
+
+    /// The reference's own error is two of its deviations; nothing else is there.
+    #[test]
+    fn windows_of_very_different_sizes_are_steady() {
+        let rows = crate::monitor::testing::texts(&["a", "b"], 50);
+        let reference = crate::Profile::fit(&[rows], &crate::ProfileOptions::default()).unwrap();
+        let column = crate::monitor::cells::Column::of(
+            &reference.columns().next().unwrap(),
+            &[(0, &reference)],
+        );
+        let set = column.sets[1];
+        let before = BTreeMap::from([(0, vec![0, 1045, 955, 0])]);
+        let (mut random, mut steadiness) = (Random::new(4), Steadiness::default());
+        for window in 0..60 {
+            let rows: u64 = if window % 2 == 0 { 200 } else { 20_000 };
+            let with = (0..rows).filter(|_| random.unit() < 0.5).count() as u64;
+            let now = BTreeMap::from([(0, vec![0, with, rows - with, 0])]);
+            let change = steadiness.update(set, &before, &now, 1);
+            assert_eq!(change, Change::None, "window {window}");
+        }
     }
 }
