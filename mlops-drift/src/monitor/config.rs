@@ -33,8 +33,9 @@ pub struct MonitorConfig {
     pub season: Duration,
     /// The reference by hour or weekday; none.
     pub strata: Option<Strata>,
-    /// Columns whose values tell where a change comes from; none. Each takes 33 segments' coarse counts
-    /// of all columns a window.
+    /// Columns whose values tell where a change comes from; none. Each takes up to 33 segments' coarse
+    /// counts of all columns (150 bytes a numeric column), of those that it has rows of: a window, and
+    /// a thread that counts in the request path.
     pub segments: Vec<Arc<str>>,
     /// The share of rows that the request path counts, drawn at random; 1.
     pub sampling: f64,

@@ -126,7 +126,8 @@ impl Lanes {
         for slot in self.slots.iter().filter(|slot| slot.reader.get().is_some()) {
             let mut lane = slot.lane.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(lane) = lane.as_mut() {
-                rows.add(&std::mem::take(&mut lane.joint));
+                rows.add(&lane.joint);
+                lane.joint.clear();
             }
         }
         rows

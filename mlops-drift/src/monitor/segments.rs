@@ -43,9 +43,9 @@ struct Split {
     first: usize,
 }
 
-/// Rows by segment, column and coarse cell; empty without segments.
+/// Rows by segment, column and coarse cell. A segment takes memory from its first row on.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Joint(Vec<u64>);
+pub(super) struct Joint(Vec<Vec<u64>>);
 
 impl Segments {
     /// `None` without segments. A column that the reference does not have, or that is no category,
@@ -77,12 +77,13 @@ impl Segments {
     }
 
     fn count_cells(&self, joint: &mut Joint, cells: impl Fn(usize) -> usize) {
-        joint.0.resize(self.rows * self.width(), 0);
+        joint.0.resize(self.rows, Vec::new());
         for split in &self.splits {
             let own = split.of_cell.get(cells(split.column)).copied().unwrap_or(0);
-            let start = (split.first + own) * self.width();
+            let Some(counts) = joint.0.get_mut(split.first + own) else { continue };
+            counts.resize(self.width(), 0);
             for (column, begin) in self.begins[..self.columns()].iter().enumerate() {
-                if let Some(count) = joint.0.get_mut(start + begin + cells(column)) {
+                if let Some(count) = counts.get_mut(begin + cells(column)) {
                     *count += 1;
                 }
             }
@@ -161,8 +162,9 @@ impl Segments {
 
     /// (rows of a segment in the set, rows that they are a share of).
     fn share(&self, joint: &Joint, own: usize, at: usize, column: &Column, set: Set) -> (f64, f64) {
-        let start = own * self.width() + self.begins[at];
-        let counts = joint.0.get(start..start + column.cells.len()).unwrap_or_default();
+        let start = self.begins[at];
+        let counts = joint.0.get(own).map_or(&[][..], Vec::as_slice);
+        let counts = counts.get(start..start + column.cells.len()).unwrap_or_default();
         let (inside, of) = set.share(counts);
         (real(inside), real(of))
     }
@@ -200,8 +202,43 @@ impl Split {
 impl Joint {
     pub(super) fn add(&mut self, more: &Self) {
         if self.0.len() < more.0.len() {
-            self.0.resize(more.0.len(), 0);
+            self.0.resize(more.0.len(), Vec::new());
         }
-        self.0.iter_mut().zip(&more.0).for_each(|(sum, more)| *sum += more);
+        for (sum, more) in self.0.iter_mut().zip(&more.0) {
+            if sum.len() < more.len() {
+                sum.resize(more.len(), 0);
+            }
+            sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        }
+    }
+
+    /// Begins anew in the memory that it has.
+    pub(super) fn clear(&mut self) {
+        self.0.iter_mut().for_each(|counts| counts.fill(0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ProfileOptions, monitor::testing::texts};
+
+    #[test]
+    fn a_segment_takes_memory_from_its_first_row_on() {
+        let reference = texts(&["a", "b", "c", "d"], 50);
+        let reference = Profile::fit(&[reference], &ProfileOptions::default()).unwrap();
+        let config = MonitorConfig::default().with_segment("c");
+        let segments = Segments::new(&reference, &config).unwrap().unwrap();
+        let mut joint = Joint::default();
+        (0..3).for_each(|_| segments.count(&mut joint, &[Value::Text("b")]));
+        let held = |joint: &Joint| joint.0.iter().filter(|counts| !counts.is_empty()).count();
+        assert_eq!((joint.0.len(), held(&joint)), (5, 1));
+        let mut sum = Joint::default();
+        sum.add(&joint);
+        joint.clear();
+        segments.count(&mut joint, &[Value::Text("never seen")]);
+        sum.add(&joint);
+        let rows: Vec<u64> = sum.0.iter().map(|counts| counts.iter().sum()).collect();
+        assert_eq!((rows.iter().sum::<u64>(), rows[4], held(&sum)), (4, 1, 2));
     }
 }
