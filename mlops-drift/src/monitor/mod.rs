@@ -201,7 +201,9 @@ impl Monitor {
     ///
     /// Counting takes some nanoseconds a feature on the thread that answers, which waits for nobody.
     /// What was counted is judged when somebody [`look`](Self::look)s, or a [`watch`](Self::watch)
-    /// does. A column of the reference that is neither an input nor an output is `InvalidInput`.
+    /// does. A column of the reference that is neither an input nor an output, or of a type whose
+    /// values cannot be counted as the reference counts them (half precision and bytes cannot at all),
+    /// is `InvalidInput` and named.
     pub fn wrap(&self, predictor: Arc<dyn Predictor>) -> Result<Arc<dyn Predictor>> {
         let info = predictor.info();
         self.wrap_as(predictor, &info.signature)

@@ -1,7 +1,7 @@
 //! A predictor whose requests are counted, and the same as an observer.
 
 use super::{Shared, lanes::Lanes};
-use crate::profile::{Profile, Value};
+use crate::profile::{ColumnProfile, Profile, Value};
 use async_trait::async_trait;
 use mlops_core::{
     Error, Observer, Predictor, Result,
@@ -27,13 +27,15 @@ struct Source {
 }
 
 impl Plan {
-    /// A column that is neither an input nor an output is `InvalidInput`, named.
+    /// A column that is neither an input nor an output, or of a type that cannot be counted as its
+    /// profile counts, is `InvalidInput`, named.
     pub(super) fn new(reference: &Profile, signature: &ModelSignature) -> Result<Self> {
         let mut plan = Self { tensors: Vec::new(), columns: Vec::new() };
         let inputs = signature.inputs.iter().map(|spec| (spec, false));
         let specs: Vec<_> =
             inputs.chain(signature.outputs.iter().map(|spec| (spec, true))).collect();
-        for name in reference.spec().names() {
+        for column in reference.columns() {
+            let name = column.name();
             let found = specs.iter().find_map(|(spec, answered)| {
                 let place = spec.features().iter().position(|feature| feature == name)?;
                 Some((*spec, *answered, place))
@@ -43,6 +45,7 @@ impl Plan {
                     "column {name:?} of the reference is neither an input nor an output of the model"
                 )));
             };
+            check_type(&column, spec.dtype)?;
             let tensor = plan.tensor(spec, answered);
             plan.columns.push((tensor, place));
         }
@@ -78,6 +81,26 @@ impl Plan {
     }
 }
 
+/// Whether a tensor of this type has values that the column's profile counts.
+fn check_type(column: &ColumnProfile<'_>, dtype: DType) -> Result<()> {
+    let (name, counts) = (column.name(), if column.counts_text() { "text" } else { "numbers" });
+    let holds = match dtype {
+        DType::Utf8 => "text",
+        DType::F16 | DType::BF16 | DType::Bytes => {
+            return Err(Error::invalid(format!(
+                "column {name:?} is {dtype} in the model's signature, which a monitor cannot count"
+            )));
+        }
+        _ => "numbers",
+    };
+    if holds == counts {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "column {name:?} is {dtype} in the model's signature, and its reference counts {counts}"
+    )))
+}
+
 /// A tensor's elements by row and place.
 struct View<'a> {
     tensor: &'a Tensor,
@@ -90,6 +113,7 @@ enum Values<'a> {
     F64(&'a [f64]),
     I32(&'a [i32]),
     I64(&'a [i64]),
+    U64(&'a [u64]),
     Bools(&'a [u8]),
     Texts(Vec<&'a str>),
     /// Narrow numbers, which a float holds.
@@ -119,6 +143,7 @@ impl<'a> View<'a> {
             DType::F64 => Values::F64(tensor.as_slice().ok()?),
             DType::I32 => Values::I32(tensor.as_slice().ok()?),
             DType::I64 => Values::I64(tensor.as_slice().ok()?),
+            DType::U64 => Values::U64(tensor.as_slice().ok()?),
             DType::Bool => Values::Bools(tensor.as_bytes()?),
             DType::Utf8 => Values::Texts(tensor.strs().ok()?),
             DType::U8 => converted!(u8),
@@ -143,6 +168,7 @@ impl<'a> View<'a> {
             Values::F64(values) => Value::Number(*values.get(at)?),
             Values::I32(values) => Value::Number((*values.get(at)?).into()),
             Values::I64(values) => Value::Number(*values.get(at)? as f64),
+            Values::U64(values) => Value::Number(*values.get(at)? as f64),
             Values::Bools(values) => Value::Number((*values.get(at)?).into()),
             Values::Texts(values) => Value::Text(values.get(at)?),
             Values::Converted(values) => Value::Number(*values.get(at)?),

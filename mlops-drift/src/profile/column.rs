@@ -78,6 +78,11 @@ impl<'a> ColumnProfile<'a> {
         }
     }
 
+    /// Whether its values are text, and not numbers or codes.
+    pub(crate) fn counts_text(&self) -> bool {
+        matches!(self.spec.kind, KindSpec::Texts(_))
+    }
+
     /// Whether it counts rows that its cells were made from.
     pub fn made_its_cells(&self) -> bool {
         let chosen_by_others = matches!(self.counts, Counts::Categories(c) if c.chose > 0);

@@ -152,3 +152,47 @@ fn a_watch_looks_by_itself_and_stops() {
     drop(watch);
     assert!(alarms.try_next().is_some());
 }
+
+#[test]
+fn a_type_that_cannot_be_counted_is_refused_by_name() {
+    let mut random = Random::new(34);
+    let monitor = Monitor::new(reference(&mut random), MonitorConfig::default()).unwrap();
+    let refused = |packed: DType, word: DType, sum: DType| {
+        let packed = TensorSpec::new("x", packed, vec![None, Some(2)]).with_columns(["a", "b"]);
+        let inputs = vec![packed, TensorSpec::column("word", word)];
+        let signature = ModelSignature::new(inputs, vec![TensorSpec::column("sum", sum)]).unwrap();
+        monitor.observer(&signature).err().map(|error| {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            error.to_string()
+        })
+    };
+    let (text, double) = (DType::Utf8, DType::F64);
+    for fine in [DType::F32, DType::U64, DType::I8, DType::Bool] {
+        assert_eq!(refused(fine, text, double), None, "{fine}");
+    }
+    for cannot in [DType::F16, DType::BF16, DType::Bytes] {
+        let error = refused(cannot, text, double).unwrap();
+        let start = format!("column \"a\" is {cannot} in the model's signature, which");
+        assert!(error.starts_with(&start), "{error}");
+    }
+    let error = refused(DType::F32, DType::I32, double).unwrap();
+    assert!(error.contains("\"word\" is int32") && error.ends_with("counts text"), "{error}");
+    let error = refused(DType::F32, text, text).unwrap();
+    assert!(error.contains("\"sum\" is str") && error.ends_with("counts numbers"), "{error}");
+    // Whole numbers without a sign are counted as others are.
+    let numbers = ModelSignature::new(
+        vec![TensorSpec::column("n", DType::U64)],
+        vec![TensorSpec::column("m", DType::F64)],
+    );
+    let counted = crate::random::integers((0..600).map(|row| Some(row % 200)));
+    let table = crate::random::batch(vec![("n", counted)]);
+    let reference = Profile::fit(&[table], &ProfileOptions::default()).unwrap();
+    let monitor = Monitor::new(reference, MonitorConfig::default()).unwrap();
+    let observer = monitor.observer(&numbers.unwrap()).unwrap();
+    let tensor = Tensor::from_vec([3], vec![1_u64, 2, 700]).unwrap();
+    let request = PredictRequest::new(Tensors::one("n", tensor));
+    observer.observe(&request, Ok(&answer(&model(), asked(&mut random, 3, 0.0))), Duration::ZERO);
+    let rows = monitor.hand_over().unwrap();
+    assert_eq!((rows.rows(), monitor.status().missed_rows), (3, 0));
+    assert_eq!(rows.column("n").unwrap().counts().last(), Some(&1), "700 lies above");
+}
