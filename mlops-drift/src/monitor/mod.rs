@@ -151,7 +151,7 @@ pub struct MonitorStatus {
     pub expected_false_alarms: f64,
     /// Callbacks that panicked.
     pub failed_actions: u64,
-    /// Looks of a [`Watch`] that failed.
+    /// Looks of a [`Watch`] that failed, or panicked; it goes on looking.
     pub failed_looks: u64,
     /// Rows of the request path that were not counted: more threads at the same time than `shards`,
     /// or tensors of another shape than the signature's.

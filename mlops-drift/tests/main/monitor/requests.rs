@@ -3,7 +3,7 @@
 use super::{Bench, HOUR};
 use crate::random::Random;
 use mlops_core::{
-    ErrorKind, Observer, Predictor,
+    Clock, ErrorKind, Observer, Predictor, Timestamp,
     arrow::array::RecordBatch,
     predictor::{PredictRequest, PredictResponse},
     signature::{ModelSignature, TensorSpec},
@@ -13,10 +13,13 @@ use mlops_core::{
 use mlops_drift::{Monitor, MonitorConfig, Profile, ProfileOptions};
 use std::{
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Two numbers packed side by side and a word go in, their sum comes out.
@@ -195,4 +198,39 @@ fn a_type_that_cannot_be_counted_is_refused_by_name() {
     let rows = monitor.hand_over().unwrap();
     assert_eq!((rows.rows(), monitor.status().missed_rows), (3, 0));
     assert_eq!(rows.column("n").unwrap().counts().last(), Some(&1), "700 lies above");
+}
+
+/// A clock that panics while it is told to.
+#[derive(Debug, Default)]
+struct Broken(AtomicBool);
+
+impl Clock for Broken {
+    fn now(&self) -> Timestamp {
+        assert!(!self.0.load(Relaxed), "on purpose");
+        Timestamp::from_unix_millis(0)
+    }
+
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+#[test]
+fn a_look_that_panics_is_counted_and_the_watch_goes_on() {
+    let mut random = Random::new(35);
+    let clock = Arc::new(Broken::default());
+    let config = MonitorConfig::default().with_clock(Arc::<Broken>::clone(&clock));
+    let monitor = Monitor::new(reference(&mut random), config).unwrap();
+    let watched = monitor.wrap(Arc::new(model())).unwrap();
+    clock.0.store(true, Relaxed);
+    let watch = monitor.watch(Duration::from_millis(1)).unwrap();
+    while monitor.status().failed_looks == 0 {
+        thread::yield_now();
+    }
+    clock.0.store(false, Relaxed);
+    answer(&*watched, asked(&mut random, 2_000, 1.0));
+    while monitor.status().windows == 0 {
+        thread::yield_now();
+    }
+    drop(watch);
 }
