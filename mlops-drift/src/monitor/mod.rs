@@ -99,7 +99,8 @@ use watched::{Plan, Watched, Watching};
 /// margins.
 ///
 /// **One alarm an episode**, and another if it becomes critical. An episode ends when the change has
-/// fallen below half of every margin over the last 4 windows.
+/// fallen below half of every margin over the last 4 windows; of a margin of 0, when its interval
+/// reaches 0.
 ///
 /// **Where from.** With [`with_segment`](MonitorConfig::with_segment) an alarm says which values of
 /// that column the change comes from, beside the windows before it began: each adds the difference of

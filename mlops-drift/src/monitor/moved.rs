@@ -96,10 +96,15 @@ impl Moved {
                 .any(|own| own.interval.low.max(-own.interval.high) > config.unusual_margin)
     }
 
-    /// Whether it has fallen below half of every margin.
+    /// Whether it has fallen below half of every margin. Noise alone lies beyond a margin of 0: there
+    /// it is calm if it may be nothing.
     pub(super) fn is_calm(&self, config: &MonitorConfig) -> bool {
-        self.total.value <= config.margin / 2.0
-            && self.unusual.iter().all(|own| own.difference.abs() <= config.unusual_margin / 2.0)
+        let calm = |value: f64, interval: &Interval, margin: f64| {
+            value.abs() <= margin / 2.0 || (margin == 0.0 && interval.contains(0.0))
+        };
+        let unusual = |own: &Unusual| calm(own.difference, &own.interval, config.unusual_margin);
+        calm(self.total.value, &self.total.interval, config.margin)
+            && self.unusual.iter().all(unusual)
     }
 
     /// The change in the unit that says most of it.

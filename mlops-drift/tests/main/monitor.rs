@@ -180,6 +180,15 @@ fn an_episode_is_told_once_again_if_worse_and_anew_when_it_has_ended() {
 }
 
 #[test]
+fn with_margins_of_nothing_an_episode_ends_too() {
+    let mut bench = Bench::open(|config| config.with_margin(0.0).with_unusual_margin(0.0));
+    assert_eq!(bench.pass(World { shift: 0.5, ..USUAL }, 6).len(), 1);
+    assert_eq!(bench.monitor.status().open.len(), 1);
+    assert!(bench.pass(USUAL, 30).is_empty());
+    assert!(bench.monitor.status().open.is_empty());
+}
+
+#[test]
 fn what_is_silenced_is_told_later_if_it_goes_on() {
     let mut bench = Bench::open(|config| config);
     let moved = World { shift: 0.5, ..USUAL };
