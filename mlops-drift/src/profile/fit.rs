@@ -120,8 +120,9 @@ pub(super) fn fit(batches: &[RecordBatch], options: &ProfileOptions) -> Result<F
     };
     let mut columns: Vec<ColumnSpec> = Vec::with_capacity(names.len());
     let mut chosen_by_some = Vec::with_capacity(names.len());
+    let mut known = HashSet::with_capacity(names.len());
     for name in names {
-        if columns.iter().any(|earlier| earlier.name == name) {
+        if !known.insert(Arc::clone(&name)) {
             return Err(Error::invalid(format!("column {name:?} appears twice")));
         }
         let pieces =

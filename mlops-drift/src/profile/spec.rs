@@ -3,7 +3,7 @@
 use super::{cuts::NumericSpec, rows::Content};
 use mlops_core::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 /// Which columns a profile has, and where the borders of their cells lie.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,8 +46,9 @@ impl ProfileSpec {
 
     /// Whether it could have been made by a fit.
     pub(super) fn check(&self) -> Result<()> {
-        for (index, column) in self.columns.iter().enumerate() {
-            if self.columns[..index].iter().any(|earlier| earlier.name == column.name) {
+        let mut names = HashSet::with_capacity(self.columns.len());
+        for column in &self.columns {
+            if !names.insert(&column.name) {
                 return Err(Error::corrupt(format!("column {:?} appears twice", column.name)));
             }
             let sound = match &column.kind {
