@@ -24,7 +24,7 @@ fn gate(reference: &Profile, window: &Dataset) -> Result<Report> {
     }
     let report = Report::of(&detector)?.with_title(format!("{} beside 2015", window.name()));
     match report.drift().verdict {
-        // A window that is too small to judge does not pass unseen; `--check` lets it pass.
+        // A window that is too small to judge does not pass unseen, as it does not with `--check`.
         Verdict::TooFewRows => {
             Err(Error::invalid(format!("{} rows are too few to judge", report.drift().rows)))
         }

@@ -62,7 +62,7 @@ pub(in crate::cli) struct Comparison {
     rows: usize,
     #[command(flatten)]
     thresholds: Thresholds,
-    /// Exit with 1 if the window drifted
+    /// Exit with 1 if the window drifted, and with 65 if there are too few rows to say
     #[arg(long)]
     check: bool,
 }
@@ -98,6 +98,14 @@ impl Comparison {
             report = report.with_rows(rows);
         }
         self.write(&report, console)?;
+        if self.check && report.drift().verdict == Verdict::TooFewRows {
+            let (before, now) = (detector.reference().rows(), detector.window().rows());
+            let least = self.thresholds.min_rows;
+            return Err(Error::invalid(format!(
+                "--check has nothing to go by: {before} rows beside {now}, and either side needs {least} \
+                 (--min-rows)"
+            )));
+        }
         let failed = self.check && report.drift().verdict == Verdict::Drifted;
         Ok(if failed { Answer::No } else { Answer::Yes })
     }

@@ -58,7 +58,7 @@ pub(in crate::cli) struct Watching {
     /// Looks at what is there, and ends
     #[arg(long)]
     once: bool,
-    /// Ends with 1 at the first alarm
+    /// Ends with 1 at the first alarm, and with 65 if it ends before any window has
     #[arg(long)]
     check: bool,
     /// Keeps a page of the last 16 windows up to date
@@ -116,12 +116,23 @@ impl Watching {
         };
         loop {
             let drifted = watch.look()?;
-            let ended = self.once || (self.check && drifted);
-            if ended {
-                return Ok(if self.check && drifted { Answer::No } else { Answer::Yes });
+            if self.once || (self.check && drifted) {
+                return self.answer(&watch, drifted);
             }
             sleep(Duration::from_secs(self.interval.max(1)));
         }
+    }
+
+    /// A check that has looked at no window has not passed.
+    fn answer(&self, watch: &Watch<'_>, drifted: bool) -> Result<Answer> {
+        let status = watch.monitor.status();
+        if self.check && status.windows == 0 {
+            let rows = status.rows_in_progress;
+            return Err(Error::invalid(format!(
+                "--check has nothing to go by: no window has ended, {rows} rows are there"
+            )));
+        }
+        Ok(if self.check && drifted { Answer::No } else { Answer::Yes })
     }
 
     /// When the first of the rows that are there came; now, if there are none.

@@ -32,6 +32,12 @@ fn files_beside_files_and_a_log_beside_a_file() {
     place.run(&["drift", "report", "reference.csv", "moved.csv", "--check"]).failed(1, "drifted");
     place.run(&["drift", "report", "reference.csv", "reference.csv", "--check"]).ok();
     place.run(&["drift", "report", "reference.csv", "absent.csv"]).failed(66, "absent.csv");
+    // A gate that looked at nothing has not passed.
+    place.write("few.csv", &csv(&window[..20]));
+    place.run(&["drift", "report", "reference.csv", "few.csv"]).ok();
+    place
+        .run(&["drift", "report", "reference.csv", "few.csv", "--check"])
+        .failed(65, "600 rows beside 20");
 
     // What was served under the columns' names is compared by them, packed as it came.
     place.package("logistic", "model");
@@ -269,6 +275,17 @@ fn a_folder_is_watched_file_by_file() {
         .spawn()
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
+
+    // A check that no window has ended for has not passed.
+    std::fs::create_dir(place.path("few")).unwrap();
+    place
+        .run(&["drift", "watch", "before.parquet", "few", "--once", "--check"])
+        .failed(65, "0 rows");
+    parquet(&place.path("few/a.parquet"), 2, 50, 50, 0.0);
+    place.run(&["drift", "watch", "before.parquet", "few", "--once"]).ok();
+    place
+        .run(&["drift", "watch", "before.parquet", "few", "--once", "--check"])
+        .failed(65, "50 rows are there");
 
     place.write("days/c.parquet", "no parquet");
     place.run(&["drift", "watch", "before.parquet", "days", "--once"]).failed(74, "c.parquet");
