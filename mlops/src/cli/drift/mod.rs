@@ -1,5 +1,6 @@
 //! `mlops drift`: does a window of rows still look like the reference?
 
+mod ending;
 mod profile;
 mod report;
 mod side;

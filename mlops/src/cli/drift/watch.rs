@@ -1,12 +1,13 @@
 //! `mlops drift watch`: what comes into a folder beside a reference, with few false alarms a year.
 
 use super::{
+    ending::Ending,
     profile::wanted,
     report::name_of,
     side::{Rows, Side, inputs, last_time},
 };
 use crate::{
-    Clock, Error, Result, ResultExt, SystemClock, Timestamp,
+    Clock, Error, ErrorKind, Result, ResultExt, SystemClock, Timestamp,
     cli::{Answer, Console, console::visible, table},
     inference_log::LogReader,
 };
@@ -24,11 +25,11 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    thread::sleep,
     time::{Duration, Instant, SystemTime},
 };
 
-/// Follow a folder of .parquet and .csv files, or an inference log, and say when what comes drifts
+/// Follow a folder of .parquet and .csv files, or an inference log, and say when what comes drifts;
+/// ctrl-c and SIGTERM end it with what it has seen said
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  mlops drift watch train.profile log --prometheus drift.prom\n  \
@@ -96,6 +97,7 @@ impl Watching {
     }
 
     pub(super) fn run(&self, console: &Console) -> Result<Answer> {
+        let ending = Ending::listen()?;
         let clock = Arc::new(Following::from(self.first_time()?));
         let config = MonitorConfig::default()
             .with_clock(Arc::<Following>::clone(&clock))
@@ -111,15 +113,16 @@ impl Watching {
             alarms: monitor.alarms(),
             monitor,
             clock,
+            ending,
             folder: Folder::default(),
             log: BTreeMap::new(),
         };
         loop {
             let drifted = watch.look()?;
-            if self.once || (self.check && drifted) {
+            let ended = self.once || (self.check && drifted);
+            if ended || watch.ending.wait(Duration::from_secs(self.interval.max(1))) {
                 return self.answer(&watch, drifted);
             }
-            sleep(Duration::from_secs(self.interval.max(1)));
         }
     }
 
@@ -198,6 +201,7 @@ struct Watch<'a> {
     monitor: Monitor,
     alarms: AlarmStream,
     clock: Arc<Following>,
+    ending: Ending,
     folder: Folder,
     /// Rows that the monitor has of each of the log's segments, and whether that is all of them.
     log: BTreeMap<u64, (usize, bool)>,
@@ -221,6 +225,9 @@ impl Watch<'_> {
         }
         let mut drifted = false;
         for (file, at) in self.folder.new_files(path, self.flags.once)? {
+            if self.ending.is_told() {
+                return Ok(drifted);
+            }
             match self.take_file(&file, at) {
                 Ok(new) => drifted |= new,
                 Err(error) if self.flags.once => return Err(error),
@@ -254,10 +261,15 @@ impl Watch<'_> {
         };
         let (before, mut count) = (self.monitor.status().windows, 0);
         let taken = rows.each(Some(&self.columns()), |batch| {
+            if self.ending.is_told() {
+                return Err(Error::new(ErrorKind::Cancelled, "told to end"));
+            }
             self.monitor.update_at(batch, at)?;
             count += batch.num_rows() as u64;
             Ok(())
         });
+        // What is left of a long file is for the next watch, which begins with the first file.
+        let taken = if self.ending.is_told() { Ok(()) } else { taken };
         // What was counted before it broke has its alarms too.
         let said = self.say(&name_of(file), count, before);
         taken.context(shown).and(said)
@@ -278,6 +290,9 @@ impl Watch<'_> {
     fn take_log(&mut self, log: &LogReader, new: &mut u64) -> Result<()> {
         let done = self.log.iter().filter(|(_, (_, is_all))| *is_all).map(|(number, _)| *number);
         for segment in log.segments_but(&done.collect())? {
+            if self.ending.is_told() {
+                return Ok(());
+            }
             let segment = segment?;
             let (taken, is_all) = self.log.entry(segment.number).or_default();
             let mut passed = 0;

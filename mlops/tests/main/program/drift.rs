@@ -4,7 +4,13 @@ use super::{Place, csv, rows};
 use mlops::arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
 use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 use serde_json::Value;
-use std::{fs::File, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+};
 
 #[test]
 fn files_beside_files_and_a_log_beside_a_file() {
@@ -308,4 +314,19 @@ fn an_inference_log_is_watched_from_where_it_was() {
     assert_eq!(server.end().code(), Some(0));
     let out = place.run(&["drift", "watch", "reference.csv", "log", "--once", "--check"]);
     out.failed(1, "c4 ");
+
+    // Told to end, it does so in the middle of its pause, with what it has seen said.
+    let mut child = place
+        .command(&["drift", "watch", "reference.csv", "log", "--interval", "86400"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let mut all = String::new();
+    said.read_line(&mut all).unwrap();
+    let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    said.read_to_string(&mut all).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{all}");
+    assert!(all.starts_with("log: 1500 rows") && all.contains("critical: c4 "), "{all}");
 }
