@@ -180,6 +180,42 @@ fn an_episode_is_told_once_again_if_worse_and_anew_when_it_has_ended() {
 }
 
 #[test]
+fn an_episode_that_has_ended_is_not_told_again_at_the_end_of_its_season() {
+    let mut bench = Bench::open(|config| config);
+    // Three hours of a day, whose rows are an eighth of its season's.
+    assert_eq!(bench.pass(World { shift: 1.0, ..USUAL }, 12).len(), 1);
+    assert!(bench.pass(USUAL, 24).is_empty());
+    assert!(bench.monitor.status().open.is_empty());
+    let alarms = bench.pass(USUAL, 80);
+    assert!(alarms.is_empty(), "the day is over, and was told of: {alarms:?}");
+}
+
+#[test]
+fn a_log_may_be_older_than_its_monitor() {
+    let mut bench = Bench::open(|config| config);
+    let day = Duration::from_hours(24);
+    bench.clock.advance(400 * day);
+    let (begun, config) = (Timestamp::from_unix_millis(0).plus(30 * day), MonitorConfig::default());
+    let monitor =
+        Monitor::new(bench.monitor.reference().clone(), config.with_clock(bench.clock.clone()));
+    let monitor = monitor.unwrap();
+    let mut alarms = monitor.alarms();
+    let mut at = begun;
+    for hour in 0..12 {
+        let world = if hour < 6 { USUAL } else { World { shift: 0.8, ..USUAL } };
+        monitor.update_at(&world.rows(&mut bench.random, 300), at).unwrap();
+        at = at.plus(HOUR);
+    }
+    // Windows end by the log's own time: each hour's with the next one's rows.
+    assert_eq!(monitor.status().windows, 11);
+    let alarm = alarms.try_next().expect("it moved");
+    assert!(alarm.since() >= begun.plus(4 * HOUR) && alarm.at() < at, "{alarm}");
+    // From then on time does not go back: rows of the day before count as of now.
+    monitor.update_at(&USUAL.rows(&mut bench.random, 300), begun).unwrap();
+    assert_eq!((monitor.status().windows, monitor.status().rows_in_progress), (11, 600));
+}
+
+#[test]
 fn with_margins_of_nothing_an_episode_ends_too() {
     let mut bench = Bench::open(|config| config.with_margin(0.0).with_unusual_margin(0.0));
     assert_eq!(bench.pass(World { shift: 0.5, ..USUAL }, 6).len(), 1);

@@ -8,7 +8,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Read},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::Arc,
 };
 
@@ -329,4 +329,76 @@ fn an_inference_log_is_watched_from_where_it_was() {
     said.read_to_string(&mut all).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{all}");
     assert!(all.starts_with("log: 1500 rows") && all.contains("critical: c4 "), "{all}");
+}
+
+/// A watch whose objects are read as they come; it is told to end.
+struct Following {
+    child: Child,
+    said: std::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Following {
+    fn open(place: &Place, reference: &str, folder: &str) -> Self {
+        let flags = ["drift", "watch", reference, folder, "--interval", "1", "--json"];
+        let mut child = place.command(&flags).stdout(Stdio::piped()).spawn().unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, said }
+    }
+
+    fn next(&mut self) -> Value {
+        serde_json::from_str(&self.said.next().unwrap().unwrap()).unwrap()
+    }
+
+    /// Reads on until so many rows have been seen; no more than that.
+    fn rows(&mut self, rows: u64) {
+        let mut seen = 0;
+        while seen < rows {
+            seen += self.next()["rows"].as_u64().unwrap();
+        }
+        assert_eq!(seen, rows);
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn segments_of_a_log_that_grow_side_by_side_are_watched() {
+    let place = Place::new();
+    let all = rows("logistic", 900);
+    place.write("reference.csv", &csv(&all));
+    place.package("logistic", "model");
+    let server =
+        place.serve(&["--model", "one=model", "--model", "two=model", "--inference-log", "log"]);
+    let asked: Vec<Vec<f32>> = all.iter().map(|(_, row)| row.clone()).collect();
+    server.infer("one", &asked[..300]);
+    server.infer("two", &asked[300..500]);
+    let mut watch = Following::open(&place, "reference.csv", "log");
+    watch.rows(500);
+    // Neither waits for the other to end.
+    server.infer("one", &asked[500..600]);
+    watch.rows(100);
+    server.infer("two", &asked[600..800]);
+    server.infer("one", &asked[800..]);
+    watch.rows(300);
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
+fn a_file_that_changes_is_read_again() {
+    let place = Place::new();
+    parquet(&place.path("before.parquet"), 1, 6000, 1000, 0.0);
+    std::fs::create_dir(place.path("days")).unwrap();
+    parquet(&place.path("days/a.parquet"), 2, 3000, 1000, 0.0);
+    let mut watch = Following::open(&place, "before.parquet", "days");
+    let first = watch.next();
+    assert_eq!((&first["from"], &first["rows"]), (&"a.parquet".into(), &3000.into()));
+    parquet(&place.path("days/a.parquet"), 3, 2000, 1000, 9.0);
+    let again = watch.next();
+    assert_eq!((&again["from"], &again["rows"]), (&"a.parquet".into(), &2000.into()));
+    assert_eq!(again["alarms"][0]["column"], "age");
 }
