@@ -8,7 +8,7 @@ use mlops_core::{
 };
 use mlops_drift::{
     Monitor, MonitorConfig, Profile, ProfileOptions,
-    monitor::{Cause, Season, Strata},
+    monitor::{AlarmCause, Season, Strata},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -78,7 +78,7 @@ fn watch(columns: &[Vec<f64>], order: &[usize], stratified: bool) -> Result<Said
     }
     let mut said = Said::default();
     while let Some(alarm) = alarms.try_next() {
-        if alarm.cause() == Cause::Unsteady {
+        if alarm.cause() == AlarmCause::Unsteady {
             said.unsteady += 1;
         } else {
             said.moved += 1;

@@ -4,7 +4,7 @@ use crate::random::{Random, batch, floats, texts};
 use mlops_core::{Clock, Result, Timestamp, arrow::array::RecordBatch};
 use mlops_drift::{
     Monitor, MonitorConfig, Profile, ProfileOptions,
-    monitor::{Cause, Season, Strata},
+    monitor::{AlarmCause, Season, Strata},
 };
 use std::{
     sync::{Arc, Mutex},
@@ -170,7 +170,7 @@ pub(crate) fn watch(
     let mut said = Said::default();
     while let Some(alarm) = alarms.try_next() {
         match alarm.cause() {
-            Cause::Unsteady => said.unsteady = true,
+            AlarmCause::Unsteady => said.unsteady = true,
             _ => said.alarms += 1,
         }
     }

@@ -41,7 +41,7 @@ impl fmt::Display for Severity {
 /// Why an alarm was raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Cause {
+pub enum AlarmCause {
     /// A column is not what it was in the reference.
     Drift,
     /// A column's windows differ from one another more than chance allows: the promise of few false
@@ -57,7 +57,7 @@ pub struct Alarm {
     pub(super) at: Timestamp,
     pub(super) since: Timestamp,
     pub(super) subject: Arc<str>,
-    pub(super) cause: Cause,
+    pub(super) cause: AlarmCause,
     pub(super) severity: Severity,
     pub(super) again: bool,
     pub(super) words: Arc<str>,
@@ -86,7 +86,7 @@ impl Alarm {
     }
 
     /// Why it was raised.
-    pub fn cause(&self) -> Cause {
+    pub fn cause(&self) -> AlarmCause {
         self.cause
     }
 
@@ -152,7 +152,7 @@ impl fmt::Display for Alarm {
     /// with the date if it is another than that of the alarm.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.column(), self.words)?;
-        if self.cause == Cause::Unsteady {
+        if self.cause == AlarmCause::Unsteady {
             return Ok(());
         }
         let (since, at) = (self.since.to_string(), self.at.to_string());

@@ -2,7 +2,7 @@
 
 use super::{
     Alarm, MonitorConfig, Severity,
-    alarm::Cause,
+    alarm::AlarmCause,
     budget::Budget,
     cells::{Column, Counts, Set},
     episode::Episode,
@@ -243,7 +243,7 @@ impl Judge {
              alone are judged, unless the reference comes in strata (hour, weekday)"
         );
         let since = self.windows.now;
-        Some(self.alarm(Cause::Unsteady, Severity::Info, since, words, finding))
+        Some(self.alarm(AlarmCause::Unsteady, Severity::Info, since, words, finding))
     }
 
     fn follow(
@@ -269,7 +269,7 @@ impl Judge {
         let column = &self.columns[at];
         let finding = finding(column, &beyond.moved, beyond.adjusted, true, &self.config);
         let words = beyond.moved.words(column);
-        let mut alarm = self.alarm(Cause::Drift, beyond.severity, told.since, words, finding);
+        let mut alarm = self.alarm(AlarmCause::Drift, beyond.severity, told.since, words, finding);
         alarm.again = told.again;
         alarm.segments = self.explain(at, beyond.set, beyond.since);
         Ok(Some(alarm))
@@ -309,7 +309,7 @@ impl Judge {
 
     fn alarm(
         &self,
-        cause: Cause,
+        cause: AlarmCause,
         severity: Severity,
         since: Timestamp,
         words: String,

@@ -41,7 +41,7 @@ mod watch;
 mod watched;
 mod windows;
 
-pub use alarm::{Alarm, Cause, Severity};
+pub use alarm::{Alarm, AlarmCause, Severity};
 pub use config::MonitorConfig;
 pub use season::{Season, Strata};
 pub use stream::AlarmStream;
@@ -89,7 +89,7 @@ use watched::{Plan, Watched, Watching};
 ///
 /// **Where the promise does not hold.** Autocorrelated rows, and seasons in windows shorter than
 /// they are, make windows differ from one another more than chance does. The monitor notices (from
-/// the twelfth window on), says so once in an alarm of [`Cause::Unsteady`], and from then on judges
+/// the twelfth window on), says so once in an alarm of [`AlarmCause::Unsteady`], and from then on judges
 /// such a column by whole seasons alone. Until it has noticed, it may have raised an alarm. A season
 /// that is known is better told beforehand: by strata, or by windows as long as it.
 ///

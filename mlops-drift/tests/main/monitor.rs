@@ -12,7 +12,7 @@ use mlops_core::{
 };
 use mlops_drift::{
     Alarm, Monitor, MonitorConfig, Profile, ProfileOptions, Severity,
-    monitor::{Cause, Season, Strata},
+    monitor::{AlarmCause, Season, Strata},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -413,7 +413,7 @@ fn a_known_season_is_no_drift_and_an_unknown_one_is_noticed() {
     assert!(known_alarms.try_next().is_none());
     assert!(known.status().unsteady.is_empty());
     let said: Vec<Alarm> = std::iter::from_fn(|| unknown_alarms.try_next()).collect();
-    assert!(said.iter().any(|alarm| alarm.cause() == Cause::Unsteady), "{said:?}");
+    assert!(said.iter().any(|alarm| alarm.cause() == AlarmCause::Unsteady), "{said:?}");
     assert_eq!(unknown.status().unsteady.len(), 1);
     pass(12, 0.4);
     let alarm = known_alarms.try_next().expect("a drift beside the season is found within hours");

@@ -14,7 +14,7 @@ use crate::{
 use clap::Args;
 use mlops_drift::{
     Monitor, MonitorConfig, Profile, Report,
-    monitor::{Alarm, AlarmStream, Cause},
+    monitor::{Alarm, AlarmCause, AlarmStream},
 };
 use serde::Serialize;
 use std::{
@@ -366,7 +366,7 @@ fn raised(alarm: &Alarm) -> Raised {
     Raised {
         column: alarm.column().to_string(),
         severity: alarm.severity().as_str(),
-        drift: alarm.cause() == Cause::Drift,
+        drift: alarm.cause() == AlarmCause::Drift,
         since: alarm.since().to_string(),
         sentence: alarm.to_string(),
     }
