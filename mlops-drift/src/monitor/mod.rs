@@ -80,8 +80,8 @@ use watched::{Plan, Watched, Watching};
 /// the season since it began. So it does not matter how often anyone looks.
 ///
 /// **The promise.** Every such decision spends error that the time since the one before has earned
-/// (plus an hour's at the start), divided over all sets of cells, spans and columns (Bonferroni), so
-/// that the *expected number* of false alarms in a year is at most `false_alarms_per_year`. The
+/// (plus an hour's at the start, and so at each restart, which keeps nothing), divided over all sets
+/// of cells, spans and columns (Bonferroni), so that the *expected number* of false alarms in a year is at most `false_alarms_per_year`. The
 /// tests are exact at any size and level: the hypergeometric law of the share of each cell, each run
 /// of cells from an end and each middle, nulls, values out of range and unlisted values included.
 /// It holds while the rows are drawn independently from what the reference was drawn from; with
