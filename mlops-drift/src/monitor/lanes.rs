@@ -2,16 +2,20 @@
 
 use super::{
     MonitorConfig,
+    season::Season,
     segments::{Joint, Segments},
 };
 use crate::{
     profile::{Profile, ProfileShard, ShardReader, Value},
     random::Random,
 };
-use mlops_core::Result;
-use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError, TryLockError,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+use mlops_core::{Clock, Result};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 /// A thread finds its counters by its number. Where two have the same ones, the second takes the
@@ -20,9 +24,19 @@ use std::sync::{
 pub(super) struct Lanes {
     slots: Vec<Slot>,
     segments: Option<Arc<Segments>>,
+    seasons: Option<Seasons>,
     sampling: f64,
     /// Rows that found no free counters, or could not be read.
     missed: AtomicU64,
+}
+
+/// By which rows are told apart when they are counted: a look may come much later.
+#[derive(Debug)]
+struct Seasons {
+    season: Season,
+    clock: Arc<dyn Clock>,
+    /// Rows of strata that threads have left since the last look: one profile a stratum.
+    left: Mutex<BTreeMap<u32, Profile>>,
 }
 
 /// On cache lines of its own.
@@ -36,6 +50,8 @@ struct Slot {
 #[derive(Debug)]
 struct Lane {
     shard: ProfileShard,
+    /// Of the rows in the shard; 0 without seasons.
+    stratum: u32,
     joint: Joint,
     random: Random,
     /// Rows to leave out until the next one is counted.
@@ -46,7 +62,13 @@ impl Lanes {
     pub(super) fn new(config: &MonitorConfig, segments: Option<Arc<Segments>>) -> Self {
         let slot = |_| Slot { lane: Mutex::new(None), reader: OnceLock::new() };
         let slots = (0..config.shards).map(slot).collect();
-        Self { slots, segments, sampling: config.sampling, missed: AtomicU64::new(0) }
+        let seasons = config.strata.as_ref().map(|strata| Seasons {
+            season: strata.season(),
+            clock: Arc::clone(&config.clock),
+            left: Mutex::default(),
+        });
+        let (sampling, missed) = (config.sampling, AtomicU64::new(0));
+        Self { slots, segments, seasons, sampling, missed }
     }
 
     /// Counts rows of so many, each written by `row` into the values given, if it can be read.
@@ -57,8 +79,9 @@ impl Lanes {
         mut row: impl FnMut(usize, &mut Vec<Value<'a>>) -> Option<()>,
     ) {
         let mut values = Vec::with_capacity(reference.columns().len());
+        let stratum = self.seasons.as_ref().map_or(0, Seasons::now);
         let counted = self.with_lane(reference, |lane| {
-            let mut missed = 0;
+            let mut missed = self.enter(lane, stratum);
             let mut at = lane.skip;
             while at < rows as u64 {
                 values.clear();
@@ -78,6 +101,14 @@ impl Lanes {
             Some(missed) => self.miss(missed),
             None => self.miss(rows as u64),
         }
+    }
+
+    /// Puts the rows of another stratum by; how many could not be.
+    fn enter(&self, lane: &mut Lane, stratum: u32) -> u64 {
+        let left = std::mem::replace(&mut lane.stratum, stratum);
+        let Some(seasons) = self.seasons.as_ref().filter(|_| left != stratum) else { return 0 };
+        let Ok(rows) = lane.shard.reader().take() else { return 0 };
+        seasons.put(left, &rows)
     }
 
     pub(super) fn miss(&self, rows: u64) {
@@ -104,20 +135,33 @@ impl Lanes {
                 let _ = slot.reader.set(shard.reader());
                 let mut random = Random::new(at as u64);
                 let skip = skip(self.sampling, &mut random);
-                Lane { shard, joint: Joint::default(), random, skip }
+                let stratum = self.seasons.as_ref().map_or(0, Seasons::now);
+                Lane { shard, stratum, joint: Joint::default(), random, skip }
             });
             return Some(count(lane));
         }
         None
     }
 
-    /// All rows counted since the last time.
-    pub(super) fn take(&self, reference: &Profile) -> Result<Profile> {
-        let mut rows = Profile::empty_like(reference);
-        for reader in self.slots.iter().filter_map(|slot| slot.reader.get()) {
-            rows.merge(&reader.take()?)?;
+    /// All rows counted since the last time, by stratum; `None` without seasons.
+    pub(super) fn take(&self, reference: &Profile) -> Result<Vec<(Option<u32>, Profile)>> {
+        let readers = self.slots.iter().filter_map(|slot| Some((slot, slot.reader.get()?)));
+        let Some(seasons) = &self.seasons else {
+            let mut rows = Profile::empty_like(reference);
+            for (_, reader) in readers {
+                rows.merge(&reader.take()?)?;
+            }
+            return Ok(vec![(None, rows)]);
+        };
+        for (slot, reader) in readers {
+            // It must not enter another stratum meanwhile; whoever counts takes other counters.
+            let lane = slot.lane.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(lane) = lane.as_ref() {
+                self.miss(seasons.put(lane.stratum, &reader.take()?));
+            }
         }
-        Ok(rows)
+        let left = std::mem::take(&mut *seasons.left());
+        Ok(left.into_iter().map(|(stratum, rows)| (Some(stratum), rows)).collect())
     }
 
     /// Rows by segment since the last time. A thread that counts meanwhile takes other counters.
@@ -136,6 +180,23 @@ impl Lanes {
     /// Whether anything ever counted here.
     pub(super) fn are_used(&self) -> bool {
         self.slots.iter().any(|slot| slot.reader.get().is_some())
+    }
+}
+
+impl Seasons {
+    fn now(&self) -> u32 {
+        self.season.stratum(self.clock.now())
+    }
+
+    fn left(&self) -> MutexGuard<'_, BTreeMap<u32, Profile>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps rows for the next look; how many were too many for a profile.
+    fn put(&self, stratum: u32, rows: &Profile) -> u64 {
+        let mut left = self.left();
+        let sum = left.entry(stratum).or_insert_with(|| Profile::empty_like(rows));
+        if sum.merge(rows).is_ok() { 0 } else { rows.rows() }
     }
 }
 
@@ -159,7 +220,7 @@ fn own_number() -> usize {
 
 impl Slot {
     #[cfg(test)]
-    fn hold(&self) -> std::sync::MutexGuard<'_, Option<Lane>> {
+    fn hold(&self) -> MutexGuard<'_, Option<Lane>> {
         self.lane.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -183,9 +244,10 @@ mod tests {
         let lanes = Lanes::new(&MonitorConfig::default().with_sampling(0.1).with_shards(2), None);
         assert!(!lanes.are_used());
         (0..1_000).for_each(|_| count(&lanes, &reference, 20));
-        let rows = lanes.take(&reference).unwrap().rows();
+        let taken = || lanes.take(&reference).unwrap()[0].1.rows();
+        let rows = taken();
         assert!((1_850..2_150).contains(&rows), "{rows}");
-        assert_eq!((lanes.take(&reference).unwrap().rows(), lanes.missed()), (0, 0));
+        assert_eq!((taken(), lanes.missed()), (0, 0));
         let (first, second) = (lanes.slots[0].hold(), lanes.slots[1].hold());
         count(&lanes, &reference, 20);
         assert_eq!(lanes.missed(), 20);

@@ -314,8 +314,7 @@ impl Monitor {
         Ok(ended)
     }
 
-    /// Rows of the request path, as of the stratum before now: they were counted since the last
-    /// look.
+    /// Rows of the request path, each of the stratum in which it was counted.
     fn gather(&self, judge: &mut Judge) -> Result<()> {
         let Shared { lanes, reference, .. } = &*self.shared;
         if !lanes.are_used() {
@@ -324,7 +323,10 @@ impl Monitor {
         if judge.segments.is_some() {
             judge.windows.merge_joint(&lanes.take_joint());
         }
-        judge.windows.merge(&lanes.take(reference)?)
+        for (stratum, rows) in lanes.take(reference)? {
+            judge.windows.merge_of(stratum, &rows)?;
+        }
+        Ok(())
     }
 
     fn end_if_due(&self, judge: &mut Judge) -> Result<Vec<Alarm>> {

@@ -136,6 +136,18 @@ impl Windows {
         self.piece.merge(rows)
     }
 
+    /// Adds rows of this stratum; `None` is the one in progress.
+    pub(super) fn merge_of(&mut self, stratum: Option<u32>, rows: &Profile) -> Result<()> {
+        match stratum.filter(|stratum| *stratum != self.stratum) {
+            None => self.piece.merge(rows),
+            Some(other) => {
+                self.piece.same_cells(rows)?;
+                self.put(other, rows.clone());
+                Ok(())
+            }
+        }
+    }
+
     /// The rows of the window in progress, which begins anew.
     pub(super) fn hand_over(&mut self) -> Result<Profile> {
         let empty = Profile::empty_like(&self.piece);
@@ -180,19 +192,23 @@ impl Windows {
 
     /// Puts the rows of the stratum so far into the window.
     fn end_piece(&mut self) {
-        let rows = self.piece.rows();
+        let empty = Profile::empty_like(&self.piece);
+        let piece = std::mem::replace(&mut self.piece, empty);
+        self.put(self.stratum, piece);
+    }
+
+    fn put(&mut self, stratum: u32, piece: Profile) {
+        let rows = piece.rows();
         if rows == 0 {
             return;
         }
-        let empty = Profile::empty_like(&self.piece);
-        let piece = std::mem::replace(&mut self.piece, empty);
         let counts: Vec<Counts> = piece.columns().map(|column| coarse(&column)).collect();
         match &mut self.earlier {
             // The same cells; rows beyond the bound of a profile are in the counts alone.
             Some(earlier) => drop(earlier.merge(&piece)),
             None => self.earlier = Some(piece),
         }
-        self.open.take_in(self.stratum, rows, &counts);
+        self.open.take_in(stratum, rows, &counts);
     }
 
     /// Whether the season in progress is over.

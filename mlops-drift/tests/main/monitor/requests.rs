@@ -10,7 +10,10 @@ use mlops_core::{
     tensor::{DType, Tensor, Tensors},
     testing::{FnPredictor, ManualClock},
 };
-use mlops_drift::{Monitor, MonitorConfig, Profile, ProfileOptions};
+use mlops_drift::{
+    Monitor, MonitorConfig, Profile, ProfileOptions,
+    monitor::{Season, Strata},
+};
 use std::{
     pin::pin,
     sync::{
@@ -233,4 +236,31 @@ fn a_look_that_panics_is_counted_and_the_watch_goes_on() {
         thread::yield_now();
     }
     drop(watch);
+}
+
+#[test]
+fn requests_are_of_the_hour_in_which_they_came_however_late_somebody_looks() {
+    let mut random = Random::new(36);
+    let clock = Arc::new(ManualClock::default());
+    let rows = [0.0, 3.0].map(|shift| {
+        let inputs = asked(&mut random, 3_000, shift);
+        table(&inputs, &answer(&model(), inputs.clone()))
+    });
+    let reference = Profile::fit(&rows, &ProfileOptions::default()).unwrap();
+    let mut strata = Strata::new(&reference, Season::HourOfDay);
+    for (hour, rows) in (0_u32..).zip(&rows) {
+        strata.update(rows, clock.now().plus(hour * HOUR)).unwrap();
+    }
+    let config = MonitorConfig::default().with_clock(clock.clone()).with_strata(strata);
+    let monitor = Monitor::new(reference, config).unwrap();
+    let mut alarms = monitor.alarms();
+    let watched = monitor.wrap(Arc::new(model())).unwrap();
+    for shift in [0.0, 3.0] {
+        answer(&*watched, asked(&mut random, 600, shift));
+        clock.advance(HOUR);
+    }
+    assert!(monitor.look().unwrap());
+    assert!(alarms.try_next().is_none(), "{:?}", monitor.drift());
+    assert_eq!(monitor.last_window().unwrap().rows(), 1_200);
+    assert_eq!(monitor.status().missed_rows, 0);
 }
