@@ -191,24 +191,6 @@ fn an_episode_that_has_ended_is_not_told_again_at_the_end_of_its_season() {
 }
 
 #[test]
-fn what_is_surely_negligible_hides_nothing() {
-    let mut bench = Bench::open(|config| config.with_window_rows(20_000));
-    let (mut alarms, slight) = (bench.monitor.alarms(), World { shift: 0.1, ..USUAL });
-    for _ in 0..16 {
-        bench.monitor.update(&slight.rows(&mut bench.random, 20_000)).unwrap();
-        bench.clock.advance(HOUR);
-    }
-    assert!(alarms.try_next().is_none());
-    // Of the same column, less sure, and over few rows.
-    let missing = World { missing: 0.045, ..slight };
-    bench.monitor.update(&missing.rows(&mut bench.random, 1_000)).unwrap();
-    bench.clock.advance(HOUR);
-    bench.monitor.look().unwrap();
-    let alarm = alarms.try_next().expect("it is beyond its margin");
-    assert_eq!(alarm.effect().name.as_ref(), "missing_share", "{alarm}");
-}
-
-#[test]
 fn a_log_may_be_older_than_its_monitor() {
     let mut bench = Bench::open(|config| config);
     let day = Duration::from_hours(24);
