@@ -85,54 +85,102 @@ impl Mutated {
 }
 
 /// What the protocol's requests have, and what these have in turn.
-const FIELDS: [&str; 27] = [
+const FIELDS: [&str; 18] = [
     "inputs",
-    "input",
     "outputs",
-    "output",
     "parameters",
-    "parameter",
     "name",
     "shape",
-    "axis",
-    "dimension",
-    "rank",
     "datatype",
-    "dtype",
     "data",
     "contents",
-    "element",
-    "elements",
     "id",
-    "header",
     "binary_data_size",
     "binary_data",
+    "binary_data_output",
     "raw_input_contents",
     "model_name",
     "model_version",
-    "rows",
-    "batch",
-    "version",
+    "non_finite",
+    "nulls",
+    "inference-header-content-length",
 ];
 /// What a number behind them makes a place.
-const PLACES: [&str; 8] =
-    ["byte", "offset", "line", "column", "position", "character", "char", "index"];
+const PLACES: [&str; 10] = [
+    "byte",
+    "offset",
+    "line",
+    "column",
+    "position",
+    "character",
+    "char",
+    "index",
+    "input",
+    "output",
+];
+/// What a name in quotes right behind them is the name of.
+const NAMED: [&str; 7] = ["input", "output", "tensor", "parameter", "header", "model", "named"];
 
-/// Whether a refusal's words say where the mistake is: a field of the protocol, a tensor of the model, the
-/// model that was asked for, or a place in the bytes.
-pub(super) fn says_where<'a>(words: &str, tensors: impl Iterator<Item = &'a str>) -> bool {
-    let words = words.to_lowercase().replace('\'', "\"");
-    let tokens = words.split(|c: char| !c.is_alphanumeric() && c != '_');
-    let tokens: Vec<&str> = tokens.filter(|token| !token.is_empty()).collect();
-    let is_place = |two: &[&str]| {
-        PLACES.contains(&two[0]) && two[1].starts_with(|first: char| first.is_ascii_digit())
-    };
-    tokens.iter().any(|token| FIELDS.contains(token))
-        || tokens.windows(2).any(is_place)
-        || tensors
-            .map(str::to_lowercase)
-            .any(|name| tokens.contains(&&*name) || words.contains(&format!("\"{name}\"")))
-        || words.contains("model \"")
+/// Whether a refusal's words say where the mistake is: a field of the protocol in quotes, a path to one, a tensor of
+/// the model, what was asked for by its name in quotes, or a place in the bytes. A word of the protocol in a sentence
+/// says nothing: "the data is bad".
+pub(super) fn says_where<'a>(words: &str, mut tensors: impl Iterator<Item = &'a str>) -> bool {
+    let words = words.to_lowercase();
+    let is_bare = |name: &str| !name.is_empty() && !is_word_of_the_protocol(name);
+    tokens(&words).collect::<Vec<_>>().windows(2).any(is_place)
+        || in_quotes(&words).into_iter().any(|(before, name)| {
+            FIELDS.contains(&name)
+                || is_path(name)
+                || tokens(before).next_back().is_some_and(|noun| NAMED.contains(&noun))
+        })
+        || words.split([' ', ',', ';']).any(is_path)
+        || tensors.any(|name| {
+            let name = name.to_lowercase();
+            in_quotes(&words).iter().any(|(_, quoted)| *quoted == name)
+                || (is_bare(&name) && tokens(&words).any(|token| token == name))
+        })
+}
+
+fn tokens(words: &str) -> impl DoubleEndedIterator<Item = &str> {
+    words.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|token| !token.is_empty())
+}
+
+fn is_place(two: &[&str]) -> bool {
+    PLACES.contains(&two[0]) && two[1].starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// Whether a tensor of this name is named only in quotes: a sentence has the word as well.
+fn is_word_of_the_protocol(name: &str) -> bool {
+    FIELDS.contains(&name) || PLACES.contains(&name) || NAMED.contains(&name)
+}
+
+/// Whether this leads to a field, through others or by a number: `inputs[0].shape`, `$.inputs`, `/inputs/0/data`.
+fn is_path(text: &str) -> bool {
+    let text = text.trim_end_matches(['.', ':', ')']);
+    let has_steps = text.contains(['[', '/', '.']) && !text.starts_with('[');
+    let mut steps = text.split(['[', ']', '/', '.', '$']).filter(|step| !step.is_empty());
+    let is_step = |step: &str| FIELDS.contains(&step) || step.parse::<usize>().is_ok();
+    has_steps && steps.clone().any(|step| FIELDS.contains(&step)) && steps.all(is_step)
+}
+
+/// What stands in quotes of any kind, after what stands before it. An apostrophe within a word is none.
+fn in_quotes(words: &str) -> Vec<(&str, &str)> {
+    let is_inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let (mut found, mut at) = (Vec::new(), 0);
+    while let Some(open) = words[at..].find(['"', '\'', '`']).map(|open| at + open) {
+        let quote = &words[open..=open];
+        at = open + 1;
+        if is_inside(words[..open].chars().next_back()) {
+            continue;
+        }
+        let ends = words[at..].match_indices(quote).map(|(end, _)| at + end);
+        let end = ends.into_iter().find(|end| !is_inside(words[end + 1..].chars().next()));
+        if let Some(end) = end {
+            found.push((&words[..open], &words[at..end]));
+            at = end + 1;
+        }
+    }
+    found
 }
 
 /// `SplitMix64` (Steele, Lea, Flood 2014): small, and the same everywhere.
@@ -233,19 +281,41 @@ mod tests {
 
     #[test]
     fn words_say_where_by_a_field_a_name_or_a_place() {
-        let says_where = |words: &str| says_where(words, ["x0", "a b"].into_iter());
+        let says_where = |words: &str| says_where(words, ["x0", "a b", "data"].into_iter());
         for words in [
             "input \"age\": element 2 is no number",
-            "unexpected shape",
+            "the request has no \"inputs\"",
+            "`shape` is not an array",
+            "'data' can't be read, it's cut off",
             "not valid JSON at line 1 column 20",
             "Invalid value at offset 7",
+            "the name of input 2 is missing",
+            "inputs[0].shape is too long",
+            "at /inputs/0/datatype: no such type",
+            "wrong: $.inputs[1].data",
             "X0 is wrong",
             "'a b' is wrong",
+            "unexpected inference input 'in_\u{fffd}int8' for a model",
             "there is no model \"risl\"",
+            "Request for unknown model: 'pla-1' is not found",
         ] {
             assert!(says_where(words), "{words}");
         }
-        for words in ["", "bad request", "parse error", "line of thought", "the model 7 failed"] {
+        for words in [
+            "",
+            "bad request",
+            "parse error",
+            "line of thought",
+            "the model 7 failed",
+            "the data is bad",
+            "invalid input",
+            "wrong batch, see the id",
+            "unexpected shape. data",
+            "isn't valid, doesn't fit the input's shape",
+            "it is \"bad\"",
+            "input/output error",
+            "42 bytes of the body belong to no input",
+        ] {
             assert!(!says_where(words), "{words}");
         }
     }

@@ -29,16 +29,19 @@ impl<'w> Entries<'w> {
     pub(super) fn push(&mut self, value: &Value<'_>, limits: &Limits) -> Result<()> {
         let Self { what, count, read } = self;
         if *count == limits.max_parameters {
-            return Err(Error::too_large(format!("{what} has more than {count} parameters")));
+            return Err(Error::too_large(format!("{what} has more than {count} \"parameters\"")));
         }
         *count += 1;
         let bytes = bytes_of(value, &format!("{what}: \"parameters\""))?;
-        let no_entry =
-            |_| Error::invalid(format!("{what}: a parameter is no name with a value of its kind"));
+        let no_entry = |_| {
+            Error::invalid(format!(
+                "{what}: an entry of \"parameters\" is no name with a value of its kind"
+            ))
+        };
         let entry = ParameterEntry::decode(bytes.slice()).map_err(no_entry)?;
         let max = limits.max_name_bytes;
         if entry.key.len() > max {
-            let message = format!("{what} has a parameter named with over {max} bytes");
+            let message = format!("{what}: \"parameters\" has a name of over {max} bytes");
             return Err(Error::too_large(message));
         }
         let value = entry.value.and_then(|value| value.choice);

@@ -123,7 +123,7 @@ fn json_bytes(headers: &HeaderMap) -> Result<Option<usize>> {
     let Some(value) = headers.get(JSON_BYTES) else { return Ok(None) };
     let length = value.to_str().ok().and_then(|text| text.trim().parse().ok());
     length.map(Some).ok_or_else(|| {
-        Error::invalid("header Inference-Header-Content-Length is not a whole number of bytes")
+        Error::invalid("header \"Inference-Header-Content-Length\" is not a whole number of bytes")
     })
 }
 

@@ -2,6 +2,8 @@
 
 #[path = "program/bench.rs"]
 mod bench;
+#[path = "program/bounds.rs"]
+mod bounds;
 #[path = "program/composed.rs"]
 mod composed;
 #[path = "program/conformance.rs"]
@@ -30,6 +32,9 @@ mod models;
 mod otlp;
 #[path = "program/predict.rs"]
 mod predict;
+#[cfg(feature = "onnx")]
+#[path = "program/providers.rs"]
+mod providers;
 #[path = "program/record.rs"]
 mod record;
 #[path = "program/repository.rs"]

@@ -266,7 +266,9 @@ pub(super) fn members<'a>(
     let mut reader = serde_json::Deserializer::from_str(json.get());
     match reader.deserialize_map(Members(max)) {
         Ok(Some(members)) => Ok(members),
-        Ok(None) => Err(Error::too_large(format!("{what} has more than {max} members"))),
+        Ok(None) => {
+            Err(Error::too_large(format!("{what}: \"parameters\" has more than {max} members")))
+        }
         Err(_) => {
             Err(Error::invalid(format!("{what}: \"parameters\" is no object of distinct names")))
         }

@@ -22,7 +22,7 @@ pub(in super::super) fn parse(
         if name.len() > limits.max_name_bytes {
             let max = limits.max_name_bytes;
             return Err(Error::too_large(format!(
-                "{what} has a parameter named with over {max} bytes"
+                "{what}: \"parameters\" has a name of over {max} bytes"
             )));
         }
         if let Some(value) = one(value, &format!("{what}: parameter {name:?}"), &name, limits)? {

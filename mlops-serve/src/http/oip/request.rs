@@ -53,7 +53,7 @@ pub fn decode_request(
     let length = json_bytes.unwrap_or(body.len());
     if length > body.len() {
         return Err(Error::invalid(format!(
-            "the header says that the JSON has {length} bytes, and the body has {}",
+            "header \"Inference-Header-Content-Length\" says that the JSON has {length} bytes, and the body has {}",
             body.len()
         )));
     }
@@ -77,7 +77,10 @@ pub fn decode_request(
     }
     match tail.left() {
         0 => Ok(decoded),
-        left => Err(Error::invalid(format!("{left} bytes of the body belong to no input"))),
+        left => Err(Error::invalid(format!(
+            "{left} bytes of the body belong to no input, those from byte {} on",
+            body.len() - left
+        ))),
     }
 }
 

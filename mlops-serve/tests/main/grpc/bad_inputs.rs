@@ -219,7 +219,7 @@ async fn malformed_messages_are_refused_too() {
         ("\"model_name\" does not have the form", vec![0x08, 0x01]),
         ("\"model_name\" is not UTF-8", vec![0x0a, 0x01, 0xff]),
         ("\"inputs\" does not have the form", [&good[..], &[0x28, 0x01]].concat()),
-        ("a parameter is no name", [&good[..], &[0x22, 0x01, 0xff]].concat()),
+        ("an entry of \"parameters\" is no name", [&good[..], &[0x22, 0x01, 0xff]].concat()),
     ] {
         let status = server.call("ModelInfer", message).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");

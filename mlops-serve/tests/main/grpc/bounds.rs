@@ -140,7 +140,7 @@ fn many_empty_elements_are_counted_before_they_take_memory() {
         (0x2a_u8, "\"inputs\" has more than 1024"),
         (0x32, "\"outputs\" has more than 1024"),
         (0x3a, "\"raw_input_contents\" has more than 1024"),
-        (0x22, "the request has more than 256 parameters"),
+        (0x22, "the request has more than 256 \"parameters\""),
     ] {
         let bytes = Buffer::from_vec([key, 0].repeat(1 << 20));
         let error = InferMessage::read(&bytes, &limits).unwrap_err();

@@ -4,12 +4,12 @@ use super::Place;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-fn small() -> PathBuf {
+pub(super) fn small() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../mlops-serve/tests/data/encoder/small")
 }
 
 /// The Python library's first 20 texts, of which none is longer than a screen.
-fn texts() -> Vec<String> {
+pub(super) fn texts() -> Vec<String> {
     let path = small().with_file_name("texts.json");
     let mut texts: Vec<String> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     texts.truncate(20);
