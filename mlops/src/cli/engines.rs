@@ -1,5 +1,8 @@
 //! Which engines may load a model, and what those that have a choice may use.
 
+#[cfg(feature = "candle")]
+mod candle;
+
 use crate::{Error, Result};
 use clap::Args;
 #[cfg(feature = "onnx")]
@@ -29,6 +32,9 @@ pub(super) struct Engines {
     #[cfg(feature = "onnx")]
     #[arg(long, requires = "onnx_providers")]
     onnx_cpu_fallback: bool,
+    #[cfg(feature = "candle")]
+    #[command(flatten)]
+    candle: candle::CandleFlags,
 }
 
 impl Engines {
@@ -44,6 +50,8 @@ impl Engines {
             onnx_providers: Vec::new(),
             #[cfg(feature = "onnx")]
             onnx_cpu_fallback: false,
+            #[cfg(feature = "candle")]
+            candle: candle::CandleFlags::default(),
         }
     }
 
@@ -73,6 +81,32 @@ impl Engines {
         Vec::new()
     }
 
+    /// The same for one model that the configuration has a device of candle for, which alone may load it then;
+    /// `InvalidInput` if it is no device.
+    #[cfg_attr(not(feature = "candle"), expect(unused_mut, reason = "no `candle`"))]
+    pub(super) fn with_candle_device(mut self, device: Option<&str>) -> Result<Self> {
+        let Some(device) = device else { return Ok(self) };
+        #[cfg(feature = "candle")]
+        {
+            self.candle = self.candle.with_device(device.parse()?);
+            self.only = Some("candle".to_owned());
+            Ok(self)
+        }
+        #[cfg(not(feature = "candle"))]
+        Err(Error::unsupported(format!("no engine \"candle\" in this build, to use {device:?}")))
+    }
+
+    /// The same, once for every device of candle that this build knows.
+    #[cfg_attr(not(feature = "candle"), expect(clippy::unused_self, reason = "no `candle`"))]
+    pub(super) fn on_each_device(&self) -> Vec<Self> {
+        #[cfg(feature = "candle")]
+        {
+            candle::known().map(|candle| Self { candle, ..self.clone() }).collect()
+        }
+        #[cfg(not(feature = "candle"))]
+        Vec::new()
+    }
+
     /// What says the same on a command line.
     pub(super) fn flags(&self) -> Vec<String> {
         let mut flags = Vec::new();
@@ -87,6 +121,10 @@ impl Engines {
                 flags.extend(["--onnx-provider".to_owned(), provider.to_string()]);
             }
         }
+        #[cfg(feature = "candle")]
+        if self.only.as_deref() == Some("candle") {
+            flags.extend(self.candle.flags());
+        }
         flags
     }
 
@@ -94,6 +132,9 @@ impl Engines {
     pub(super) fn list(&self) -> Result<Vec<Arc<dyn Engine>>> {
         let all: Vec<Arc<dyn Engine>> =
             compiled_in().into_iter().map(|engine| self.configured(engine)).collect();
+        #[cfg(feature = "candle")]
+        let all: Vec<Arc<dyn Engine>> =
+            all.into_iter().map(|engine| self.candle.configured(engine)).collect();
         let Some(only) = &self.only else { return Ok(all) };
         let names: Vec<&str> = all.iter().map(|engine| engine.name()).collect();
         let unknown = format!("no engine {only:?} in this build; there are {names:?}");
