@@ -8,6 +8,9 @@ mod batching;
 #[path = "main/candle.rs"]
 mod candle;
 #[cfg(feature = "candle")]
+#[path = "main/candle_device.rs"]
+mod candle_device;
+#[cfg(feature = "candle")]
 #[path = "main/candle_module.rs"]
 mod candle_module;
 #[path = "main/compose.rs"]

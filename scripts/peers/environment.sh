@@ -79,6 +79,22 @@ minilm_weights() {
     export MLOPS_MINILM
 }
 
+# Says in MLOPS_MINILM_ONNX where the same encoder is as an ONNX file, unless it says so already; and for `cuda` in ORT_DYLIB_PATH
+# a library built with it, and in LD_LIBRARY_PATH what that links to. PyPI's wheels of these take 10 GB.
+encoder_onnx() {
+    [ -z "${MLOPS_MINILM_ONNX:-}" ] || return 0
+    [ "$1" = cuda ] || { echo "skipped: onnx, for it has no provider $1" && return 0; }
+    local site nvidia folder="${CARGO_TARGET_DIR:-$PWD/target}/minilm"
+    python_with gpu scripts/peers/gpu.txt || { echo "skipped: onnx, for its Python packages could not be installed" && return 0; }
+    site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    [ -f "$folder/encoder.onnx" ] || "$python" scripts/peers/encoder_onnx.py "$MLOPS_MINILM" "$folder/encoder.onnx" >&2
+    MLOPS_MINILM_ONNX="$folder/encoder.onnx"
+    nvidia=$(printf '%s:' "$site"/nvidia/*/lib)
+    export LD_LIBRARY_PATH="$nvidia${LD_LIBRARY_PATH:-}"
+    [ -n "${ORT_DYLIB_PATH:-}" ] || ORT_DYLIB_PATH=$(compgen -G "$site/onnxruntime/capi/libonnxruntime.so*" | head -n 1)
+    export ORT_DYLIB_PATH
+}
+
 # Builds with cargo and these arguments and prints where the one program lies.
 built_program() {
     cargo build --message-format=json-render-diagnostics "$@" |

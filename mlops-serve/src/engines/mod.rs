@@ -4,6 +4,8 @@
 pub mod candle;
 #[cfg(any(feature = "tabular", feature = "onnx"))]
 mod columns;
+#[cfg(any(feature = "onnx", feature = "candle"))]
+mod device;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 #[cfg(feature = "remote")]
@@ -67,7 +69,8 @@ pub trait Session: Debug + Send + Sync {
     /// # Behavior
     /// - gives the outputs of the signature in its order, or those asked for in the order asked
     /// - a row gives the same bits alone or among others (but for `onnx`, whose kernels differ by size,
-    ///   for an encoder that is told to fill texts up, and for a module of a host's own)
+    ///   for `candle` elsewhere than on the processor, for an encoder that is told to fill texts up, and for a
+    ///   module of a host's own)
     /// - a missing, unknown, wrongly typed or wrongly shaped input, and an unknown output, are
     ///   `InvalidInput` and named
     /// - `Cancelled` soon after `options.stop` was told to stop, `TimedOut` soon after its deadline

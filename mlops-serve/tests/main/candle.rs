@@ -24,7 +24,7 @@ use std::{
 };
 
 /// Numbers that look random and are the same everywhere, in [-2, 2).
-fn numbers(count: usize) -> Vec<f32> {
+pub(crate) fn numbers(count: usize) -> Vec<f32> {
     let spread = |at: usize| f32::from(u16::try_from((at * 7919 + 13) % 1009).unwrap()) / 1009.0;
     (0..count).map(|at| 4.0 * spread(at) - 2.0).collect()
 }
@@ -44,7 +44,7 @@ fn options() -> TrainOptions {
     TrainOptions::new().with_epochs(2).with_batch_rows(16).with_threads(2)
 }
 
-fn trained(config: &MlpConfig, rows: usize, options: &TrainOptions) -> TrainedMlp {
+pub(crate) fn trained(config: &MlpConfig, rows: usize, options: &TrainOptions) -> TrainedMlp {
     let x = matrix(rows, config.width);
     let y = match config.task {
         Task::Classes(_) => either(&x),
@@ -53,7 +53,7 @@ fn trained(config: &MlpConfig, rows: usize, options: &TrainOptions) -> TrainedMl
     train(config, &x, &y, options, &Stop::new()).unwrap()
 }
 
-fn write(builder: PackageBuilder) -> (tempfile::TempDir, ModelPackage) {
+pub(crate) fn write(builder: PackageBuilder) -> (tempfile::TempDir, ModelPackage) {
     let folder = tempfile::tempdir().unwrap();
     let package = builder.write(folder.path().join("model")).unwrap();
     (folder, package)

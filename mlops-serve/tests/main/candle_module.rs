@@ -18,7 +18,7 @@ use std::fmt;
 type Forward = fn(&[candle_core::Tensor]) -> Result<Vec<candle_core::Tensor>>;
 
 /// Whatever a test wants to happen, under whatever signature.
-struct Module(ModelSignature, Forward);
+pub(crate) struct Module(ModelSignature, Forward);
 
 impl fmt::Debug for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,13 +49,13 @@ fn signature(inputs: &[(&str, DType)], outputs: &[(&str, DType)]) -> ModelSignat
 }
 
 /// The sum and the difference of two pairs.
-fn arithmetic() -> Module {
+pub(crate) fn arithmetic() -> Module {
     let f32s = |names: [&'static str; 2]| names.map(|name| (name, DType::F32));
     let signature = signature(&f32s(["a", "b"]), &f32s(["sum", "difference"]));
     Module(signature, |x| Ok(vec![(&x[0] + &x[1])?, (&x[0] - &x[1])?]))
 }
 
-fn inputs() -> Tensors {
+pub(crate) fn inputs() -> Tensors {
     let tensor = |values: [f32; 6]| Tensor::from_vec([3, 2], values.to_vec()).unwrap();
     let a = Tensors::one("a", tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
     a.with("b", tensor([0.5, 0.5, -1.0, 0.0, 2.0, 6.0])).unwrap()

@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
 };
 
-fn data() -> PathBuf {
+pub(crate) fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/encoder")
 }
 
@@ -34,12 +34,12 @@ pub(crate) fn inputs<S: AsRef<str>>(texts: &[S]) -> Tensors {
     Tensors::one("text", Tensor::from_strs([texts.len()], texts).unwrap())
 }
 
-fn embed<S: AsRef<str>>(session: &dyn Session, texts: &[S]) -> Vec<f32> {
+pub(crate) fn embed<S: AsRef<str>>(session: &dyn Session, texts: &[S]) -> Vec<f32> {
     let outputs = session.run(&inputs(texts), &InferOptions::new(&Stop::new())).unwrap();
     outputs.require("embedding").unwrap().as_slice::<f32>().unwrap().to_vec()
 }
 
-fn apart(one: &[f32], other: &[f32]) -> f32 {
+pub(crate) fn apart(one: &[f32], other: &[f32]) -> f32 {
     assert_eq!(one.len(), other.len());
     one.iter().zip(other).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max)
 }

@@ -1,5 +1,8 @@
 //! Which engines may load a model, and what those that have a choice may use.
 
+#[cfg(feature = "candle")]
+mod candle;
+
 use crate::{Error, Result};
 use clap::Args;
 #[cfg(feature = "onnx")]
@@ -29,6 +32,9 @@ pub(super) struct Engines {
     #[cfg(feature = "onnx")]
     #[arg(long, requires = "onnx_providers")]
     onnx_cpu_fallback: bool,
+    #[cfg(feature = "candle")]
+    #[command(flatten)]
+    candle: candle::CandleFlags,
 }
 
 impl Engines {
@@ -44,6 +50,8 @@ impl Engines {
             onnx_providers: Vec::new(),
             #[cfg(feature = "onnx")]
             onnx_cpu_fallback: false,
+            #[cfg(feature = "candle")]
+            candle: candle::CandleFlags::default(),
         }
     }
 
@@ -74,12 +82,46 @@ impl Engines {
     }
 
     /// Whether something else than the processor computes.
-    #[cfg_attr(not(feature = "onnx"), expect(clippy::unused_self, reason = "no `onnx`"))]
+    #[cfg_attr(
+        not(any(feature = "candle", feature = "onnx")),
+        expect(clippy::unused_self, reason = "nothing that computes elsewhere")
+    )]
     pub(super) fn is_elsewhere(&self) -> bool {
         #[cfg(feature = "onnx")]
-        return !self.onnx_providers.is_empty();
-        #[cfg(not(feature = "onnx"))]
+        if !self.onnx_providers.is_empty() {
+            return true;
+        }
+        #[cfg(feature = "candle")]
+        if self.candle.is_elsewhere() {
+            return true;
+        }
         false
+    }
+
+    /// The same for one model that the configuration has a device of candle for, which alone may load it then;
+    /// `InvalidInput` if it is no device.
+    #[cfg_attr(not(feature = "candle"), expect(unused_mut, reason = "no `candle`"))]
+    pub(super) fn with_candle_device(mut self, device: Option<&str>) -> Result<Self> {
+        let Some(device) = device else { return Ok(self) };
+        #[cfg(feature = "candle")]
+        {
+            self.candle = self.candle.with_device(device.parse()?);
+            self.only = Some("candle".to_owned());
+            Ok(self)
+        }
+        #[cfg(not(feature = "candle"))]
+        Err(Error::unsupported(format!("no engine \"candle\" in this build, to use {device:?}")))
+    }
+
+    /// The same, once for every device of candle that this build knows.
+    #[cfg_attr(not(feature = "candle"), expect(clippy::unused_self, reason = "no `candle`"))]
+    pub(super) fn on_each_device(&self) -> Vec<Self> {
+        #[cfg(feature = "candle")]
+        {
+            candle::known().map(|candle| Self { candle, ..self.clone() }).collect()
+        }
+        #[cfg(not(feature = "candle"))]
+        Vec::new()
     }
 
     /// What says the same on a command line.
@@ -96,24 +138,35 @@ impl Engines {
                 flags.extend(["--onnx-provider".to_owned(), provider.to_string()]);
             }
         }
+        #[cfg(feature = "candle")]
+        if self.only.as_deref() == Some("candle") {
+            flags.extend(self.candle.flags());
+        }
         flags
     }
 
     /// In the order in which they are asked; `InvalidInput` names one that this build has not.
     pub(super) fn list(&self) -> Result<Vec<Arc<dyn Engine>>> {
-        #[cfg_attr(not(feature = "onnx"), expect(unused_mut, reason = "no `onnx`"))]
-        let mut all: Vec<Arc<dyn Engine>> =
-            compiled_in().into_iter().map(|engine| self.configured(engine)).collect();
-        // Who names a provider wants what it can load to be computed there, not by an engine that knows none.
-        #[cfg(feature = "onnx")]
-        if !self.onnx_providers.is_empty() {
-            all.sort_by_key(|engine| engine.name() != "onnx");
-        }
+        let all = compiled_in().into_iter().map(|engine| self.configured(engine));
+        #[cfg(feature = "candle")]
+        let all = all.map(|engine| self.candle.configured(engine));
+        let mut all: Vec<Arc<dyn Engine>> = all.collect();
+        // In the order that they have, but for one that is asked before them.
+        all.sort_by_key(|engine| !self.goes_first(engine.name()));
         let Some(only) = &self.only else { return Ok(all) };
         let names: Vec<&str> = all.iter().map(|engine| engine.name()).collect();
         let unknown = format!("no engine {only:?} in this build; there are {names:?}");
         let engine = all.into_iter().find(|engine| engine.name() == only);
         engine.map(|engine| vec![engine]).ok_or_else(|| Error::invalid(unknown))
+    }
+
+    /// Who names a provider wants what it can load to be computed there, not by an engine that knows none.
+    #[cfg_attr(not(feature = "onnx"), expect(clippy::unused_self, reason = "no `onnx`"))]
+    fn goes_first(&self, engine: &str) -> bool {
+        #[cfg(feature = "onnx")]
+        return engine == "onnx" && !self.onnx_providers.is_empty();
+        #[cfg(not(feature = "onnx"))]
+        engine.is_empty()
     }
 
     #[cfg(feature = "onnx")]

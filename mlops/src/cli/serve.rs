@@ -197,12 +197,17 @@ impl Serve {
         if !matches!(source, Source::Remote(_)) && definition.remote.is_some() {
             return Err(Error::invalid("`remote` is for models of another server"));
         }
+        if matches!(source, Source::Remote(_)) && definition.candle_device.is_some() {
+            return Err(Error::invalid("`candle_device` is for models that are loaded here"));
+        }
+        let engines = self.engines.clone();
+        let engines = engines.with_candle_device(definition.candle_device.as_deref())?;
         if let Source::Registry(uri) = source {
             let store = home::registry(&self.registry_uri)?;
             let mut config =
                 EndpointConfig::new(&self.cache_dir).with_name(Arc::clone(name)).with_local(local);
             config.batching = batching;
-            config.engines = self.engines.list()?;
+            config.engines = engines.list()?;
             config.memory = self.memory.clone();
             if matches!(self.swap, Swapping::DrainFirst) {
                 config = config.with_drain_first();
@@ -217,7 +222,7 @@ impl Serve {
             return Ok((endpoint(name, remote, batching), logged::Keeper::elsewhere()));
         }
         let opened = source.open(None, scratch).await?;
-        let model = tokio::task::block_in_place(|| opened.predictor(name, &self.engines, &local))?;
+        let model = tokio::task::block_in_place(|| opened.predictor(name, &engines, &local))?;
         Ok((endpoint(name, model, batching), logged::Keeper::of_package(opened.package)))
     }
 

@@ -88,6 +88,8 @@ pub struct ModelDefinition {
     pub queue: Option<usize>,
     /// Requests that wait are gathered, up to so many rows.
     pub max_batch_rows: Option<usize>,
+    /// Where the engine `candle` computes it: `cpu`, `cuda:0`, `metal:0`.
+    pub candle_device: Option<String>,
 }
 
 /// How a model of another server is asked; what is absent is as
@@ -191,6 +193,7 @@ impl ModelDefinition {
             threads: None,
             queue: None,
             max_batch_rows: None,
+            candle_device: None,
         }
     }
 }

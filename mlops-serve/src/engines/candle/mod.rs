@@ -9,9 +9,12 @@
 //! A network of a host's own is a [`CandleModule`].
 //!
 //! Candle splits large products over whatever rayon pool surrounds them; here that is a pool of the
-//! engine's own, so that the host's is neither used nor made.
+//! engine's own, so that the host's is neither used nor made. On another device ([`CandleDevice`]) the blocks of
+//! a call follow each other, larger ones, each on all that the device has; the bits of a row may then depend on
+//! its company.
 
 mod config;
+mod device;
 mod encoder;
 mod error;
 mod module;
@@ -24,11 +27,13 @@ mod weights;
 /// What modules of a host's own are written with.
 pub use candle_core;
 pub use config::{Activation, MlpConfig, Task};
+pub use device::CandleDevice;
 pub use encoder::encoder_package;
 pub use module::CandleModule;
 pub use train::{TrainOptions, TrainedMlp, train};
 
 use crate::engines::{Engine, LoadOptions, Session};
+use candle_core::Device;
 use mlops_core::{Error, Result, ResultExt, model::ModelPackage};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use session::MlpSession;
@@ -40,26 +45,49 @@ use std::{
 /// Its name, and that of its flavour.
 const NAME: &str = "candle";
 
-/// Loads multi-layer perceptrons and sentence encoders. Clones share one pool of threads, which is made when the first
-/// model is loaded.
+/// Loads multi-layer perceptrons and sentence encoders. Clones share one pool of threads and one device, made and opened
+/// when the first model is loaded.
 #[derive(Clone)]
 pub struct CandleEngine {
     threads: usize,
     pool: Arc<Mutex<Option<Arc<ThreadPool>>>>,
+    device: CandleDevice,
+    cpu_fallback: bool,
+    /// The device, once it was opened: weights that lie on one of two handles cannot meet inputs on the other.
+    opened: Arc<Mutex<Option<Device>>>,
     limits: encoder::Limits,
 }
 
 impl CandleEngine {
-    /// Computes on as many threads as the machine runs at once.
+    /// Computes on the processor, on as many threads as the machine runs at once.
     pub fn new() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { threads, pool: Arc::default(), limits: encoder::Limits::default() }
+        Self {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            pool: Arc::default(),
+            device: CandleDevice::Cpu,
+            cpu_fallback: false,
+            opened: Arc::default(),
+            limits: encoder::Limits::default(),
+        }
     }
 
     /// Sets how many threads compute, all models together; at least 1.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
         Self { threads: threads.max(1), pool: Arc::default(), ..self }
+    }
+
+    /// Sets where models are computed.
+    #[must_use]
+    pub fn with_device(self, device: CandleDevice) -> Self {
+        Self { device, opened: Arc::default(), ..self }
+    }
+
+    /// Says whether a device that is not there is done without, and the processor computes; else loading fails
+    /// and names it.
+    #[must_use]
+    pub fn with_cpu_fallback(self, fallback: bool) -> Self {
+        Self { cpu_fallback: fallback, opened: Arc::default(), ..self }
     }
 
     /// Sets the longest text that an encoder takes, in bytes; 1 MiB if nobody says. A longer one is
@@ -70,13 +98,33 @@ impl CandleEngine {
         self
     }
 
-    /// Sets how many texts an encoder computes in one product, filled to the longest of them; 1 if
-    /// nobody says. With 1 a text has the same bits alone and among others; with more its last bits
-    /// may differ, and short texts may take less time.
+    /// Sets how many texts an encoder computes in one product, filled to the longest of them; if nobody says 1
+    /// on the processor, 64 elsewhere. With 1 on the processor a text has the same bits alone and among others;
+    /// with more its last bits may differ, and short texts may take less time.
     #[must_use]
     pub fn with_padded_rows(mut self, rows: usize) -> Self {
-        self.limits.padded_rows = rows.max(1);
+        self.limits.padded_rows = Some(rows.max(1));
         self
+    }
+
+    /// The device that models are computed on, opened if it is not yet; the processor where that is the fallback.
+    ///
+    /// # Behavior
+    /// - what this build lacks the feature for is `Unsupported`, what this machine lacks is `Unavailable`; each
+    ///   names the device. A failure is not remembered.
+    pub fn device(&self) -> Result<Device> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(device) = &*opened {
+            return Ok(device.clone());
+        }
+        let device = match self.device.open() {
+            Err(why) if self.cpu_fallback => {
+                tracing::warn!(device = %self.device, %why, "the processor computes instead");
+                Device::Cpu
+            }
+            other => other?,
+        };
+        Ok(opened.insert(device).clone())
     }
 
     fn pool(&self) -> Result<Arc<ThreadPool>> {
@@ -98,7 +146,7 @@ impl Default for CandleEngine {
 
 impl fmt::Debug for CandleEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CandleEngine({} threads)", self.threads)
+        write!(f, "CandleEngine({} threads, {})", self.threads, self.device)
     }
 }
 
@@ -120,8 +168,9 @@ impl Engine for CandleEngine {
         let config = read(package, "config", options).context(within)?;
         let config = MlpConfig::from_json(&config).context(within)?;
         let weights = read(package, "weights", options).context(within)?;
-        let network = weights::read(&weights, &config).context(within)?;
-        let session = MlpSession::new(config, network, self.pool()?, options)?;
+        let device = self.device().context(within)?;
+        let network = weights::read(&weights, &config, &device).context(within)?;
+        let session = MlpSession::new(config, network, (self.pool()?, device), options)?;
         Ok(Arc::new(session))
     }
 }

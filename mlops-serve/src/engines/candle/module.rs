@@ -1,13 +1,16 @@
 //! Networks of a host's own.
 
-use super::{CandleEngine, NAME, error::internal};
+use super::{
+    CandleEngine, NAME,
+    error::{candle_failed, internal},
+};
 use crate::{
     engines::{InferOptions, LoadOptions, Session, SessionInfo},
     local::warm_up::made_up,
 };
 use candle_core::Device;
 use mlops_core::{
-    Error, Result, ResultExt,
+    Error, ErrorKind, Result, ResultExt,
     arrow::buffer::Buffer,
     signature::{ModelSignature, TensorSpec},
     tensor::{DType, Tensor, Tensors},
@@ -29,9 +32,16 @@ pub trait CandleModule: Debug + Send + Sync {
     /// Memory that its weights take, in bytes.
     fn weights_bytes(&self) -> u64;
 
+    /// Moves the weights to where the engine computes, and says whether they are there; called once, before
+    /// anything is computed. `false`, as here: they stay on the processor, and nothing else will do.
+    fn move_to(&mut self, device: &Device) -> candle_core::Result<bool> {
+        Ok(device.is_cpu())
+    }
+
     /// Computes.
     ///
     /// # Behavior
+    /// - is given the inputs on the device that [`move_to`](Self::move_to) was told, and may give outputs on any
     /// - is given the inputs of the signature in its order, each of its type and shape, of at least
     ///   one row; gives the outputs in its order
     /// - any number of threads may call it at once, all of them of the engine's own pool
@@ -43,9 +53,10 @@ pub trait CandleModule: Debug + Send + Sync {
 }
 
 impl CandleEngine {
-    /// A session of a network of your own, computed on the engine's threads.
+    /// A session of a network of your own, computed on the engine's threads and device.
     ///
-    /// `Unsupported` names an input or output that candle has no type for. What the network gives is
+    /// `Unsupported` names an input or output that candle has no type for, and a device that the network cannot
+    /// be moved to, where the processor is no fallback. What the network gives is
     /// checked at each call: anything but what its signature says is `Internal`.
     ///
     /// ```
@@ -80,7 +91,7 @@ impl CandleEngine {
     /// ```
     pub fn session(
         &self,
-        module: impl CandleModule + 'static,
+        mut module: impl CandleModule + 'static,
         options: &LoadOptions,
     ) -> Result<Arc<dyn Session>> {
         let signature = module.signature();
@@ -91,7 +102,24 @@ impl CandleEngine {
         }
         let info = SessionInfo::new(signature, NAME, module.weights_bytes());
         let (pool, max_working_bytes) = (self.pool()?, options.max_working_bytes);
-        Ok(Arc::new(ModuleSession { info, module: Box::new(module), pool, max_working_bytes }))
+        let device = self.place(&mut module)?;
+        let module = Box::new(module);
+        Ok(Arc::new(ModuleSession { info, module, pool, device, max_working_bytes }))
+    }
+
+    /// Where the module computes, moved there.
+    fn place(&self, module: &mut impl CandleModule) -> Result<Device> {
+        let device = self.device()?;
+        let moving = candle_failed(ErrorKind::Unavailable, "moving a module to its device");
+        if module.move_to(&device).map_err(moving)? || device.is_cpu() {
+            return Ok(device);
+        }
+        let why = "the module computes on the processor alone";
+        if !self.cpu_fallback {
+            return Err(Error::unsupported(format!("{why}, not on {}", self.device)));
+        }
+        tracing::warn!(device = %self.device, why, "the processor computes instead");
+        Ok(Device::Cpu)
     }
 }
 
@@ -99,6 +127,7 @@ struct ModuleSession {
     info: SessionInfo,
     module: Box<dyn CandleModule>,
     pool: Arc<ThreadPool>,
+    device: Device,
     max_working_bytes: u64,
 }
 
@@ -131,7 +160,8 @@ impl Session for ModuleSession {
 impl ModuleSession {
     fn compute(&self, inputs: &Tensors) -> Result<Tensors> {
         let signature = &self.info.signature;
-        let x = signature.inputs.iter().map(|spec| to_candle(spec, inputs.require(&spec.name)?));
+        let moved = |spec: &TensorSpec| to_candle(spec, inputs.require(&spec.name)?, &self.device);
+        let x = signature.inputs.iter().map(moved);
         let x = x.collect::<Result<Vec<_>>>()?;
         let given = self.pool.install(|| self.module.forward(&x));
         let given = given.map_err(internal("computing a module"))?;
@@ -169,10 +199,10 @@ fn candle_type(dtype: DType) -> Option<candle_core::DType> {
     })
 }
 
-fn to_candle(spec: &TensorSpec, tensor: &Tensor) -> Result<candle_core::Tensor> {
+fn to_candle(spec: &TensorSpec, tensor: &Tensor, device: &Device) -> Result<candle_core::Tensor> {
     let unknown = || Error::internal(format!("candle has no tensors like {spec}"));
     let (dtype, bytes) = candle_type(tensor.dtype()).zip(tensor.as_bytes()).ok_or_else(unknown)?;
-    candle_core::Tensor::from_raw_buffer(bytes, dtype, tensor.shape(), &Device::Cpu)
+    candle_core::Tensor::from_raw_buffer(bytes, dtype, tensor.shape(), device)
         .map_err(internal("reading an input"))
 }
 

@@ -24,14 +24,18 @@ impl Network {
 
     /// Weights to begin training with, and the variables that they are: uniform with a variance of
     /// 2 / inputs (He, Zhang, Ren, Sun: Delving Deep into Rectifiers, 2015), no bias.
-    pub(super) fn random(config: &MlpConfig, random: &mut SplitMix64) -> Result<(Self, Vec<Var>)> {
+    pub(super) fn random(
+        config: &MlpConfig,
+        random: &mut SplitMix64,
+        device: &Device,
+    ) -> Result<(Self, Vec<Var>)> {
         let (mut layers, mut variables) = (Vec::new(), Vec::new());
         for (begin, end) in config.layers() {
             #[expect(clippy::cast_precision_loss, reason = "widths are at most 2^16")]
             let limit = (6.0 / begin as f32).sqrt();
             let weights: Vec<f32> = (0..begin * end).map(|_| random.symmetric(limit)).collect();
-            let weight = Var::from_vec(weights, (end, begin), &Device::Cpu)?;
-            let bias = Var::from_vec(vec![0_f32; end], end, &Device::Cpu)?;
+            let weight = Var::from_vec(weights, (end, begin), device)?;
+            let bias = Var::from_vec(vec![0_f32; end], end, device)?;
             let tensors = (weight.as_tensor().clone(), bias.as_tensor().clone());
             layers.push(Layer { weight: tensors.0, bias: tensors.1 });
             variables.extend([weight, bias]);

@@ -13,6 +13,8 @@ use std::{fmt, sync::Arc};
 
 /// Rows that a thread computes before it looks whether it should stop.
 const BLOCK_ROWS: usize = 128;
+/// Rows that a device computes before somebody looks: enough that what surrounds a product is little beside it.
+const DEVICE_BLOCK_ROWS: usize = 8192;
 
 pub(super) struct MlpSession {
     info: SessionInfo,
@@ -20,6 +22,8 @@ pub(super) struct MlpSession {
     config: MlpConfig,
     network: Network,
     pool: Arc<ThreadPool>,
+    /// Where the network lies.
+    device: Device,
     max_working_bytes: u64,
 }
 
@@ -27,7 +31,7 @@ impl MlpSession {
     pub(super) fn new(
         config: MlpConfig,
         network: Network,
-        pool: Arc<ThreadPool>,
+        (pool, device): (Arc<ThreadPool>, Device),
         options: &LoadOptions,
     ) -> Result<Self> {
         let signature = config.signature()?;
@@ -36,14 +40,19 @@ impl MlpSession {
         let numbers: usize = config.layers().iter().map(|(begin, end)| (begin + 1) * end).sum();
         let info = SessionInfo::new(signature, NAME, 4 * numbers as u64);
         let max_working_bytes = options.max_working_bytes;
-        Ok(Self { info, input, config, network, pool, max_working_bytes })
+        Ok(Self { info, input, config, network, pool, device, max_working_bytes })
     }
 
-    /// What a call of so many rows holds at a time: its answers, and on each thread a block before
-    /// and after a layer.
+    /// What a call of so many rows holds at a time: its answers, and on each thread, or on the device, a block
+    /// before and after a layer.
     fn check_size(&self, rows: usize) -> Result<()> {
         let (Task::Classes(outputs) | Task::Numbers(outputs)) = self.config.task;
-        let blocks = self.pool.current_num_threads() * rows.min(BLOCK_ROWS) * self.config.widest();
+        let at_once = if self.device.is_cpu() {
+            self.pool.current_num_threads() * rows.min(BLOCK_ROWS)
+        } else {
+            rows.min(DEVICE_BLOCK_ROWS)
+        };
+        let blocks = at_once * self.config.widest();
         let needed = (rows as u64).saturating_mul(outputs as u64 * 3) + 3 * blocks as u64;
         if needed.saturating_mul(4) > self.max_working_bytes {
             return Err(Error::too_large(format!("{rows} rows need more memory than is allowed")));
@@ -54,17 +63,22 @@ impl MlpSession {
     /// Probabilities or numbers of all rows, one row after the other.
     fn compute(&self, x: &[f32], stop: &Stop) -> Result<Vec<f32>> {
         let width = self.config.width;
-        let blocks: Result<Vec<Vec<f32>>> = self.pool.install(|| {
-            let blocks = x.par_chunks(BLOCK_ROWS * width);
-            blocks.map(|block| stop.check().and_then(|()| self.block(block))).collect()
-        });
+        let one = |block: &[f32]| stop.check().and_then(|()| self.block(block));
+        let blocks: Result<Vec<Vec<f32>>> = if self.device.is_cpu() {
+            self.pool.install(|| x.par_chunks(BLOCK_ROWS * width).map(one).collect())
+        } else {
+            x.chunks(DEVICE_BLOCK_ROWS * width).map(one).collect()
+        };
         Ok(blocks?.concat())
     }
 
     fn block(&self, x: &[f32]) -> Result<Vec<f32>> {
         let shape = (x.len() / self.config.width, self.config.width);
-        let outputs = candle_core::Tensor::from_slice(x, shape, &Device::Cpu)
-            .and_then(|x| self.network.row_by_row(&x))
+        let outputs = candle_core::Tensor::from_slice(x, shape, &self.device)
+            .and_then(|x| {
+                let alone = self.device.is_cpu();
+                if alone { self.network.row_by_row(&x) } else { self.network.together(&x) }
+            })
             .and_then(|out| match self.config.task {
                 Task::Classes(_) => candle_nn::ops::softmax_last_dim(&out.contiguous()?),
                 Task::Numbers(_) => Ok(out),

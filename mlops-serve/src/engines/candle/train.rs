@@ -1,7 +1,7 @@
 //! Training a perceptron.
 
 use super::{
-    MlpConfig, NAME, Task, error::internal, network::Network, random::SplitMix64,
+    CandleDevice, MlpConfig, NAME, Task, error::internal, network::Network, random::SplitMix64,
     session::check_finite, thread_pool, weights,
 };
 use crate::engines::Stop;
@@ -28,11 +28,13 @@ pub struct TrainOptions {
     pub weight_decay: f64,
     /// How many threads compute; at least 1.
     pub threads: usize,
+    /// Where it is computed.
+    pub device: CandleDevice,
 }
 
 impl Default for TrainOptions {
     /// Seed 0, 10 epochs in steps of 256 rows from a learning rate of 0.003, a decay of 0.01, as
-    /// many threads as the machine runs at once.
+    /// many threads as the machine runs at once, on the processor.
     fn default() -> Self {
         Self {
             seed: 0,
@@ -41,6 +43,7 @@ impl Default for TrainOptions {
             learning_rate: 0.003,
             weight_decay: 0.01,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            device: CandleDevice::Cpu,
         }
     }
 }
@@ -90,6 +93,13 @@ impl TrainOptions {
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
+        self
+    }
+
+    /// Sets where it is computed.
+    #[must_use]
+    pub fn with_device(mut self, device: CandleDevice) -> Self {
+        self.device = device;
         self
     }
 }
@@ -162,7 +172,9 @@ impl TrainedMlp {
 /// asynchronous code calls it where blocking is allowed.
 ///
 /// # Behavior
-/// - the same rows, shape, options and processor give the same bits, whatever `threads` is
+/// - the same rows, shape, options and processor give the same bits, whatever `threads` is; another device may
+///   add in another order each time
+/// - a device that this build or machine lacks is `Unsupported` or `Unavailable`, and named
 /// - a wrong type or shape, a number that is not finite and a class that is not there are
 ///   `InvalidInput`, and so is a loss that grows beyond all bounds
 /// - `Cancelled` soon after `stop` was told to stop
@@ -173,7 +185,9 @@ pub fn train(
     options: &TrainOptions,
     stop: &Stop,
 ) -> Result<TrainedMlp> {
-    let rows = Rows::new(config, x, y).context(|| "training a perceptron")?;
+    let within = || "training a perceptron";
+    let device = options.device.open().context(within)?;
+    let rows = Rows::new(config, x, y, &device).context(within)?;
     let pool = thread_pool(options.threads)?;
     let (network, losses) = pool.install(|| learn(config, &rows, options, stop))?;
     Ok(TrainedMlp { config: config.clone(), weights: weights::write(&network)?, losses })
@@ -187,7 +201,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(config: &MlpConfig, x: &Tensor, y: &Tensor) -> Result<Self> {
+    fn new(config: &MlpConfig, x: &Tensor, y: &Tensor, device: &Device) -> Result<Self> {
         let signature = config.signature()?;
         let spec = signature.inputs.first();
         let spec = spec.ok_or_else(|| Error::internal("a perceptron has an input"))?;
@@ -202,18 +216,18 @@ impl Rows {
         }
         let count = u32::try_from(rows).map_err(|_| Error::too_large("more than 2^32 rows"))?;
         let failed = internal("reading the rows");
-        let x = Candle::from_slice(values, (rows, config.width), &Device::Cpu).map_err(&failed)?;
+        let x = Candle::from_slice(values, (rows, config.width), device).map_err(&failed)?;
         let y = match config.task {
-            Task::Classes(classes) => Candle::from_slice(labels(y, classes)?, rows, &Device::Cpu),
+            Task::Classes(classes) => Candle::from_slice(labels(y, classes)?, rows, device),
             Task::Numbers(numbers) => {
-                Candle::from_slice(targets(y, rows, numbers)?, (rows, numbers), &Device::Cpu)
+                Candle::from_slice(targets(y, rows, numbers)?, (rows, numbers), device)
             }
         };
         Ok(Self { x, y: y.map_err(&failed)?, count })
     }
 
     fn select(&self, rows: &[u32]) -> candle_core::Result<(Candle, Candle)> {
-        let rows = Candle::from_slice(rows, rows.len(), &Device::Cpu)?;
+        let rows = Candle::from_slice(rows, rows.len(), self.x.device())?;
         Ok((self.x.index_select(&rows, 0)?, self.y.index_select(&rows, 0)?))
     }
 }
@@ -262,7 +276,8 @@ fn learn(
 ) -> Result<(Network, Vec<f64>)> {
     let mut random = SplitMix64::new(options.seed);
     let failed = internal("training");
-    let (network, variables) = Network::random(config, &mut random).map_err(&failed)?;
+    let (network, variables) =
+        Network::random(config, &mut random, rows.x.device()).map_err(&failed)?;
     let params = ParamsAdamW {
         lr: options.learning_rate,
         weight_decay: options.weight_decay,

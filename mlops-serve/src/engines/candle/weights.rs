@@ -19,14 +19,14 @@ fn bias_name(layer: usize) -> String {
 
 /// Reads a network of this shape. What is missing, of another shape, not a float or not finite is
 /// `InvalidInput`, and so is a tensor more: a model that has it computes something else.
-pub(super) fn read(bytes: &[u8], config: &MlpConfig) -> Result<Network> {
+pub(super) fn read(bytes: &[u8], config: &MlpConfig, device: &Device) -> Result<Network> {
     let file = SafeTensors::deserialize(bytes).map_err(|cause| {
         Error::invalid(format!("the weights are no safetensors: {cause}")).with_source(cause)
     })?;
     let mut layers = Vec::new();
     for (number, (begin, end)) in config.layers().into_iter().enumerate() {
-        let weight = tensor(&file, &weight_name(number), &[end, begin])?;
-        let bias = tensor(&file, &bias_name(number), &[end])?;
+        let weight = tensor(&file, &weight_name(number), &[end, begin], device)?;
+        let bias = tensor(&file, &bias_name(number), &[end], device)?;
         layers.push(Layer { weight, bias });
     }
     let known = |name: &str| {
@@ -40,8 +40,13 @@ pub(super) fn read(bytes: &[u8], config: &MlpConfig) -> Result<Network> {
     Ok(Network::new(layers, config.activation))
 }
 
-/// A weight of this shape, in single precision.
-pub(super) fn tensor(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Tensor> {
+/// A weight of this shape, in single precision, checked here and moved to the device.
+pub(super) fn tensor(
+    file: &SafeTensors<'_>,
+    name: &str,
+    shape: &[usize],
+    device: &Device,
+) -> Result<Tensor> {
     let bad = |why: String| Error::invalid(format!("weight {name:?} {why}"));
     let view =
         file.tensor(name).map_err(|cause| bad("is missing".to_owned()).with_source(cause))?;
@@ -55,7 +60,8 @@ pub(super) fn tensor(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Res
     if !floats(&tensor)?.iter().all(|value| value.is_finite()) {
         return Err(bad("holds a number that is not finite".to_owned()));
     }
-    Ok(tensor)
+    let moving = candle_failed(ErrorKind::Unavailable, "moving a weight to its device");
+    tensor.to_device(device).map_err(moving)
 }
 
 /// `None` if its type is no float.
@@ -92,7 +98,7 @@ pub(super) fn write(network: &Network) -> Result<Vec<u8>> {
     safetensors::serialize(views, None).map_err(failed)
 }
 
-/// The numbers of a tensor, in order.
+/// The numbers of a tensor, in order, from wherever it lies.
 pub(super) fn floats(tensor: &Tensor) -> Result<Vec<f32>> {
     let flat = tensor.flatten_all().and_then(|flat| flat.to_vec1());
     flat.map_err(internal("reading a tensor"))

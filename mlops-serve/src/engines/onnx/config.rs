@@ -1,5 +1,6 @@
 //! How ONNX Runtime computes.
 
+use crate::engines::device::kind_and_number;
 use mlops_core::{Error, Result};
 use std::{fmt, str::FromStr};
 
@@ -129,16 +130,14 @@ impl FromStr for ExecutionProvider {
 
     /// As it is displayed, `cuda:1`; without a number it is the first device.
     fn from_str(text: &str) -> Result<Self> {
-        let (name, device) = text.split_once(':').unwrap_or((text, "0"));
         let unknown = || {
             Error::invalid(format!(
                 "no execution provider {text:?}; there are cuda:0 and tensorrt:0"
             ))
         };
-        let device = device.parse().map_err(|_| unknown())?;
-        match name {
-            "cuda" => Ok(Self::Cuda(device)),
-            "tensorrt" => Ok(Self::TensorRt(device)),
+        match kind_and_number(text) {
+            Some(("cuda", device)) => Ok(Self::Cuda(device)),
+            Some(("tensorrt", device)) => Ok(Self::TensorRt(device)),
             _ => Err(unknown()),
         }
     }

@@ -1,4 +1,27 @@
 //! A loaded model: as many sessions of ONNX Runtime as may compute at once.
+//!
+//! Outputs are copied once, out of ONNX Runtime's memory, on purpose. What `ort` 2.0.0-rc.15 has to spare that:
+//!
+//! - Outputs that are allocated beforehand belong to the options of a run, which threads then cannot share: nobody could
+//!   end the run when its caller has gone (`watch`).
+//! - A binding of inputs and outputs leaves the options alone, but has to own its inputs, so that these are copied instead,
+//!   and models take more than they give. (Of a view `bind_input` makes a copy by a binding of its own, and never
+//!   returns.) The memory that it is to write into is not borrowed after the call either: it is safe by the compiler's
+//!   word only.
+//! - An output left where it lies keeps the session's arena, with all that it has grown to, for as long as anybody
+//!   keeps the answer: a cache, a log, a queue.
+//!
+//! And there is little to spare. Medians in µs of calls that took turns, on one thread of a machine that was busy otherwise,
+//! of a network of two layers of 256 × 256, ONNX Runtime 1.31.1 called directly (the bench `onnx` does the same calls):
+//!
+//! | rows | copied | bound | left |
+//! |---|---|---|---|
+//! | 1 | 15.1 | 15.8 | 14.5 |
+//! | 32 | 100.7 | 105.0 | 98.3 |
+//! | 512 | 1977.7 | 6233.3 | 1651.9 |
+//!
+//! With a provider of a device nothing is bound for the same reasons: a run moves each input there once and each output
+//! back once, and a binding spares that only for what stays there between two calls.
 
 use super::{
     NAME,

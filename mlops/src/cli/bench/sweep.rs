@@ -72,9 +72,13 @@ fn is_no_answer(error: &Error) -> bool {
 
 /// Ways to load with one engine, those together of which one fails as the others do: of engines that
 /// compute one call at a time, sessions against threads of each, of which there are no more together
-/// than the machine runs at once; and each execution provider.
+/// than the machine runs at once; and each execution provider, and each device of candle.
 fn settings(engine: &dyn Engine) -> Vec<Vec<Engines>> {
     let only = Engines::only(Some(engine.name().to_owned()));
+    if engine.name() == "candle" {
+        let elsewhere = only.on_each_device().into_iter().map(|one| vec![one]);
+        return std::iter::once(vec![only]).chain(elsewhere).collect();
+    }
     if engine.name() != "onnx" {
         return vec![vec![only]];
     }

@@ -60,6 +60,29 @@ fn numbers(row: &Value) -> Vec<&Value> {
 }
 
 #[test]
+fn a_device_that_is_not_there_is_named_or_done_without() {
+    let (place, folder) = (Place::new(), small());
+    let folder = folder.to_str().unwrap();
+    place.write("rows.jsonl", "{\"text\": \"fox\"}\n");
+    let predict = ["predict", "--model", folder, "--input", "rows.jsonl"];
+    let run = |flags: &[&str]| place.run(&[&predict[..], flags].concat());
+    let plain = run(&[]).ok();
+    run(&["--candle-device", "cuda:999"]).failed(69, "device cuda:999 ");
+    assert_eq!(run(&["--candle-device", "cuda:999", "--candle-cpu-fallback"]).ok(), plain);
+    assert_eq!(run(&["--candle-device", "cpu"]).ok(), plain);
+    run(&["--candle-device", "gpu"]).failed(2, "there are cpu, cuda:0 and metal:0");
+    run(&["--candle-cpu-fallback"]).failed(2, "--candle-device");
+
+    let config = |device: &str| {
+        let text = format!("[models.a]\nsource = \"{folder}\"\ncandle_device = \"{device}\"\n");
+        place.write("serve.toml", &text);
+        ["serve", "--port", "0", "--config", "serve.toml"]
+    };
+    place.run(&config("metal:999")).failed(69, "device metal:999 ");
+    place.run(&config("gpu")).failed(65, "there are cpu, cuda:0 and metal:0");
+}
+
+#[test]
 fn one_that_is_not_computed_says_why() {
     let place = Place::new();
     std::fs::create_dir(place.path("dense")).unwrap();

@@ -57,6 +57,7 @@ impl Bert {
     /// Looks words up. Texts that are shorter than the longest are filled with words that no other
     /// word looks at.
     pub(super) fn begin(&self, texts: &[&Sentence]) -> Result<Block> {
+        let device = self.words.device();
         let longest = texts.iter().map(|text| text.ids.len()).max().unwrap_or(0);
         let filled = |of: fn(&Sentence) -> &[u32]| {
             let row = |text: &&Sentence| {
@@ -64,18 +65,15 @@ impl Bert {
                 row.resize(longest, 0);
                 row
             };
-            Tensor::from_vec(
-                texts.iter().flat_map(row).collect(),
-                texts.len() * longest,
-                &Device::Cpu,
-            )
+            let filled: Vec<u32> = texts.iter().flat_map(row).collect();
+            Tensor::from_vec(filled, texts.len() * longest, device)
         };
         let words = self.words.index_select(&filled(|text| &text.ids)?, 0)?;
         let types = self.types.index_select(&filled(|text| &text.types)?, 0)?;
         let shape = (texts.len(), longest, self.words.dim(1)?);
         let x = (words + types)?.reshape(shape)?;
         let x = x.broadcast_add(&self.positions.i(..longest)?)?;
-        Ok(Block { x: self.norm.apply(&x)?, mask: mask(texts, longest)? })
+        Ok(Block { x: self.norm.apply(&x)?, mask: mask(texts, longest, device)? })
     }
 
     /// One layer further.
@@ -159,7 +157,7 @@ impl Activation {
     }
 }
 
-fn mask(texts: &[&Sentence], longest: usize) -> Result<Option<Tensor>> {
+fn mask(texts: &[&Sentence], longest: usize, device: &Device) -> Result<Option<Tensor>> {
     if texts.iter().all(|text| text.ids.len() == longest) {
         return Ok(None);
     }
@@ -167,6 +165,6 @@ fn mask(texts: &[&Sentence], longest: usize) -> Result<Option<Tensor>> {
         let words = text.ids.len();
         (0..longest).map(move |at| if at < words { 1_f32 } else { 0.0 })
     };
-    let mask = texts.iter().flat_map(row).collect();
-    Tensor::from_vec(mask, (texts.len(), longest), &Device::Cpu).map(Some)
+    let mask: Vec<f32> = texts.iter().flat_map(row).collect();
+    Tensor::from_vec(mask, (texts.len(), longest), device).map(Some)
 }

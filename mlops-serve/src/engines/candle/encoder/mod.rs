@@ -15,6 +15,7 @@ mod words;
 use super::{CandleEngine, NAME, error::internal};
 use crate::engines::{InferOptions, LoadOptions, Session, SessionInfo, Stop};
 use bert::Bert;
+use candle_core::Device;
 use config::{BertConfig, Modules, Pooling, TextConfig};
 use files::{CONFIG, Files, MODULES, PROMPTS, TEXT, TOKENIZER, WEIGHTS, joined};
 use mlops_core::{
@@ -44,13 +45,17 @@ const EMBEDDINGS: &str = "embedding";
 pub(super) struct Limits {
     /// The longest text, in bytes.
     pub(super) max_text_bytes: usize,
-    /// How many texts of different lengths are computed in one product.
-    pub(super) padded_rows: usize,
+    /// How many texts of different lengths are computed in one product, if somebody says.
+    pub(super) padded_rows: Option<usize>,
 }
+
+/// The same where nobody says: on the processor, where each thread computes a text, and on a device, which has
+/// room for many.
+const PADDED_ROWS: (usize, usize) = (1, 64);
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_text_bytes: 1 << 20, padded_rows: 1 }
+        Self { max_text_bytes: 1 << 20, padded_rows: None }
     }
 }
 
@@ -125,8 +130,10 @@ struct EncoderSession {
     words: Words,
     bert: Bert,
     config: BertConfig,
-    limits: Limits,
+    padded_rows: usize,
     pool: Arc<ThreadPool>,
+    /// Where the network lies.
+    device: Device,
     max_working_bytes: u64,
 }
 
@@ -147,11 +154,14 @@ impl EncoderSession {
         let text = text.context(|| TEXT)?;
         let words = Words::from_json(&network(TOKENIZER)?, &text, &config, limits.max_text_bytes);
         let words = words.context(|| TOKENIZER)?;
-        let bert = weights::read(&network(WEIGHTS)?, &config, pooling, modules.normalise);
+        let (device, normalise) = (engine.device()?, modules.normalise);
+        let bert = weights::read(&network(WEIGHTS)?, &config, pooling, normalise, &device);
         let bert = bert.context(|| WEIGHTS)?;
+        let unsaid = if device.is_cpu() { PADDED_ROWS.0 } else { PADDED_ROWS.1 };
+        let padded_rows = limits.padded_rows.unwrap_or(unsaid);
         let info = SessionInfo::new(signature(config.hidden_size)?, NAME, weights::size(&bert));
         let (pool, max_working_bytes) = (engine.pool()?, options.max_working_bytes);
-        Ok(Self { info, words, bert, config, limits, pool, max_working_bytes })
+        Ok(Self { info, words, bert, config, padded_rows, pool, device, max_working_bytes })
     }
 
     /// The words of every text.
@@ -170,10 +180,12 @@ impl EncoderSession {
         let width = self.config.hidden_size;
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|at| std::cmp::Reverse(texts[*at].ids.len()));
-        let blocks: Result<Vec<Vec<f32>>> = self.pool.install(|| {
-            let blocks = order.par_chunks(self.limits.padded_rows);
-            blocks.map(|block| self.block(block, texts, stop)).collect()
-        });
+        let one = |block: &[usize]| self.block(block, texts, stop);
+        let blocks: Result<Vec<Vec<f32>>> = if self.device.is_cpu() {
+            self.pool.install(|| order.par_chunks(self.padded_rows).map(one).collect())
+        } else {
+            order.chunks(self.padded_rows).map(one).collect()
+        };
         let mut all = vec![0_f32; texts.len() * width];
         for (at, row) in order.iter().zip(blocks?.iter().flat_map(|block| block.chunks(width))) {
             all[at * width..(at + 1) * width].copy_from_slice(row);
@@ -192,14 +204,16 @@ impl EncoderSession {
         super::weights::floats(&self.bert.end(&block).map_err(&failed)?)
     }
 
-    /// What a call holds at a time: its answers twice, and on each thread a block between two layers.
+    /// What a call holds at a time: its answers twice, and on each thread, or on the device, a block between two
+    /// layers.
     fn check_size(&self, texts: &[Sentence]) -> Result<()> {
         let longest = texts.iter().map(|text| text.ids.len()).max().unwrap_or(0) as u64;
         let config = &self.config;
         let (width, wide) = (config.hidden_size as u64, config.intermediate_size as u64);
         let word = 8 * width + 2 * wide + 3 * longest * config.num_attention_heads as u64;
-        let rows = self.limits.padded_rows.min(texts.len()) as u64;
-        let blocks = self.pool.current_num_threads().min(texts.len()) as u64;
+        let rows = self.padded_rows.min(texts.len()) as u64;
+        let at_once = if self.device.is_cpu() { self.pool.current_num_threads() } else { 1 };
+        let blocks = at_once.min(texts.len()) as u64;
         let needed = (blocks * rows * longest).saturating_mul(word);
         let needed = needed.saturating_add(2 * texts.len() as u64 * width).saturating_mul(4);
         if needed > self.max_working_bytes {
@@ -233,6 +247,6 @@ impl Session for EncoderSession {
 
 impl fmt::Debug for EncoderSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EncoderSession({:?}, {:?})", self.config, self.limits)
+        write!(f, "EncoderSession({:?}, {:?})", self.config, self.device.location())
     }
 }

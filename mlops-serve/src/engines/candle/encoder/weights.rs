@@ -5,6 +5,7 @@ use super::{
     bert::{Bert, Layer, Linear, Norm},
     config::{BertConfig, Pooling},
 };
+use candle_core::Device;
 use mlops_core::{Error, Result};
 use safetensors::SafeTensors;
 use std::{cell::RefCell, collections::BTreeSet};
@@ -16,11 +17,12 @@ pub(super) fn read(
     config: &BertConfig,
     pooling: Pooling,
     normalise: bool,
+    device: &Device,
 ) -> Result<Bert> {
     let file = SafeTensors::deserialize(bytes).map_err(|cause| {
         Error::invalid(format!("the weights are no safetensors: {cause}")).with_source(cause)
     })?;
-    let reader = Reader::new(&file, config);
+    let reader = Reader::new(&file, config, device);
     let width = config.hidden_size;
     let table = |name: &str, rows: usize| {
         reader.tensor(&format!("embeddings.{name}_embeddings.weight"), &[rows, width])
@@ -58,18 +60,20 @@ struct Reader<'a> {
     /// Before every name in files of models that do more than this one.
     prefix: &'static str,
     config: &'a BertConfig,
+    device: &'a Device,
     read: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(file: &'a SafeTensors<'a>, config: &'a BertConfig) -> Self {
+    fn new(file: &'a SafeTensors<'a>, config: &'a BertConfig, device: &'a Device) -> Self {
         let has = file.names().into_iter().any(|name| name.starts_with("bert.embeddings."));
-        Self { file, prefix: if has { "bert." } else { "" }, config, read: RefCell::default() }
+        let prefix = if has { "bert." } else { "" };
+        Self { file, prefix, config, device, read: RefCell::default() }
     }
 
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<candle_core::Tensor> {
         let name = format!("{}{name}", self.prefix);
-        let read = tensor(self.file, &name, shape)?;
+        let read = tensor(self.file, &name, shape, self.device)?;
         self.read.borrow_mut().insert(name);
         Ok(read)
     }
