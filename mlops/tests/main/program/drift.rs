@@ -188,7 +188,7 @@ fn a_table_longer_than_the_memory_allowed_is_compared() {
     }
     let peak = |flags: &[&str]| {
         let all = [&["drift", "report", "before.parquet", "now.parquet"], flags].concat();
-        let mut child = place.command(&all).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let mut child = place.command(&all).stdout(Stdio::null()).spawn().unwrap();
         let status = format!("/proc/{}/status", child.id());
         let mut most = 0;
         while child.try_wait().unwrap().is_none() {
@@ -277,7 +277,7 @@ fn a_folder_is_watched_file_by_file() {
     // It goes on until told otherwise, and takes a file once it has stopped growing.
     let mut child = place
         .command(&["drift", "watch", "before.parquet", "days", "--check", "--interval", "1"])
-        .stdout(std::process::Stdio::null())
+        .stdout(Stdio::null())
         .spawn()
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
