@@ -1,6 +1,10 @@
 //! `mlops drift`.
 
-use super::{Place, csv, rows};
+use super::{
+    Place, csv,
+    record::{champion, promote_from, serve_arguments},
+    rows,
+};
 use mlops::arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
 use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 use serde_json::Value;
@@ -366,25 +370,33 @@ impl Drop for Following {
     }
 }
 
+/// A log has a segment for each version that answers.
 #[test]
 fn segments_of_a_log_that_grow_side_by_side_are_watched() {
     let place = Place::new();
-    let all = rows("logistic", 900);
+    let all = rows("logistic", 100);
     place.write("reference.csv", &csv(&all));
-    place.package("logistic", "model");
-    let server =
-        place.serve(&["--model", "one=model", "--model", "two=model", "--inference-log", "log"]);
-    let asked: Vec<Vec<f32>> = all.iter().map(|(_, row)| row.clone()).collect();
-    server.infer("one", &asked[..300]);
-    server.infer("two", &asked[300..500]);
+    for folder in ["one", "two"] {
+        promote_from(&place, "logistic", folder);
+    }
+    champion(&place, 1);
+    let server = place.serve(&serve_arguments());
+    let rows: Vec<Vec<f32>> = all.iter().map(|(_, row)| row.clone()).collect();
+    // How many rows were asked when this version had answered.
+    let ask = |version: u64| {
+        champion(&place, version);
+        let answered = || server.infer("risk", &rows).0["model_version"] == version.to_string();
+        1 + (0..200).take_while(|_| !answered()).count() as u64
+    };
+    let mut count = ask(1) + ask(2);
     let mut watch = Following::open(&place, "reference.csv", "log");
-    watch.rows(500);
-    // Neither waits for the other to end.
-    server.infer("one", &asked[500..600]);
-    watch.rows(100);
-    server.infer("two", &asked[600..800]);
-    server.infer("one", &asked[800..]);
-    watch.rows(300);
+    watch.rows(100 * count);
+    for version in [1, 2, 1] {
+        // The segment of the one that answered before has not ended.
+        count = ask(version);
+        watch.rows(100 * count);
+    }
+    assert!(count < 200, "the last version never answered");
     assert_eq!(server.end().code(), Some(0));
 }
 
