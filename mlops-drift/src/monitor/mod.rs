@@ -200,7 +200,8 @@ impl Monitor {
     /// A predictor that answers as this one does and whose answered requests are counted: inputs,
     /// and outputs where the reference has columns of their names.
     ///
-    /// Counting takes some nanoseconds a feature on the thread that answers, which waits for nobody.
+    /// Counting takes some nanoseconds a feature on the thread that answers, which waits for nobody; with strata
+    /// the first request of each hour also puts away what its thread had counted in the hour before.
     /// What was counted is judged when somebody [`look`](Self::look)s, or a [`watch`](Self::watch)
     /// does. A column of the reference that is neither an input nor an output, or of a type whose
     /// values cannot be counted as the reference counts them (half precision and bytes cannot at all),
@@ -287,7 +288,8 @@ impl Monitor {
     }
 
     /// Takes the rows of the window in progress away, for the monitor that judges for all replicas
-    /// to [`merge`](Self::merge). A replica that is to judge nothing by itself has windows that do not
+    /// to [`merge`](Self::merge), in whose stratum of that moment they count: with strata, hand over
+    /// when each ends. A replica that is to judge nothing by itself has windows that do not
     /// end: [`with_window_rows`](MonitorConfig::with_window_rows) and
     /// [`with_window_time`](MonitorConfig::with_window_time) above what comes between two of these.
     pub fn hand_over(&self) -> Result<Profile> {

@@ -18,8 +18,8 @@ const CHUNKS: u32 = 64;
 /// Counts on their way into a column's cells, made for speed.
 ///
 /// What is the same for every number is done in loops over a chunk that the compiler turns into
-/// instructions over several numbers. What depends on the number's cell is done one by one, and all
-/// that it needs lies together. Bounds that only far values meet are looked at once a chunk.
+/// instructions over several numbers. What depends on the number's cell is done one by one, in a loop
+/// for each step. Bounds that only far values meet are looked at once a chunk.
 pub(super) struct Fill<'a> {
     bins: &'a Bins,
     slots: Vec<Slot>,

@@ -380,6 +380,10 @@ fn the_dashboard_and_the_alerts_ask_for_gauges_that_are_there() {
         let missing: Vec<_> = asked.difference(&declared).collect();
         assert!(missing.is_empty(), "{missing:?} of {declared:?}");
     }
+    // A column's effect changes its unit when a shift is sure: it must not vanish then.
+    let effects = declared.iter().filter(|name| name.starts_with("mlops_drift_column_effect_"));
+    let unseen: Vec<_> = effects.filter(|name| !asked(dashboard).contains(**name)).collect();
+    assert!(unseen.is_empty(), "{unseen:?} are on no panel");
 }
 
 proptest! {

@@ -97,7 +97,6 @@ impl Watching {
     }
 
     pub(super) fn run(&self, console: &Console) -> Result<Answer> {
-        let ending = Ending::listen()?;
         let clock = Arc::new(Following::from(self.first_time()?));
         let config = MonitorConfig::default()
             .with_clock(Arc::<Following>::clone(&clock))
@@ -107,6 +106,8 @@ impl Watching {
             .with_window_time(Duration::from_secs(self.window_time))
             .with_subject(self.folder.display().to_string());
         let monitor = Monitor::new(self.reference(console)?, config)?;
+        // Until here it ends at once when it is told to, and there is nothing to say.
+        let ending = Ending::listen()?;
         let mut watch = Watch {
             flags: self,
             console,
@@ -126,8 +127,12 @@ impl Watching {
         }
     }
 
-    /// A check that has looked at no window has not passed.
+    /// A check that has looked at no window has not passed, and neither has one that was told to end.
     fn answer(&self, watch: &Watch<'_>, drifted: bool) -> Result<Answer> {
+        if (self.once || self.check) && !drifted && watch.ending.is_told() {
+            let early = "told to end before all was looked at";
+            return Err(Error::new(ErrorKind::Cancelled, early));
+        }
         let status = watch.monitor.status();
         if self.check && status.windows == 0 {
             let rows = status.rows_in_progress;
@@ -282,7 +287,13 @@ impl Watch<'_> {
         let before = self.monitor.status().windows;
         let mut new = 0;
         let taken = self.take_log(&log, &mut new);
-        let said = self.let_time_pass(&name_of(&self.flags.folder), new, before);
+        let name = name_of(&self.flags.folder);
+        // Told to end in the middle of a log, it is not yet today there.
+        let said = if self.ending.is_told() {
+            self.say(&name, new, before)
+        } else {
+            self.let_time_pass(&name, new, before)
+        };
         taken.context(|| self.flags.folder.display().to_string()).and(said)
     }
 

@@ -286,6 +286,13 @@ fn a_folder_is_watched_file_by_file() {
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
 
+    // A check that is told to end has not passed.
+    std::fs::create_dir(place.path("calm")).unwrap();
+    parquet(&place.path("calm/a.parquet"), 2, 3000, 1000, 0.0);
+    let flags = ["drift", "watch", "before.parquet", "calm", "--check", "--interval", "1"];
+    let (said, code) = told_to_end(&place, &flags);
+    assert_eq!(code, Some(130), "{said}");
+
     // A check that no window has ended for has not passed.
     std::fs::create_dir(place.path("few")).unwrap();
     place
@@ -320,22 +327,25 @@ fn an_inference_log_is_watched_from_where_it_was() {
     out.failed(1, "c4 ");
 
     // Told to end, it does so in the middle of its pause, with what it has seen said.
-    let mut child = place
-        .command(&["drift", "watch", "reference.csv", "log", "--interval", "86400"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let flags = ["drift", "watch", "reference.csv", "log", "--interval", "86400"];
+    let (all, code) = told_to_end(&place, &flags);
+    assert_eq!(code, Some(0), "{all}");
+    assert!(all.starts_with("log: 1500 rows") && all.contains("critical: c4 "), "{all}");
+}
+
+/// What a watch says that is told to end after its first line, and its exit code.
+fn told_to_end(place: &Place, flags: &[&str]) -> (String, Option<i32>) {
+    let mut child = place.command(flags).stdout(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stdout.take().unwrap());
     let mut all = String::new();
     said.read_line(&mut all).unwrap();
     let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(told.success());
     said.read_to_string(&mut all).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0), "{all}");
-    assert!(all.starts_with("log: 1500 rows") && all.contains("critical: c4 "), "{all}");
+    (all, child.wait().unwrap().code())
 }
 
-/// A watch whose objects are read as they come; it is told to end.
+/// A watch whose objects are read as they come.
 struct Following {
     child: Child,
     said: std::io::Lines<BufReader<ChildStdout>>,
@@ -385,7 +395,8 @@ fn segments_of_a_log_that_grow_side_by_side_are_watched() {
     // How many rows were asked when this version had answered.
     let ask = |version: u64| {
         champion(&place, version);
-        let answered = || server.infer("risk", &rows).0["model_version"] == version.to_string();
+        let wanted = version.to_string();
+        let answered = || server.infer("risk", &rows).0["model_version"] == *wanted;
         1 + (0..200).take_while(|_| !answered()).count() as u64
     };
     let mut count = ask(1) + ask(2);
