@@ -27,7 +27,7 @@
 //!
 //! | table | needs | may have |
 //! |---|---|---|
-//! | `[models.NAME]` | `source` | `threads` that compute, `queue` (requests that wait for one), `max_batch_rows` (gathers those that wait), `remote` |
+//! | `[models.NAME]` | `source` | `threads` that compute, `queue` (requests that wait for one), `max_batch_rows` (gathers those that wait), `candle_device` (which candle alone then loads it for), `remote` |
 //! | `remote` of a model, for one of another server | | `connect_timeout_ms`, `timeout_ms`, `max_in_flight`, `queue`, `attempts`, `retry_unanswered`, `failures`, `cool_down_ms`, `binary`, `api_key`, `headers` |
 //! | `[stores.NAME]` | `source` | `keys` (the columns that name an entity), `types` (of columns, for a source that does not say them) |
 //! | `[compose.NAME]` | `kind` and what it needs | what it may have |

@@ -11,8 +11,9 @@
 //! - An output left where it lies keeps the session's arena, with all that it has grown to, for as long as anybody
 //!   keeps the answer: a cache, a log, a queue.
 //!
-//! And there is little to spare. Medians in µs of calls that took turns, on one thread of a machine that was busy otherwise,
-//! of a network of two layers of 256 × 256, ONNX Runtime 1.31.1 called directly (the bench `onnx` does the same calls):
+//! What there is to spare is not known well. Medians in µs of calls that took turns, in one run on one thread of a machine
+//! that was busy otherwise, and in the last row mostly noise: a network of two layers of 256 × 256, ONNX Runtime 1.31.1
+//! called directly (the bench `onnx` does the same calls):
 //!
 //! | rows | copied | bound | left |
 //! |---|---|---|---|
