@@ -9,6 +9,7 @@ use super::{
     routes::{self, Target, TargetPath, target},
     service::Service,
     trace,
+    unread::drop_rest,
 };
 use crate::compose::{at_once, fenced};
 use axum::{
@@ -53,18 +54,33 @@ pub(super) fn direct(service: &Arc<Service>, name: &Arc<str>) -> MethodRouter {
         async move {
             let traced = trace::span(request.headers());
             let answering = async {
-                service.admitted(request.headers())?;
-                if request.method() != Method::POST {
-                    return Ok(wrong_method(request.method()));
+                let answered = known(&service, &name, &mut request).await;
+                let response = answered.unwrap_or_else(Refusal::into_response);
+                if !response.status().is_success() {
+                    let mut rest = mem::take(request.body_mut());
+                    let (headers, status) = (request.headers(), response.status());
+                    Box::pin(drop_rest(headers, &mut rest, status, &service.config)).await;
                 }
-                one(&service, &name, None, &mut request).await
+                response
             };
-            let answering = answering.map(|answer| answer.unwrap_or_else(Refusal::into_response));
             service.counted(traced, pin!(answering)).await
         }
     };
     // Without its state now, the route would be made anew for each request.
     any(infer).with_state(())
+}
+
+/// Answers for a model that has its own route.
+async fn known(
+    service: &Arc<Service>,
+    name: &str,
+    request: &mut Request,
+) -> Result<Response, Refusal> {
+    service.admitted(request.headers())?;
+    if request.method() != Method::POST {
+        return Ok(wrong_method(request.method()));
+    }
+    one(service, name, None, request).await
 }
 
 fn wrong_method(method: &Method) -> Response {
@@ -82,10 +98,17 @@ async fn one(
 ) -> Result<Response, Refusal> {
     let started = service.clock.instant();
     let model = service.model(name, version)?;
-    let body = mem::take(request.body_mut());
+    let json_bytes = json_bytes(request.headers())?;
+    let mut body = mem::take(request.body_mut());
+    let read = body::read(request.headers(), &mut body, &service.config, &service.budget).await;
+    let Held { bytes, share } = match read {
+        Ok(held) => held,
+        Err(refusal) => {
+            *request.body_mut() = body;
+            return Err(refusal);
+        }
+    };
     let headers = request.headers();
-    let json_bytes = json_bytes(headers)?;
-    let Held { bytes, share } = body::read(headers, body, &service.config, &service.budget).await?;
     let info = model.info();
     let Decoded { mut request, forms, timeout } = decode(service, bytes, json_bytes, &info).await?;
     info.check_by(&request, || service.clock.instant())?;

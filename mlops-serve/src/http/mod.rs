@@ -69,6 +69,7 @@ pub(crate) mod routes;
 mod service;
 pub(crate) mod statistics;
 pub(crate) mod trace;
+mod unread;
 
 pub use access::{ApiKeys, RateLimit};
 pub use config::HttpConfig;

@@ -30,10 +30,6 @@ impl Refusal {
         }
     }
 
-    pub(super) fn is_too_large(&self) -> bool {
-        self.status == StatusCode::PAYLOAD_TOO_LARGE
-    }
-
     /// Says when it may be tried again, if that is known, in seconds.
     pub(super) fn with_retry_after(mut self, seconds: Option<u64>) -> Self {
         self.retry_after = seconds.unwrap_or(self.retry_after);

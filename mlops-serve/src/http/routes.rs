@@ -8,6 +8,7 @@ use super::{
     repository,
     service::Service,
     statistics::ModelStatistics,
+    unread::finished,
 };
 use axum::{
     Router,
@@ -59,6 +60,7 @@ pub(super) fn router(service: &Arc<Service>) -> Router {
         .route("/v2/{*rest}", axum::routing::any(no_such_path))
         .route_layer(from_fn_with_state(Arc::clone(service), guarded))
         .route_layer(from_fn_with_state(Arc::clone(service), counted))
+        .route_layer(from_fn_with_state(Arc::clone(service), finished))
         .with_state(Arc::clone(service));
     service.models.keys().filter(|name| stands_as_it_is(name)).fold(router, |router, name| {
         router.route(&format!("/v2/models/{name}/infer"), infer::direct(service, name))
