@@ -19,7 +19,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, any},
 };
-use futures_util::FutureExt;
 use mlops_core::{
     Error, ErrorKind, Predictor, Result,
     arrow::buffer::Buffer,
