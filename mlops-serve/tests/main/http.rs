@@ -30,6 +30,8 @@ mod parquet;
 mod round_trip;
 #[path = "http/socket.rs"]
 mod socket;
+#[path = "http/triton.rs"]
+mod triton;
 #[path = "http/unread.rs"]
 mod unread;
 
