@@ -32,6 +32,9 @@
 //! - a request never harms another: a model that panics is a 500 to its own caller
 //! - `id` is echoed, and absent where the caller gave none
 //! - a version in the path must be the one that answers, else 404, also if it was swapped meanwhile
+//! - what a refused request still sends is read and dropped, up to [`HttpConfig::max_drained_bytes`], so that its
+//!   caller sees why and can go on on the same connection; not after a 408, and not of a caller that waits for
+//!   `100 Continue`
 //! - an outcome's 200 comes after [`OutcomeLog::append`](mlops_core::inference_log::OutcomeLog::append)
 //!   has returned
 //! - a body over [`HttpConfig::max_body_bytes`] is 413, one that would fill the memory set aside for
