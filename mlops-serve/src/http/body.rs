@@ -7,7 +7,7 @@ use super::{
     refusal::Refusal,
 };
 use axum::{
-    body::{Body, Bytes},
+    body::{Bytes, HttpBody},
     http::{HeaderMap, StatusCode, header},
 };
 use http_body_util::BodyExt;
@@ -137,11 +137,16 @@ impl Growing {
     }
 }
 
+/// A request's body, as a router or a layer hands it on.
+pub(super) trait Incoming: HttpBody<Data = Bytes, Error = axum::Error> + Unpin {}
+
+impl<B: HttpBody<Data = Bytes, Error = axum::Error> + Unpin> Incoming for B {}
+
 /// Reads a body within its bounds; one that is compressed as what it stands for. What is left of one that
 /// is refused is the business of who answers.
 pub(super) async fn read(
     headers: &HeaderMap,
-    body: &mut Body,
+    body: &mut impl Incoming,
     config: &HttpConfig,
     budget: &Arc<Budget>,
 ) -> Result<Held, Refusal> {
@@ -171,7 +176,7 @@ fn late() -> Refusal {
 }
 
 /// The next piece of a body; none if what is next is no piece of it, as trailers are not.
-async fn next(body: &mut Body, config: &HttpConfig) -> Result<Option<Bytes>, Refusal> {
+async fn next(body: &mut impl Incoming, config: &HttpConfig) -> Result<Option<Bytes>, Refusal> {
     let frame = in_time(config.pause, pin!(body.frame())).await.ok_or_else(late)?;
     let short = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body ended before its time");
     Ok(frame.transpose().map_err(short)?.and_then(|frame| frame.into_data().ok()))
@@ -181,7 +186,7 @@ async fn next(body: &mut Body, config: &HttpConfig) -> Result<Option<Bytes>, Ref
 /// otherwise have no end.
 async fn inflate(
     coding: ContentCoding,
-    body: &mut Body,
+    body: &mut impl Incoming,
     config: &HttpConfig,
     budget: &Arc<Budget>,
 ) -> Result<Held, Refusal> {

@@ -9,7 +9,7 @@ use super::{
     routes::{self, Target, TargetPath, target},
     service::Service,
     trace,
-    unread::drop_rest,
+    unread::{Client, Rest, drop_rest},
 };
 use crate::compose::{at_once, fenced};
 use axum::{
@@ -56,9 +56,9 @@ pub(super) fn direct(service: &Arc<Service>, name: &Arc<str>) -> MethodRouter {
                 let answered = known(&service, &name, &mut request).await;
                 let response = answered.unwrap_or_else(Refusal::into_response);
                 if !response.status().is_success() {
-                    let mut rest = mem::take(request.body_mut());
-                    let (headers, status) = (request.headers(), response.status());
-                    Box::pin(drop_rest(headers, &mut rest, status, &service.config)).await;
+                    let rest = Rest::new(mem::take(request.body_mut()));
+                    let client = Client::of(request.version(), request.headers());
+                    drop_rest(client, rest, response.status(), &service.config);
                 }
                 response
             };
@@ -98,12 +98,13 @@ async fn one(
     let started = service.clock.instant();
     let model = service.model(name, version)?;
     let json_bytes = json_bytes(request.headers())?;
-    let mut body = mem::take(request.body_mut());
+    let mut body = Rest::new(mem::take(request.body_mut()));
     let read = body::read(request.headers(), &mut body, &service.config, &service.budget).await;
     let Held { bytes, share } = match read {
         Ok(held) => held,
         Err(refusal) => {
-            *request.body_mut() = body;
+            let client = Client::of(request.version(), request.headers());
+            drop_rest(client, body, refusal.status(), &service.config);
             return Err(refusal);
         }
     };
@@ -221,7 +222,12 @@ pub(crate) async fn answer(
         }
     };
     tally.answered(service, answered.as_ref());
-    answered
+    let mut answered = answered?;
+    if *answered.model != *name {
+        // Who is asked by a name answers by it: what a cache, a replica or another server calls itself is their own affair.
+        answered.model = name.into();
+    }
+    Ok(answered)
 }
 
 /// Refuses another version's answer: the model was swapped between the question and the answer.

@@ -30,6 +30,10 @@ impl Refusal {
         }
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Says when it may be tried again, if that is known, in seconds.
     pub(super) fn with_retry_after(mut self, seconds: Option<u64>) -> Self {
         self.retry_after = seconds.unwrap_or(self.retry_after);

@@ -59,8 +59,8 @@ pub(super) fn router(service: &Arc<Service>) -> Router {
         .method_not_allowed_fallback(async |method: Method| wrong_method(&method))
         .route("/v2/{*rest}", axum::routing::any(no_such_path))
         .route_layer(from_fn_with_state(Arc::clone(service), guarded))
-        .route_layer(from_fn_with_state(Arc::clone(service), counted))
         .route_layer(from_fn_with_state(Arc::clone(service), finished))
+        .route_layer(from_fn_with_state(Arc::clone(service), counted))
         .with_state(Arc::clone(service));
     service.models.keys().filter(|name| stands_as_it_is(name)).fold(router, |router, name| {
         router.route(&format!("/v2/models/{name}/infer"), infer::direct(service, name))

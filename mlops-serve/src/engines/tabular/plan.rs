@@ -186,6 +186,9 @@ impl Plan {
             budget.take(&tensor)?;
             given.push(Arc::clone(&output.name), tensor)?;
         }
+        if given.len() < self.outputs.len() {
+            return Err(Error::internal(format!("{} made too few outputs", call.label)));
+        }
         Ok((given, budget))
     }
 

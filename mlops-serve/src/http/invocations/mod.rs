@@ -81,8 +81,8 @@ pub(super) fn router(service: Arc<Service>, model: Option<Arc<str>>, hosting: bo
     let routes = if hosting { routes.merge(hosting::routes()) } else { routes };
     routes
         .route_layer(from_fn_with_state(Arc::clone(&service), super::access::guarded))
-        .route_layer(from_fn_with_state(Arc::clone(&service), super::counters::counted))
         .route_layer(from_fn_with_state(Arc::clone(&service), super::unread::finished))
+        .route_layer(from_fn_with_state(Arc::clone(&service), super::counters::counted))
         .with_state(Scoring { service, model, hosting })
 }
 
