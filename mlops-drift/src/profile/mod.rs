@@ -4,6 +4,7 @@
 //! the same cells, so profiles of replicas, hours and shards add up: counts and sums are integers,
 //! and merging in any order gives the same bytes.
 
+mod along;
 mod bins;
 mod bytes;
 mod categorical;
