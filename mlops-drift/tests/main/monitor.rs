@@ -2,6 +2,8 @@
 
 #[path = "monitor/requests.rs"]
 mod requests;
+#[path = "monitor/strata.rs"]
+mod strata;
 
 use super::random::{Random, batch, floats, texts};
 use mlops_core::{
