@@ -40,7 +40,10 @@ pub struct MonitorConfig {
     /// The share of rows that the request path counts, drawn at random; 1.
     pub sampling: f64,
     /// Threads that count at the same time in the request path, at most; 16. Each takes about
-    /// 80 KiB a numeric column, once it has counted.
+    /// 80 KiB a numeric column, once it has counted. With strata, rows of hours that are over wait
+    /// for a look in one profile a stratum for all threads, of about 40 KiB a numeric column (by
+    /// the hour of the week at most 168, if nobody looks for a week); a thread that finds another
+    /// one there keeps its own until its next request.
     pub shards: usize,
     /// Alarms that wait for one who receives them; 256. The oldest make room, and are counted.
     pub max_waiting: usize,

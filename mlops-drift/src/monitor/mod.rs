@@ -108,7 +108,8 @@ use watched::{Plan, Watched, Watching};
 /// replicas [`merge`](Self::merge) are not told apart.
 ///
 /// **Bounds.** Memory does not grow with what is observed: two profiles, and 33 windows' coarse
-/// counts (19 cells a numeric column) by stratum, and the request path's counters (`shards`).
+/// counts (19 cells a numeric column) by stratum, and the request path's counters (`shards`), beside
+/// which a profile for each stratum that ended since the last look waits for the next.
 #[derive(Clone)]
 pub struct Monitor {
     shared: Arc<Shared>,
@@ -201,7 +202,8 @@ impl Monitor {
     /// and outputs where the reference has columns of their names.
     ///
     /// Counting takes some nanoseconds a feature on the thread that answers, which waits for nobody; with strata
-    /// the first request of each hour also puts away what its thread had counted in the hour before.
+    /// the first request of each hour also puts away what its thread had counted in the hour before, or the
+    /// next one does, if another thread is at it.
     /// What was counted is judged when somebody [`look`](Self::look)s, or a [`watch`](Self::watch)
     /// does. A column of the reference that is neither an input nor an output, or of a type whose
     /// values cannot be counted as the reference counts them (half precision and bytes cannot at all),
