@@ -32,7 +32,7 @@ pub(super) struct Judge {
     pub(super) columns: Vec<Column>,
     pub(super) segments: Option<Arc<Segments>>,
     pub(super) windows: Windows,
-    budget: Budget,
+    pub(super) budget: Budget,
     /// What all looks so far have spent.
     pub(super) spent: f64,
     followed: Vec<Followed>,
@@ -114,7 +114,7 @@ impl Judge {
         let now = config.clock.now();
         Self {
             windows: Windows::new(reference, now, &config),
-            budget: Budget::new(config.false_alarms_per_year, now),
+            budget: Budget::new(config.false_alarms_per_year, now, config.budget),
             spent: 0.0,
             followed: columns.iter().map(|_| Followed::default()).collect(),
             silent: HashMap::new(),

@@ -42,6 +42,7 @@ mod watched;
 mod windows;
 
 pub use alarm::{Alarm, AlarmCause, Severity};
+pub use budget::AlarmBudget;
 pub use config::MonitorConfig;
 pub use season::{Season, Strata};
 pub use stream::AlarmStream;
@@ -80,8 +81,8 @@ use watched::{Plan, Watched, Watching};
 /// the season since it began. So it does not matter how often anyone looks.
 ///
 /// **The promise.** Every such decision spends error that the time since the one before has earned
-/// (plus an hour's at the start, and so at each restart, which keeps nothing), divided over all sets
-/// of cells, spans and columns (Bonferroni), so that the *expected number* of false alarms in a year is at most `false_alarms_per_year`. The
+/// (plus an hour's at the start, and so at each restart that does not go on with its
+/// [`budget`](Self::budget)), divided over all sets of cells, spans and columns (Bonferroni), so that the *expected number* of false alarms in a year is at most `false_alarms_per_year`. The
 /// tests are exact at any size and level: the hypergeometric law of the share of each cell, each run
 /// of cells from an end and each middle, nulls, values out of range and unlisted values included.
 /// It holds while the rows are drawn independently from what the reference was drawn from; with
@@ -385,6 +386,12 @@ impl Monitor {
     /// reaches into the margin, while its change goes on.
     pub fn drift(&self) -> Result<Drift> {
         self.judge().drift()
+    }
+
+    /// What it may still spend of the false alarms that it promised: to keep, after each look, for
+    /// the monitor that takes its place ([`with_budget`](MonitorConfig::with_budget)).
+    pub fn budget(&self) -> AlarmBudget {
+        self.judge().budget.left()
     }
 
     /// The rows of the last window that ended, in the reference's cells.

@@ -2,6 +2,8 @@
 
 #[path = "monitor/requests.rs"]
 mod requests;
+#[path = "monitor/restart.rs"]
+mod restart;
 #[path = "monitor/strata.rs"]
 mod strata;
 
