@@ -60,11 +60,11 @@ fn watch(columns: &[Vec<f64>], order: &[usize], stratified: bool) -> Result<Said
     let mut config = MonitorConfig::default().with_clock(clock.clone());
     if stratified {
         let mut strata = Strata::new(&all, Season::HourOfDay);
+        // Two rows an hour.
+        let time = |row: i64| Timestamp::from_unix_millis(1_800_000 * row);
+        let times: Vec<Timestamp> = (0..).take(DAY).map(time).collect();
         for day in reference {
-            for hour in 0..DAY / HOUR {
-                let at = Timestamp::from_unix_millis(3_600_000 * i64::try_from(hour).unwrap_or(0));
-                strata.update(&batch(columns, *day, HOUR * hour, HOUR)?, at)?;
-            }
+            strata.update_each(&batch(columns, *day, 0, DAY)?, &times)?;
         }
         config = config.with_strata(strata);
     }

@@ -2,6 +2,10 @@
 
 #[path = "monitor/requests.rs"]
 mod requests;
+#[path = "monitor/restart.rs"]
+mod restart;
+#[path = "monitor/strata.rs"]
+mod strata;
 
 use super::random::{Random, batch, floats, texts};
 use mlops_core::{
