@@ -1,4 +1,4 @@
-//! A model that another server has (Triton, MLServer, KServe or `mlops serve`), as a predictor like any other;
+//! A model that another server has (Triton, `MLServer`, `KServe` or `mlops serve`), as a predictor like any other;
 //! and one in this process that answers for as long as that server does not.
 //!
 //! `cargo run --example remote`
