@@ -57,7 +57,7 @@ fn a_model_of_another_server_is_served() {
     for name in ["by-http", "by-grpc"] {
         let (answer, _) = server.infer(name, &rows);
         assert_eq!(answer["outputs"], expected["outputs"], "{name}");
-        assert_eq!(answer["model_name"], "risk", "{name}");
+        assert_eq!(answer["model_name"], name, "the name that was asked");
     }
     assert_eq!(first.end().code(), Some(0));
     assert_eq!(server.get("/v2/health/ready").0, 503, "what it asks is gone");
