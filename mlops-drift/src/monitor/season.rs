@@ -1,5 +1,6 @@
 //! Seasons: what is usual at this hour, on this weekday.
 
+use super::blocks::Days;
 use crate::profile::{OwnRows, Profile};
 use mlops_core::{Error, Result, Timestamp, arrow::array::RecordBatch};
 use std::{collections::BTreeMap, sync::Arc};
@@ -17,6 +18,13 @@ pub enum Season {
 }
 
 const HOUR: i64 = 3_600_000;
+/// Milliseconds of a day.
+pub(super) const DAY: i64 = 24 * HOUR;
+
+/// Days since the epoch.
+pub(super) fn day(at: Timestamp) -> i64 {
+    at.unix_millis().div_euclid(DAY)
+}
 
 impl Season {
     /// The stratum of a time.
@@ -30,11 +38,23 @@ impl Season {
         };
         u32::try_from(stratum).unwrap_or(0)
     }
+
+    /// The latest day that had, or has by now, hours of this stratum.
+    pub(super) fn latest_day(self, stratum: u32, now: Timestamp) -> i64 {
+        let (strata, hours) = match self {
+            Self::HourOfDay => (24, 1),
+            Self::HourOfWeek => (168, 1),
+            Self::Weekday => (7, 24),
+        };
+        let back = (i64::from(self.stratum(now)) - i64::from(stratum)).rem_euclid(strata) * hours;
+        (now.unix_millis().div_euclid(HOUR) - back).div_euclid(24)
+    }
 }
 
 /// A reference by season: a profile of the rows of each hour or weekday, all in the same cells.
 ///
-/// About 40 KiB a numeric column and stratum. Rows at a time of which the reference has none are
+/// About 40 KiB a numeric column and stratum, and 150 bytes a day (512 at most), by which it is known
+/// whether the rows of a day depend on one another: see [`Unit`](super::Unit). Rows at a time of which the reference has none are
 /// counted and not judged.
 ///
 /// **What is exact.** Where half of the reference's rows chose the listed values of a column (see
@@ -69,6 +89,7 @@ pub struct Strata {
     /// The reference's own rows of all strata.
     own: Profile,
     parts: BTreeMap<u32, Profile>,
+    days: Days,
 }
 
 impl Strata {
@@ -76,7 +97,8 @@ impl Strata {
     pub fn new(reference: &Profile, season: Season) -> Self {
         let own = Profile::empty_like(reference);
         let (chosen_by_some, cells) = (reference.chosen_by_some(), Arc::new(own.clone()));
-        Self { season, cells, chosen_by_some, own, parts: BTreeMap::new() }
+        let (parts, days) = (BTreeMap::new(), Days::default());
+        Self { season, cells, chosen_by_some, own, parts, days }
     }
 
     /// Counts rows of about this time of those that the reference was made from, in the order in
@@ -87,19 +109,28 @@ impl Strata {
         let own = OwnRows { chosen_by_some: &self.chosen_by_some, numbers: &numbers };
         counted.count(rows, Some(own))?;
         self.own.merge(&counted)?;
-        self.part(self.season.stratum(at)).merge(&counted)
+        self.add(&counted, at)
     }
 
     /// Counts rows of about this time that the reference was not made from, in any order; errors as
     /// of [`Profile::update`].
     pub fn update_others(&mut self, rows: &RecordBatch, at: Timestamp) -> Result<()> {
-        self.part(self.season.stratum(at)).update(rows)
+        let mut counted = Profile::empty_like(&self.cells);
+        counted.update(rows)?;
+        self.add(&counted, at)
     }
 
     /// Adds a profile of rows of about this time that the reference was not made from; errors as of
     /// [`Profile::merge`].
     pub fn merge(&mut self, rows: &Profile, at: Timestamp) -> Result<()> {
-        self.part(self.season.stratum(at)).merge(rows)
+        self.add(rows, at)
+    }
+
+    fn add(&mut self, rows: &Profile, at: Timestamp) -> Result<()> {
+        let stratum = self.season.stratum(at);
+        self.part(stratum).merge(rows)?;
+        self.days.add_reference(day(at), stratum, rows);
+        Ok(())
     }
 
     fn part(&mut self, stratum: u32) -> &mut Profile {
@@ -110,6 +141,11 @@ impl Strata {
     /// What tells its strata apart.
     pub fn season(&self) -> Season {
         self.season
+    }
+
+    /// The days that rows were read of.
+    pub(super) fn days(&self) -> &Days {
+        &self.days
     }
 
     /// The strata that have rows, and their profiles.
@@ -156,5 +192,14 @@ mod tests {
         let sunday = at("1969-12-28T23:00:00Z");
         assert_eq!(Season::HourOfWeek.stratum(sunday), 167);
         assert_eq!(Season::Weekday.stratum(sunday), 6);
+        let latest = |season: Season, stratum, now: &str| {
+            Timestamp::from_unix_millis(season.latest_day(stratum, at(now)) * DAY).to_string()
+        };
+        let now = "2018-01-02T00:10:00Z";
+        assert!(latest(Season::HourOfDay, 0, now).starts_with("2018-01-02"));
+        assert!(latest(Season::HourOfDay, 23, now).starts_with("2018-01-01"));
+        assert!(latest(Season::HourOfWeek, 167, now).starts_with("2017-12-31"));
+        assert!(latest(Season::Weekday, 1, now).starts_with("2018-01-02"));
+        assert!(latest(Season::Weekday, 2, now).starts_with("2017-12-27"));
     }
 }
