@@ -5,19 +5,20 @@ Every round asks each server in turn, so that whatever slows the machine slows a
 rounds' ratios. The client shares the processors with the servers: one thread, whose work is the same for all. It
 takes more from whoever needs it more often; so the processor time that a server takes for a request is beside.
 
-On 2026-11-22, two cores that nobody else used (load 2, 3 % stolen), ROUNDS=9 TURN_SECONDS=2; closed loop: requests/s, the
-median ratio to the handler's, p99 µs and its ratio, processor µs:
+On 2026-11-22, 23:45, two cores that nobody else used, ROUNDS=9 TURN_SECONDS=2; closed loop: requests/s, the median ratio to
+the handler's, p99 µs and its ratio, processor µs:
 
-    mlops serve                46,374   0.90    1,200   1.18    28.9
-    hand-written axum          51,285   1.00    1,020   1.00    25.5
-    furnace-server 0.16.2      22,554   0.44    2,601   2.58    73.8     batch 8: 23,388, 0.46
-    Triton 2.51                 6,773   0.13    7,278   7.12   186.6
-    mosec 0.9.8                11,354   0.22    3,710   3.65    96.0
-    FastAPI 0.165, 1 worker     3,146   0.06   15,277  14.5    312.2     2 workers: 5,541, 0.11
-    gRPC: mlops serve          36,896           1,855           45.2
-    gRPC: Triton                6,094           7,678          209.6     0.17 of ours
+    mlops serve                63,990   0.93      973   1.11    21.5
+    hand-written axum          68,891   1.00      905   1.00    19.4
+    furnace-server 0.16.2      30,766   0.47    2,099   2.33    53.8     batch 8: 32,224, 0.48
+    Triton 2.51                 9,255   0.15    5,870   6.48   137.6
+    mosec 0.9.8                15,460   0.23    2,936   3.30    71.6
+    FastAPI 0.165, 1 worker     5,232   0.07   11,213  12.6    191.5     2 workers: 7,552, 0.11
+    gRPC: mlops serve          30,210           2,275           53.6
+    gRPC: Triton                5,009          11,541          255.0     0.16 of ours
 
-So ours is 6.8 times Triton, 14.5 times FastAPI with one worker, 4.1 times mosec (wanted: 4.5, which is what the handler has).
+So ours is 6.9 times Triton (6.4 over gRPC), 12.1 times FastAPI with one worker (wanted: 13; 14.5 on the same day in a slower
+phase of the machine), 4.1 times mosec (wanted: 4.5, which is what the handler has). Two runs before had 0.90 and 0.89.
 
 Run:  python scripts/peers/serving_bench.py FOLDER LOAD MLOPS AXUM_HANDLER FURNACE   (see scripts/bench; FURNACE may
       be empty)

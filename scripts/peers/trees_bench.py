@@ -18,6 +18,10 @@ On 2026-11-22, two shared cores at load 7, one run; how many times faster than e
       tl2cgen                               3.3        5.3
       LightGBM (4.7.0), fast single row     6.7       11.6
 
+The ratios follow the machine: on 2026-11-22, 23:42 and 23:53, with nobody beside, a row was 8.8 and 9.5 times faster than
+ONNX Runtime from Rust by the median round (10.5 and 10.7 by the best of each), 128 rows 7.4 and 7.8 times; after that a graph of
+one kernel lost 7 % of a row's time.
+
 Run:  python scripts/peers/trees_bench.py OURS ONNXRUNTIME_DIRECT FOLDER   (see scripts/bench)
 """
 

@@ -14,6 +14,11 @@ impl Tensors {
         Self(Vec::new())
     }
 
+    /// None yet, with room for so many.
+    pub fn with_capacity(tensors: usize) -> Self {
+        Self(Vec::with_capacity(tensors))
+    }
+
     /// A single tensor.
     pub fn one(name: impl Into<Arc<str>>, tensor: Tensor) -> Self {
         Self(vec![(name.into(), tensor)])

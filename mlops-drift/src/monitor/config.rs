@@ -1,6 +1,6 @@
 //! What a monitor promises, and how much it may hold.
 
-use super::season::Strata;
+use super::{budget::AlarmBudget, season::Strata};
 use mlops_core::{Clock, Error, IdSource, RandomIds, Result, SystemClock};
 use statrs::distribution::{ContinuousCDF, Normal};
 use std::{sync::Arc, time::Duration};
@@ -31,6 +31,8 @@ pub struct MonitorConfig {
     /// How many alarms to expect in a year in which nothing changes, over all columns together and
     /// however often anyone looks; 1.
     pub false_alarms_per_year: f64,
+    /// What the monitor before it left to spend of them; none: an hour's.
+    pub budget: Option<AlarmBudget>,
     /// The total variation distance up to which a change is negligible, however sure it is; 0.05:
     /// one row in twenty is elsewhere, for a normal law a mean moved by an eighth of a deviation.
     pub margin: f64,
@@ -61,7 +63,10 @@ pub struct MonitorConfig {
     /// The share of rows that the request path counts, drawn at random; 1.
     pub sampling: f64,
     /// Threads that count at the same time in the request path, at most; 16. Each takes about
-    /// 80 KiB a numeric column, once it has counted.
+    /// 80 KiB a numeric column, once it has counted. With strata, rows of hours that are over wait
+    /// for a look in one profile a stratum for all threads, of about 40 KiB a numeric column (by
+    /// the hour of the week at most 168, if nobody looks for a week); a thread that finds another
+    /// one there keeps its own until its next request.
     pub shards: usize,
     /// Alarms that wait for one who receives them; 256. The oldest make room, and are counted.
     pub max_waiting: usize,
@@ -77,6 +82,7 @@ impl Default for MonitorConfig {
     fn default() -> Self {
         Self {
             false_alarms_per_year: 1.0,
+            budget: None,
             margin: 0.05,
             unusual_margin: 0.02,
             critical: 4.0,
@@ -103,6 +109,15 @@ impl MonitorConfig {
     #[must_use]
     pub fn with_false_alarms_per_year(mut self, alarms: f64) -> Self {
         self.false_alarms_per_year = alarms;
+        self
+    }
+
+    /// Goes on with what another monitor [left](super::Monitor::budget), instead of an hour's error
+    /// anew: so a monitor that is restarted often keeps its promise, too. The time since then has
+    /// earned as if it had run on.
+    #[must_use]
+    pub fn with_budget(mut self, left: AlarmBudget) -> Self {
+        self.budget = Some(left);
         self
     }
 
@@ -244,6 +259,7 @@ impl MonitorConfig {
                 "false alarms per year lie between 0 and 1e9, not at {alarms}"
             )));
         }
+        self.budget.as_ref().map_or(Ok(()), AlarmBudget::check)?;
         let shares = [("margin", self.margin), ("unusual margin", self.unusual_margin)];
         for (name, value) in shares {
             if !(0.0..1.0).contains(&value) {

@@ -1,12 +1,16 @@
 //! Whether a set's share is the same in the window and in the reference, stratum by stratum.
 
 use super::cells::{Counts, Set};
-use crate::tests::{dealt_tails, real, summed_tails};
+use crate::tests::{dealt_tails, real, summed_tails, tail_exponent};
 use statrs::distribution::{ContinuousCDF, Normal};
 use std::collections::BTreeMap;
 
 /// Scores below which the exact law is not asked: the answer is 1 then, which is on the safe side.
 const PLAIN: f64 = 3.0;
+
+/// Probabilities from which on digits tell them apart: in one stratum the law is summed from its far
+/// end; in several it leaves out what is rarer than it can add up.
+const KNOWN: (f64, f64) = (1e-290, 1e-14);
 
 /// A stratum's share: (rows in the set, all rows) of the reference and of the window.
 type Shares = ((u64, u64), (u64, u64));
@@ -66,6 +70,22 @@ pub(super) fn probability(
     (2.0 * one.0.min(one.1)).min(1.0)
 }
 
+/// How sure it is that the shares differ, to order sets by: minus the logarithm of their
+/// [`probability`], and about that where all it says is that it is very small.
+pub(super) fn sureness(
+    p: f64,
+    set: Set,
+    reference: &BTreeMap<u32, Counts>,
+    window: &BTreeMap<u32, Counts>,
+) -> f64 {
+    if p >= KNOWN.1 {
+        return -p.ln();
+    }
+    let each: Vec<Shares> = shares(set, reference, window).collect();
+    let known = if each.len() == 1 { KNOWN.0 } else { KNOWN.1 };
+    if p >= known { -p.ln() } else { tail_exponent(&each).max(-known.ln()) }
+}
+
 /// The tails of several strata as one pair.
 fn combined(shares: impl Iterator<Item = Shares>) -> (f64, f64) {
     let normal = Normal::standard();
@@ -120,6 +140,31 @@ mod tests {
         assert!((1e-9..1e-5).contains(&p), "{p}");
         let as_rare = hours(|at| if at % 10 == 0 { vec![1, 99] } else { vec![0, 100] });
         assert!(probability(set, &reference, &as_rare) > 0.5);
+    }
+
+    /// Ever further from the reference, and all below what the law adds up.
+    #[test]
+    fn of_changes_that_are_as_good_as_impossible_the_further_one_is_surer() {
+        let set = first_cell();
+        let hours = |counts: [u64; 2]| -> BTreeMap<u32, Counts> {
+            (0..24).map(|at| (at, counts.to_vec())).collect()
+        };
+        let further = (20..=60).step_by(5).map(|with| {
+            let (reference, window) = (hours([40, 360]), hours([with, 100 - with]));
+            let p = probability(set, &reference, &window);
+            (p, sureness(p, set, &reference, &window))
+        });
+        let further: Vec<(f64, f64)> = further.collect();
+        assert!(further.iter().all(|(p, _)| *p < 1e-14), "{further:?}");
+        assert!(further.windows(2).any(|two| two[1].0 >= two[0].0), "p would do: {further:?}");
+        assert!(further.windows(2).all(|two| two[1].1 > two[0].1 + 10.0), "{further:?}");
+        let single = |now: &[u64]| probability(set, &one(&[100, 99_900]), &one(now));
+        let (far, further) = ([9_000, 1_000], [9_900, 100]);
+        assert!(single(&far).max(single(&further)) <= 2.0 * f64::MIN_POSITIVE);
+        let sure = |now: &[u64]| sureness(single(now), set, &one(&[100, 99_900]), &one(now));
+        assert!(sure(&further) > sure(&far) && sure(&far) > 700.0);
+        let (near, p) = ([9, 991], single(&[9, 991]));
+        assert!(p > 1e-9 && (sure(&near) + p.ln()).abs() < 1e-12);
     }
 
     /// Of strata of very different shares, mixed as the reference is not.

@@ -35,7 +35,7 @@ pub(super) struct Judge {
     pub(super) columns: Vec<Column>,
     pub(super) segments: Option<Arc<Segments>>,
     pub(super) windows: Windows,
-    budget: Budget,
+    pub(super) budget: Budget,
     /// Days, if the reference has them.
     blocks: Option<Blocks>,
     /// A column spends of one or of the other.
@@ -65,8 +65,27 @@ struct Followed {
 pub(super) struct Found {
     /// The least probability, after correction for everything that was looked at.
     pub(super) adjusted: f64,
-    /// The sets that surely changed, with each its least probability and over which rows.
-    changed: Vec<(Set, Over, f64)>,
+    /// The sets that surely changed, each with the rows that show it most surely.
+    changed: Vec<(Set, Over, Sure)>,
+}
+
+/// How surely a set changed.
+#[derive(Clone, Copy)]
+struct Sure {
+    /// The probability, after correction.
+    adjusted: f64,
+    /// About minus the logarithm of the probability, which orders those that are too small to.
+    sureness: f64,
+}
+
+impl Found {
+    fn add(&mut self, set: Set, over: Over, sure: Sure) {
+        match self.changed.iter_mut().find(|(own, ..)| *own == set) {
+            None => self.changed.push((set, over, sure)),
+            Some(own) if sure.sureness > own.2.sureness => *own = (set, over, sure),
+            Some(_) => {}
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -81,12 +100,12 @@ pub(super) struct Beyond {
     pub(super) since: Timestamp,
     moved: Moved,
     set: Set,
-    adjusted: f64,
+    sure: Sure,
 }
 
 impl Beyond {
     fn is_worse_than(&self, other: &Self) -> bool {
-        let surer = other.adjusted.total_cmp(&self.adjusted);
+        let surer = self.sure.sureness.total_cmp(&other.sure.sureness);
         self.severity.cmp(&other.severity).then(surer).is_gt()
     }
 }
@@ -109,7 +128,7 @@ impl Judge {
         if let (Some(strata), true) = (&config.strata, blocks.is_some()) {
             windows.gather_days(strata);
         }
-        let budget = Budget::new(config.false_alarms_per_year, now);
+        let budget = Budget::new(config.false_alarms_per_year, now, config.budget);
         Ok(Self {
             windows,
             blocks,
@@ -187,11 +206,8 @@ impl Judge {
                 // there is one, as Holm's does.
                 let adjusted = (p * real(tests as u64)).min(1.0);
                 if adjusted <= allowed {
-                    match found.changed.iter_mut().find(|(own, ..)| own == set) {
-                        None => found.changed.push((*set, over, adjusted)),
-                        Some(own) if adjusted < own.2 => *own = (*set, over, adjusted),
-                        Some(_) => {}
-                    }
+                    let sureness = exact::sureness(p, *set, &column.reference, window);
+                    found.add(*set, over, Sure { adjusted, sureness });
                 }
                 found.adjusted = found.adjusted.min(adjusted);
             }
@@ -231,14 +247,14 @@ impl Judge {
         let column = &self.columns[at];
         let changed: Vec<Set> = found.changed.iter().map(|(set, ..)| *set).collect();
         let mut worst: Option<Beyond> = None;
-        for (set, over, adjusted) in found.changed.iter().copied() {
+        for (set, over, sure) in found.changed.iter().copied() {
             let (window, since) = match over {
                 Over::Season => (self.season(at), self.windows.season.from),
                 Over::Windows => self.since(at, set),
             };
             let Some(moved) = Moved::of(column, &window, &self.config)? else { continue };
             let Some(severity) = moved.severity(&changed, &self.config) else { continue };
-            let one = Beyond { severity, since, moved, set, adjusted };
+            let one = Beyond { severity, since, moved, set, sure };
             if worst.as_ref().is_none_or(|worst| one.is_worse_than(worst)) {
                 worst = Some(one);
             }
@@ -312,7 +328,7 @@ impl Judge {
         let told = self.followed[at].episode.continue_with(begun, beyond.severity, silent);
         let Some(told) = told else { return Ok(None) };
         let column = &self.columns[at];
-        let finding = finding(column, &beyond.moved, beyond.adjusted, true, &self.config);
+        let finding = finding(column, &beyond.moved, beyond.sure.adjusted, true, &self.config);
         let words = beyond.moved.words(column);
         let mut alarm = self.alarm(AlarmCause::Drift, beyond.severity, told.since, words, finding);
         alarm.again = told.again;

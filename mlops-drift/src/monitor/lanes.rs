@@ -11,7 +11,7 @@ use crate::{
 };
 use mlops_core::{Clock, Result};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -35,9 +35,13 @@ pub(super) struct Lanes {
 struct Seasons {
     season: Season,
     clock: Arc<dyn Clock>,
-    /// Rows of strata that threads have left since the last look: one profile a stratum.
-    left: Mutex<BTreeMap<u32, Profile>>,
+    /// Rows of strata that threads have left since the last look: one profile a stratum, however
+    /// many lanes there are. A request only tries to lock it.
+    left: Mutex<ByStratum>,
 }
+
+/// Rows by stratum.
+type ByStratum = BTreeMap<u32, Profile>;
 
 /// On cache lines of its own.
 #[derive(Debug)]
@@ -52,6 +56,9 @@ struct Lane {
     shard: ProfileShard,
     /// Of the rows in the shard; 0 without seasons.
     stratum: u32,
+    /// Rows of strata that were left while another thread put its own away, until the next row or
+    /// look: seldom any, and at most one profile a stratum.
+    waiting: ByStratum,
     joint: Joint,
     random: Random,
     /// Rows to leave out until the next one is counted.
@@ -103,12 +110,22 @@ impl Lanes {
         }
     }
 
-    /// Puts the rows of another stratum by; how many could not be.
+    /// Puts the rows of another stratum away, without waiting for anybody; how many could not be.
     fn enter(&self, lane: &mut Lane, stratum: u32) -> u64 {
+        let Some(seasons) = &self.seasons else { return 0 };
         let left = std::mem::replace(&mut lane.stratum, stratum);
-        let Some(seasons) = self.seasons.as_ref().filter(|_| left != stratum) else { return 0 };
-        let Ok(rows) = lane.shard.reader().take() else { return 0 };
-        seasons.put(left, &rows)
+        let mut lost = 0;
+        if left != stratum
+            && let Ok(rows) = lane.shard.reader().take()
+        {
+            lost = put(&mut lane.waiting, left, rows);
+        }
+        if !lane.waiting.is_empty()
+            && let Some(mut all) = seasons.left_if_free()
+        {
+            lost += put_all(&mut all, std::mem::take(&mut lane.waiting));
+        }
+        lost
     }
 
     pub(super) fn miss(&self, rows: u64) {
@@ -136,7 +153,8 @@ impl Lanes {
                 let mut random = Random::new(at as u64);
                 let skip = skip(self.sampling, &mut random);
                 let stratum = self.seasons.as_ref().map_or(0, Seasons::now);
-                Lane { shard, stratum, joint: Joint::default(), random, skip }
+                let (waiting, joint) = Default::default();
+                Lane { shard, stratum, waiting, joint, random, skip }
             });
             return Some(count(lane));
         }
@@ -155,10 +173,12 @@ impl Lanes {
         };
         for (slot, reader) in readers {
             // It must not enter another stratum meanwhile; whoever counts takes other counters.
-            let lane = slot.lane.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(lane) = lane.as_ref() {
-                self.miss(seasons.put(lane.stratum, &reader.take()?));
-            }
+            let mut lane = slot.lane.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(lane) = lane.as_mut() else { continue };
+            let rows = reader.take()?;
+            let mut left = seasons.left();
+            let lost = put_all(&mut left, std::mem::take(&mut lane.waiting));
+            self.miss(lost + put(&mut left, lane.stratum, rows));
         }
         let left = std::mem::take(&mut *seasons.left());
         Ok(left.into_iter().map(|(stratum, rows)| (Some(stratum), rows)).collect())
@@ -188,16 +208,36 @@ impl Seasons {
         self.season.stratum(self.clock.now())
     }
 
-    fn left(&self) -> MutexGuard<'_, BTreeMap<u32, Profile>> {
+    fn left(&self) -> MutexGuard<'_, ByStratum> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps rows for the next look; how many were too many for a profile.
-    fn put(&self, stratum: u32, rows: &Profile) -> u64 {
-        let mut left = self.left();
-        let sum = left.entry(stratum).or_insert_with(|| Profile::empty_like(rows));
-        if sum.merge(rows).is_ok() { 0 } else { rows.rows() }
+    fn left_if_free(&self) -> Option<MutexGuard<'_, ByStratum>> {
+        match self.left.try_lock() {
+            Ok(left) => Some(left),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
+}
+
+/// Adds rows to those of their stratum; how many were too many for a profile.
+fn put(sum: &mut ByStratum, stratum: u32, rows: Profile) -> u64 {
+    match sum.entry(stratum) {
+        Entry::Occupied(mut own) if rows.rows() > 0 => match own.get_mut().merge(&rows) {
+            Ok(()) => 0,
+            Err(_) => rows.rows(),
+        },
+        Entry::Vacant(none) if rows.rows() > 0 => {
+            none.insert(rows);
+            0
+        }
+        _ => 0,
+    }
+}
+
+fn put_all(sum: &mut ByStratum, more: ByStratum) -> u64 {
+    more.into_iter().map(|(stratum, rows)| put(sum, stratum, rows)).sum()
 }
 
 /// How many rows are left out before the next one, if each is counted with this probability.
@@ -229,12 +269,79 @@ impl Slot {
 mod tests {
     use super::*;
     use crate::{ProfileOptions, monitor::testing::texts};
+    use mlops_core::{Timestamp, testing::ManualClock};
+    use std::time::Duration;
+
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn count(lanes: &Lanes, reference: &Profile, rows: usize) {
         lanes.count(reference, rows, |_, values| {
             values.push(Value::Text("a"));
             Some(())
         });
+    }
+
+    /// A reference by hour of the week of a monitor with so many lanes, and its clock.
+    fn by_hour(lanes: usize) -> (Profile, Lanes, Arc<ManualClock>) {
+        let rows = texts(&["a", "b"], 50);
+        let whole = Profile::fit(std::slice::from_ref(&rows), &ProfileOptions::default()).unwrap();
+        let mut strata = super::super::Strata::new(&whole, Season::HourOfWeek);
+        strata.update(&rows, Timestamp::from_unix_millis(0)).unwrap();
+        let clock = Arc::new(ManualClock::default());
+        let config = MonitorConfig::default().with_clock(clock.clone()).with_strata(strata);
+        let lanes = Lanes::new(&config.with_shards(lanes), None);
+        (whole, lanes, clock)
+    }
+
+    fn waiting(lanes: &Lanes) -> usize {
+        let of = |slot: &Slot| slot.hold().as_ref().map_or(0, |lane| lane.waiting.len());
+        lanes.slots.iter().map(of).sum()
+    }
+
+    #[test]
+    fn a_request_of_another_hour_does_not_wait_for_who_puts_rows_away() {
+        let (reference, lanes, clock) = by_hour(1);
+        let (lanes, reference) = (Arc::new(lanes), Arc::new(reference));
+        let put_away = lanes.seasons.as_ref().unwrap().left();
+        let (done, counted) = std::sync::mpsc::channel();
+        let requests = {
+            let (lanes, reference) = (Arc::clone(&lanes), Arc::clone(&reference));
+            move || {
+                for _ in 0..400 {
+                    count(&lanes, &reference, 3);
+                    clock.advance(HOUR);
+                }
+                done.send(()).unwrap();
+            }
+        };
+        std::thread::spawn(requests);
+        // A minute is not how long it takes, but when this test ends if it does not.
+        counted.recv_timeout(Duration::from_mins(1)).expect("requests that wait for nobody");
+        assert_eq!(waiting(&lanes), 168, "however long it takes, a profile a stratum");
+        drop(put_away);
+        count(&lanes, &reference, 1);
+        assert_eq!(waiting(&lanes), 0);
+        let rows: u64 = lanes.take(&reference).unwrap().iter().map(|(_, rows)| rows.rows()).sum();
+        assert_eq!((rows, lanes.missed()), (1_201, 0));
+    }
+
+    #[test]
+    fn what_waits_for_a_look_is_a_profile_a_stratum_however_many_lanes_there_are() {
+        let (reference, lanes, clock) = by_hour(4);
+        for _ in 0..400 {
+            for free in 0..4 {
+                let others = lanes.slots.iter().enumerate().filter(|(at, _)| *at != free);
+                let _held: Vec<_> = others.map(|(_, slot)| slot.hold()).collect();
+                count(&lanes, &reference, 1);
+            }
+            clock.advance(HOUR);
+        }
+        assert!(lanes.seasons.as_ref().unwrap().left().len() <= 168 && waiting(&lanes) == 0);
+        let taken = lanes.take(&reference).unwrap();
+        let hours: Vec<u32> = taken.iter().filter_map(|(stratum, _)| *stratum).collect();
+        assert_eq!(hours, (0..168).collect::<Vec<_>>());
+        assert_eq!(taken.iter().map(|(_, rows)| rows.rows()).sum::<u64>(), 1_600);
+        assert!(lanes.take(&reference).unwrap().is_empty() && lanes.missed() == 0);
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod watched;
 mod windows;
 
 pub use alarm::{Alarm, AlarmCause, Severity};
+pub use budget::AlarmBudget;
 pub use config::{MonitorConfig, Unit};
 pub use season::{Season, Strata};
 pub use stream::AlarmStream;
@@ -81,8 +82,8 @@ use watched::{Plan, Watched, Watching};
 /// the season since it began. So it does not matter how often anyone looks.
 ///
 /// **The promise.** Every such decision spends error that the time since the one before has earned
-/// (plus an hour's at the start, and so at each restart, which keeps nothing), divided over all sets
-/// of cells, spans and columns (Bonferroni), so that the *expected number* of false alarms in a year is at most `false_alarms_per_year`. The
+/// (plus an hour's at the start, and so at each restart that does not go on with its
+/// [`budget`](Self::budget)), divided over all sets of cells, spans and columns (Bonferroni), so that the *expected number* of false alarms in a year is at most `false_alarms_per_year`. The
 /// tests are exact at any size and level: the hypergeometric law of the share of each cell, each run
 /// of cells from an end and each middle, nulls, values out of range and unlisted values included.
 /// It holds while the rows are drawn independently from what the reference was drawn from; with
@@ -112,7 +113,8 @@ use watched::{Plan, Watched, Watching};
 /// replicas [`merge`](Self::merge) are not told apart.
 ///
 /// **Bounds.** Memory does not grow with what is observed: two profiles, and 33 windows' coarse
-/// counts (19 cells a numeric column) by stratum, and the request path's counters (`shards`).
+/// counts (19 cells a numeric column) by stratum, and the request path's counters (`shards`), beside
+/// which a profile for each stratum that ended since the last look waits for the next.
 #[derive(Clone)]
 pub struct Monitor {
     shared: Arc<Shared>,
@@ -207,7 +209,8 @@ impl Monitor {
     /// and outputs where the reference has columns of their names.
     ///
     /// Counting takes some nanoseconds a feature on the thread that answers, which waits for nobody; with strata
-    /// the first request of each hour also puts away what its thread had counted in the hour before.
+    /// the first request of each hour also puts away what its thread had counted in the hour before, or the
+    /// next one does, if another thread is at it.
     /// What was counted is judged when somebody [`look`](Self::look)s, or a [`watch`](Self::watch)
     /// does. A column of the reference that is neither an input nor an output, or of a type whose
     /// values cannot be counted as the reference counts them (half precision and bytes cannot at all),
@@ -393,6 +396,12 @@ impl Monitor {
     /// reaches into the margin, while its change goes on.
     pub fn drift(&self) -> Result<Drift> {
         self.judge().drift()
+    }
+
+    /// What it may still spend of the false alarms that it promised: to keep, after each look, for
+    /// the monitor that takes its place ([`with_budget`](MonitorConfig::with_budget)).
+    pub fn budget(&self) -> AlarmBudget {
+        self.judge().budget.left()
     }
 
     /// The rows of the last window that ended, in the reference's cells.

@@ -4,6 +4,7 @@
 //! the same cells, so profiles of replicas, hours and shards add up: counts and sums are integers,
 //! and merging in any order gives the same bytes.
 
+mod along;
 mod bins;
 mod bytes;
 mod categorical;
@@ -224,8 +225,19 @@ impl Profile {
         Ok((arrays, sum_of_rows(self.rows, batch.num_rows() as u64)?))
     }
 
+    /// The columns that it counts, of these rows.
+    pub(crate) fn counted(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        self.accepts(batch)?;
+        let schema = batch.schema_ref();
+        let places = self.spec.names().map(|name| schema.index_of(name));
+        let counted = places.collect::<Result<Vec<_>, _>>().and_then(|at| batch.project(&at));
+        counted.map_err(|source| {
+            Error::internal("columns that are there could not be told apart").with_source(source)
+        })
+    }
+
     /// Whether [`update`](Self::update) would count these rows.
-    fn accepts(&self, batch: &RecordBatch) -> Result<()> {
+    pub(crate) fn accepts(&self, batch: &RecordBatch) -> Result<()> {
         self.accepted(batch).map(|_| ())
     }
 

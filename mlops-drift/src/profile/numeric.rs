@@ -60,21 +60,20 @@ impl NumericCounts {
 
     pub(super) fn update(&mut self, spec: &NumericSpec, array: &ArrayRef) {
         let bins = spec.bins(Precision::of(array.data_type()));
-        match plain_doubles(array) {
-            Some(values) if values.len() >= WORTH && bins.is_double() => {
-                let mut fill = Fill::new(bins);
-                for chunk in values.chunks(CHUNK) {
-                    if !fill.count(chunk, &mut self.line) {
-                        for value in chunk {
-                            self.add(bins, Some(*value));
-                        }
-                    }
+        let many = plain_doubles(array).filter(|values| values.len() >= WORTH);
+        let many = many.and_then(|values| Some((values, Fill::new(bins)?)));
+        let Some((values, mut fill)) = many else {
+            return numbers(array, |value| self.add(bins, value));
+        };
+        for chunk in values.chunks(CHUNK) {
+            if !fill.count(chunk, &mut self.line) {
+                for value in chunk {
+                    self.add(bins, Some(*value));
                 }
-                fill.empty_into(&mut self.line);
-                self.squares += fill.squares();
             }
-            _ => numbers(array, |value| self.add(bins, value)),
         }
+        fill.empty_into(&mut self.line);
+        self.squares += fill.squares();
     }
 
     #[inline]

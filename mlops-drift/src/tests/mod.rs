@@ -33,6 +33,7 @@ mod chi_square;
 mod cramers_v;
 mod energy;
 mod equivalence;
+mod exponent;
 mod fisher;
 mod hypergeometric;
 mod ks;
@@ -69,6 +70,7 @@ pub use total_variation::{Order, TotalVariation, total_variation};
 pub use welch::{Welch, welch};
 
 use chi_square::table_statistic;
+pub(crate) use exponent::tail_exponent;
 use mlops_core::{Error, Result};
 pub(crate) use share::dealt_tails;
 pub(crate) use strata::summed_tails;

@@ -4,6 +4,10 @@
 mod days;
 #[path = "monitor/requests.rs"]
 mod requests;
+#[path = "monitor/restart.rs"]
+mod restart;
+#[path = "monitor/strata.rs"]
+mod strata;
 
 use super::random::{Random, batch, floats, texts};
 use mlops_core::{

@@ -205,7 +205,7 @@ fn planted((before, now): &(RecordBatch, RecordBatch)) -> (Segments, Segments) {
     let values = frequent_values(std::slice::from_ref(before), "place", 3, 1).unwrap();
     let mut reference = Segments::in_cells_of(&profile, "place", values);
     let mut window = Segments::empty_like(&reference);
-    reference.update(before).unwrap();
+    reference.update_own(before, &profile).unwrap();
     window.update(now).unwrap();
     (reference, window)
 }
@@ -269,7 +269,7 @@ fn among_many_segments_without_drift_few_are_said_to_have_moved() {
     let profile = Profile::fit(batches, &options).unwrap();
     let values = frequent_values(batches, "place", 20, 100).unwrap();
     let mut before = Segments::in_cells_of(&profile, "place", values);
-    before.update(&reference).unwrap();
+    before.update_own(&reference, &profile).unwrap();
     // Only the probability decides.
     let config = ProfileDetectorConfig::default().with_margin(0.0);
     let mut wrong = 0;

@@ -7,10 +7,10 @@ use super::{
     refusal::Refusal,
 };
 use axum::{
-    body::{Body, BodyDataStream, Bytes},
+    body::{Bytes, HttpBody},
     http::{HeaderMap, StatusCode, header},
 };
-use futures_util::StreamExt;
+use http_body_util::BodyExt;
 use mlops_core::{Error, ErrorKind};
 use std::{
     future::{Future, poll_fn},
@@ -137,33 +137,31 @@ impl Growing {
     }
 }
 
-/// Reads a body within its bounds; one that is compressed as what it stands for.
+/// A request's body, as a router or a layer hands it on.
+pub(super) trait Incoming: HttpBody<Data = Bytes, Error = axum::Error> + Unpin {}
+
+impl<B: HttpBody<Data = Bytes, Error = axum::Error> + Unpin> Incoming for B {}
+
+/// Reads a body within its bounds; one that is compressed as what it stands for. What is left of one that
+/// is refused is the business of who answers.
 pub(super) async fn read(
     headers: &HeaderMap,
-    body: Body,
+    body: &mut impl Incoming,
     config: &HttpConfig,
     budget: &Arc<Budget>,
 ) -> Result<Held, Refusal> {
     let compressed = ContentCoding::of_request(headers)?;
     let declared = declared_length(headers);
+    if declared.is_some_and(|length| length > config.max_body_bytes) {
+        return Err(too_large(config));
+    }
     let within = async {
-        let mut stream = body.into_data_stream();
-        if declared.is_some_and(|length| length > config.max_body_bytes) {
-            Box::pin(drain(&mut stream, headers, config, declared)).await;
-            return Err(too_large(config));
-        }
         if let Some(coding) = compressed {
-            let inflated = Box::pin(inflate(coding, &mut stream, config, budget)).await;
-            if inflated.as_ref().is_err_and(Refusal::is_too_large) {
-                Box::pin(drain(&mut stream, headers, config, None)).await;
-            }
-            return inflated;
+            return Box::pin(inflate(coding, body, config, budget)).await;
         }
         let mut coming = Coming { first: Bytes::new(), all: Vec::new(), share: Share::of(budget) };
-        while let Some(chunk) = next(&mut stream, config).await? {
+        while let Some(chunk) = next(body, config).await? {
             if coming.len() + chunk.len() > config.max_body_bytes {
-                drop(coming);
-                Box::pin(drain(&mut stream, headers, config, None)).await;
                 return Err(too_large(config));
             }
             coming.push(chunk, declared)?;
@@ -177,24 +175,24 @@ fn late() -> Refusal {
     Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
 }
 
-/// The next piece of a body.
-async fn next(stream: &mut BodyDataStream, config: &HttpConfig) -> Result<Option<Bytes>, Refusal> {
-    let chunk = in_time(config.pause, pin!(stream.next())).await.ok_or_else(late)?;
+/// The next piece of a body; none if what is next is no piece of it, as trailers are not.
+async fn next(body: &mut impl Incoming, config: &HttpConfig) -> Result<Option<Bytes>, Refusal> {
+    let frame = in_time(config.pause, pin!(body.frame())).await.ok_or_else(late)?;
     let short = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body ended before its time");
-    chunk.transpose().map_err(short)
+    Ok(frame.transpose().map_err(short)?.and_then(|frame| frame.into_data().ok()))
 }
 
 /// What the chunks stand for. Compressed they are bounded too: bytes that stand for nothing would
 /// otherwise have no end.
 async fn inflate(
     coding: ContentCoding,
-    stream: &mut BodyDataStream,
+    body: &mut impl Incoming,
     config: &HttpConfig,
     budget: &Arc<Budget>,
 ) -> Result<Held, Refusal> {
     let mut inflater = Inflater::new(coding, Growing::new(budget), config.max_body_bytes)?;
     let mut compressed: usize = 0;
-    while let Some(mut chunk) = next(stream, config).await? {
+    while let Some(mut chunk) = next(body, config).await? {
         compressed = compressed.saturating_add(chunk.len());
         if compressed > config.max_body_bytes {
             return Err(too_large(config));
@@ -229,25 +227,4 @@ fn declared_length(headers: &HeaderMap) -> Option<usize> {
 
 fn too_large(config: &HttpConfig) -> Refusal {
     Error::too_large(format!("the body is longer than {} bytes", config.max_body_bytes)).into()
-}
-
-/// Reads and drops what is still coming, so that the client gets to read the refusal.
-async fn drain(
-    stream: &mut BodyDataStream,
-    headers: &HeaderMap,
-    config: &HttpConfig,
-    declared: Option<usize>,
-) {
-    let hopeless = declared.is_some_and(|length| length > config.max_drained_bytes);
-    // A client that asked before sending has sent nothing; it need not begin.
-    if hopeless || headers.contains_key(header::EXPECT) {
-        return;
-    }
-    let mut left = config.max_drained_bytes;
-    while let Ok(Some(chunk)) = next(stream, config).await {
-        match left.checked_sub(chunk.len()) {
-            Some(rest) => left = rest,
-            None => return,
-        }
-    }
 }

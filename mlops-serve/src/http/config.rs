@@ -16,8 +16,8 @@ use std::time::Duration;
 pub struct HttpConfig {
     /// Bytes of one body, and of what it stands for if it is compressed; more is 413.
     pub max_body_bytes: usize,
-    /// Bytes of a body over the limit that are read and dropped, so that a client that writes first
-    /// and reads later still sees its 413; past this the connection is closed on it.
+    /// Bytes of a refused request's body that are read and dropped, so that a client that writes first
+    /// and reads later sees why, and can go on on its connection; past this it is closed on it.
     pub max_drained_bytes: usize,
     /// Bytes of all bodies held at a time; more is 429.
     pub max_bytes_in_flight: usize,

@@ -9,6 +9,7 @@ use super::{
     routes::{self, Target, TargetPath, target},
     service::Service,
     trace,
+    unread::{Client, Rest, drop_rest},
 };
 use crate::compose::{at_once, fenced};
 use axum::{
@@ -18,7 +19,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, any},
 };
-use futures_util::FutureExt;
 use mlops_core::{
     Error, ErrorKind, Predictor, Result,
     arrow::buffer::Buffer,
@@ -53,18 +53,33 @@ pub(super) fn direct(service: &Arc<Service>, name: &Arc<str>) -> MethodRouter {
         async move {
             let traced = trace::span(request.headers());
             let answering = async {
-                service.admitted(request.headers())?;
-                if request.method() != Method::POST {
-                    return Ok(wrong_method(request.method()));
+                let answered = known(&service, &name, &mut request).await;
+                let response = answered.unwrap_or_else(Refusal::into_response);
+                if !response.status().is_success() {
+                    let rest = Rest::new(mem::take(request.body_mut()));
+                    let client = Client::of(request.version(), request.headers());
+                    drop_rest(client, rest, response.status(), &service.config);
                 }
-                one(&service, &name, None, &mut request).await
+                response
             };
-            let answering = answering.map(|answer| answer.unwrap_or_else(Refusal::into_response));
             service.counted(traced, pin!(answering)).await
         }
     };
     // Without its state now, the route would be made anew for each request.
     any(infer).with_state(())
+}
+
+/// Answers for a model that has its own route.
+async fn known(
+    service: &Arc<Service>,
+    name: &str,
+    request: &mut Request,
+) -> Result<Response, Refusal> {
+    service.admitted(request.headers())?;
+    if request.method() != Method::POST {
+        return Ok(wrong_method(request.method()));
+    }
+    one(service, name, None, request).await
 }
 
 fn wrong_method(method: &Method) -> Response {
@@ -82,10 +97,18 @@ async fn one(
 ) -> Result<Response, Refusal> {
     let started = service.clock.instant();
     let model = service.model(name, version)?;
-    let body = mem::take(request.body_mut());
+    let json_bytes = json_bytes(request.headers())?;
+    let mut body = Rest::new(mem::take(request.body_mut()));
+    let read = body::read(request.headers(), &mut body, &service.config, &service.budget).await;
+    let Held { bytes, share } = match read {
+        Ok(held) => held,
+        Err(refusal) => {
+            let client = Client::of(request.version(), request.headers());
+            drop_rest(client, body, refusal.status(), &service.config);
+            return Err(refusal);
+        }
+    };
     let headers = request.headers();
-    let json_bytes = json_bytes(headers)?;
-    let Held { bytes, share } = body::read(headers, body, &service.config, &service.budget).await?;
     let info = model.info();
     let Decoded { mut request, forms, timeout } = decode(service, bytes, json_bytes, &info).await?;
     info.check_by(&request, || service.clock.instant())?;
@@ -199,7 +222,12 @@ pub(crate) async fn answer(
         }
     };
     tally.answered(service, answered.as_ref());
-    answered
+    let mut answered = answered?;
+    if *answered.model != *name {
+        // Who is asked by a name answers by it: what a cache, a replica or another server calls itself is their own affair.
+        answered.model = name.into();
+    }
+    Ok(answered)
 }
 
 /// Refuses another version's answer: the model was swapped between the question and the answer.

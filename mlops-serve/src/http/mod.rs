@@ -32,6 +32,10 @@
 //! - a request never harms another: a model that panics is a 500 to its own caller
 //! - `id` is echoed, and absent where the caller gave none
 //! - a version in the path must be the one that answers, else 404, also if it was swapped meanwhile
+//! - what a refused request still sends is read and dropped, while the answer is on its way: up to
+//!   [`HttpConfig::max_drained_bytes`] (64 KiB of who is not known, may not, or asks too often) and for 5 s, so that its
+//!   caller sees why and can go on on the same connection; not after a 408, of a caller that still waits for
+//!   `100 Continue`, or where there is no [`timeout`](HttpConfig::timeout), for then there may be no timers
 //! - an outcome's 200 comes after [`OutcomeLog::append`](mlops_core::inference_log::OutcomeLog::append)
 //!   has returned
 //! - a body over [`HttpConfig::max_body_bytes`] is 413, one that would fill the memory set aside for
@@ -69,6 +73,7 @@ pub(crate) mod routes;
 mod service;
 pub(crate) mod statistics;
 pub(crate) mod trace;
+mod unread;
 
 pub use access::{ApiKeys, RateLimit};
 pub use config::HttpConfig;

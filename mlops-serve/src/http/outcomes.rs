@@ -28,8 +28,8 @@ pub(super) async fn outcomes(
     let Target { name, .. } = target(path)?;
     service.model(&name, None)?;
     let log = service.outcomes(&name)?;
-    let (parts, body) = request.into_parts();
-    let held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
+    let (parts, mut body) = request.into_parts();
+    let held = body::read(&parts.headers, &mut body, &service.config, &service.budget).await?;
     let outcomes = parse(&held.bytes, service.config.max_outcomes)?;
     // Acknowledged only once the log has them.
     let appended = in_time(service.config.timeout, pin!(log.append(&outcomes))).await;

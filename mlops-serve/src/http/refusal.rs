@@ -30,8 +30,8 @@ impl Refusal {
         }
     }
 
-    pub(super) fn is_too_large(&self) -> bool {
-        self.status == StatusCode::PAYLOAD_TOO_LARGE
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// Says when it may be tried again, if that is known, in seconds.

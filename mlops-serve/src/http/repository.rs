@@ -96,8 +96,8 @@ pub(super) async fn load(
 ) -> Result<Response, Refusal> {
     let Target { name, .. } = target(path)?;
     let loading = service.loading_for(request.headers())?;
-    let (parts, body) = request.into_parts();
-    let held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
+    let (parts, mut body) = request.into_parts();
+    let held = body::read(&parts.headers, &mut body, &service.config, &service.budget).await?;
     Wish::read(&held.bytes)?;
     drop(held);
     service.refuse_own(&name)?;
@@ -112,8 +112,8 @@ pub(super) async fn unload(
 ) -> Result<Response, Refusal> {
     let Target { name, .. } = target(path)?;
     let loading = service.loading_for(request.headers())?;
-    let (parts, body) = request.into_parts();
-    let held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
+    let (parts, mut body) = request.into_parts();
+    let held = body::read(&parts.headers, &mut body, &service.config, &service.budget).await?;
     Wish::read(&held.bytes)?;
     service.refuse_own(&name)?;
     loading.unload(&name)?;
@@ -124,8 +124,8 @@ pub(super) async fn index(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let (parts, body) = request.into_parts();
-    let held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
+    let (parts, mut body) = request.into_parts();
+    let held = body::read(&parts.headers, &mut body, &service.config, &service.budget).await?;
     let asked = match held.bytes.trim_ascii() {
         b"" => Asked::default(),
         bytes => serde_json::from_slice(bytes).map_err(|_| {

@@ -8,6 +8,7 @@ use super::{
     repository,
     service::Service,
     statistics::ModelStatistics,
+    unread::finished,
 };
 use axum::{
     Router,
@@ -58,6 +59,7 @@ pub(super) fn router(service: &Arc<Service>) -> Router {
         .method_not_allowed_fallback(async |method: Method| wrong_method(&method))
         .route("/v2/{*rest}", axum::routing::any(no_such_path))
         .route_layer(from_fn_with_state(Arc::clone(service), guarded))
+        .route_layer(from_fn_with_state(Arc::clone(service), finished))
         .route_layer(from_fn_with_state(Arc::clone(service), counted))
         .with_state(Arc::clone(service));
     service.models.keys().filter(|name| stands_as_it_is(name)).fold(router, |router, name| {

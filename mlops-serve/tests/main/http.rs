@@ -30,6 +30,10 @@ mod parquet;
 mod round_trip;
 #[path = "http/socket.rs"]
 mod socket;
+#[path = "http/triton.rs"]
+mod triton;
+#[path = "http/unread.rs"]
+mod unread;
 
 pub(crate) use hosting::Copies;
 

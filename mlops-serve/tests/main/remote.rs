@@ -27,7 +27,11 @@ use std::net::SocketAddr;
 
 /// Serves both protocols on one port, until the process ends.
 fn served(service: Service) -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    served_at(([127, 0, 0, 1], 0).into(), service)
+}
+
+fn served_at(address: SocketAddr, service: Service) -> SocketAddr {
+    let listener = std::net::TcpListener::bind(address).unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {

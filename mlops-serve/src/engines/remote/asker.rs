@@ -50,6 +50,13 @@ pub(super) struct Known {
     at: Option<Instant>,
 }
 
+impl Known {
+    /// Whether the server has said nothing yet.
+    pub(super) fn is_assumed(&self) -> bool {
+        self.at.is_none()
+    }
+}
+
 /// So soon after it said what the model is the server is not asked again.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -116,6 +123,15 @@ impl Asker {
         Ok(())
     }
 
+    /// Takes the configuration's word for what the model is, until the server has answered.
+    pub(super) fn assume(&self) -> Result<()> {
+        let (name, signature) = (Arc::clone(&self.config.model), ModelSignature::default());
+        let silent = Described { name, versions: Vec::new(), signature };
+        self.binary.store(self.config.binary == Some(true), Ordering::Relaxed);
+        self.keep(info(&self.config, silent)?, None);
+        Ok(())
+    }
+
     /// An answer was not of the model as it is known: asks what it is now, unless that was done just now.
     pub(super) async fn changed(&self, version: Option<&Arc<str>>) {
         let _only = self.describing.lock().await;
@@ -125,6 +141,7 @@ impl Asker {
             && let Err(error) = self.describe().await
         {
             tracing::warn!(model = %self.config.model, %error, "it is not known what the model takes now");
+            self.keep(PredictorInfo::clone(&known.info), Some(now));
         }
         // Of several versions that are there the server chose this one.
         let known = self.known();

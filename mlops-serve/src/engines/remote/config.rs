@@ -29,7 +29,8 @@ pub struct RemoteConfig {
     /// The version that must answer; whichever does if `None`.
     pub version: Option<Arc<str>>,
     /// What the protocol cannot say of the model: which BYTES are text, what may be null, names of
-    /// columns. Types and shapes must be those that the server says, if it says any.
+    /// columns. Types and shapes must be those that the server says, if it says any. With it the server may come
+    /// later than its callers.
     pub signature: Option<ModelSignature>,
     /// How long a connection may take to come about.
     pub connect_timeout: Duration,

@@ -86,11 +86,12 @@ pub struct RemoteStats {
 }
 
 impl RemotePredictor {
-    /// Asks the server what the model takes and gives.
+    /// Asks the server what the model takes and gives. With a [signature](RemoteConfig::signature) it may be away: it is
+    /// asked again once it has answered a request, and its version is `unknown` until then.
     ///
     /// `InvalidInput` for a URL or a header that is none, `NotFound` for a model or a secret that is not
-    /// there, `Unavailable` for a server that is not, `Unsupported` for one that does not say what the model
-    /// takes where the configuration does not either.
+    /// there, `Unavailable` for a server that is away where the configuration does not say what the model takes,
+    /// `Unsupported` for one that does not say it either.
     pub async fn connect(config: RemoteConfig) -> Result<Self> {
         Self::connect_with(config, Arc::new(SystemClock), Arc::new(PooledIds::new())).await
     }
@@ -108,7 +109,13 @@ impl RemotePredictor {
         let asker = Arc::new(asker);
         let own = Arc::clone(&asker);
         let described = runtime.run(async move { own.describe().await });
-        described.await.context(|| what)?;
+        match described.await {
+            Err(error) if asker.config.signature.is_some() && is_away(&error) => {
+                tracing::warn!(%error, "{what} is taken for what its configuration says");
+                asker.assume().context(|| what)?;
+            }
+            described => described.context(|| what)?,
+        }
         Ok(Self { asker, runtime })
     }
 
@@ -154,7 +161,7 @@ impl Predictor for RemotePredictor {
             let answered = asker.ask(&known, &request).await;
             let answered = answered.and_then(|answered| asker.response(&known, &request, answered));
             match &answered {
-                Ok(answer) if answer.version != known.info.version => {
+                Ok(answer) if answer.version != known.info.version || known.is_assumed() => {
                     asker.changed(Some(&answer.version)).await;
                 }
                 Err(error) if error.kind() == ErrorKind::Corrupt => asker.changed(None).await,
@@ -210,6 +217,11 @@ impl Asker {
             (!answered.parameters.is_empty()).then(|| Arc::new(answered.parameters));
         Ok(response)
     }
+}
+
+/// Whether a server that is there could have answered.
+fn is_away(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::TimedOut | ErrorKind::Overloaded)
 }
 
 /// Whether the first axis of every tensor is one of rows.

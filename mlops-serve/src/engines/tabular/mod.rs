@@ -7,6 +7,7 @@
 //! inside. Where the ONNX specification is silent, ONNX Runtime is followed.
 
 mod boosted;
+mod budget;
 mod forest;
 mod onnx;
 mod ops;
@@ -15,9 +16,10 @@ mod shapes;
 
 use super::{Engine, InferOptions, LoadOptions, Session, SessionInfo, columns::name_columns};
 use boosted::{Boosted, Loaded};
+use budget::Budget;
 use mlops_core::{Error, Result, ResultExt, model::ModelPackage, tensor::Tensors};
 use onnx::Graph;
-use plan::{Budget, Plan};
+use plan::Plan;
 use std::{fs, path::Path, sync::Arc};
 
 /// The engine's name.

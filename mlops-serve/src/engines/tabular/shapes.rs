@@ -1,8 +1,9 @@
 //! What a model takes and gives: what its file declares, put right by what it really does.
 
 use super::{
+    budget::Budget,
     onnx::{Port, PortType},
-    plan::{Budget, Output, Plan},
+    plan::{Output, Plan},
 };
 use crate::engines::{
     Stop,

@@ -71,8 +71,8 @@ async fn load(State(scoring): State<Scoring>, request: Request) -> Response {
     let loaded = async {
         let service = &scoring.service;
         let loading = service.loading_for(request.headers())?;
-        let (parts, body) = request.into_parts();
-        let held = body::read(&parts.headers, body, &service.config, &service.budget).await?;
+        let (parts, mut body) = request.into_parts();
+        let held = body::read(&parts.headers, &mut body, &service.config, &service.budget).await?;
         let asked: Asked = serde_json::from_slice(&held.bytes).map_err(|_| {
             Error::invalid(
                 "the request is no JSON object with the texts \"model_name\" and \"url\"",

@@ -81,6 +81,7 @@ pub(super) fn router(service: Arc<Service>, model: Option<Arc<str>>, hosting: bo
     let routes = if hosting { routes.merge(hosting::routes()) } else { routes };
     routes
         .route_layer(from_fn_with_state(Arc::clone(&service), super::access::guarded))
+        .route_layer(from_fn_with_state(Arc::clone(&service), super::unread::finished))
         .route_layer(from_fn_with_state(Arc::clone(&service), super::counters::counted))
         .with_state(Scoring { service, model, hosting })
 }
@@ -133,10 +134,10 @@ impl Scoring {
         let service = &self.service;
         let started = service.clock.instant();
         let model = service.model(name, None)?;
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         let coding = Coding::of(&parts.headers)?;
         let Held { bytes, share } =
-            body::read(&parts.headers, body, &service.config, &service.budget).await?;
+            body::read(&parts.headers, &mut body, &service.config, &service.budget).await?;
         let info = model.info();
         let decoded = self.decode(coding, Held { bytes, share }, Arc::clone(&info)).await?;
         let (mut request, form, share) = decoded;

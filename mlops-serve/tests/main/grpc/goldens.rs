@@ -59,6 +59,7 @@ async fn each_single_tensor_is_answered_bit_for_bit() {
         let server = Server::of(service).await;
         let (answer, _) = server.call("ModelInfer", bytes(&case.body)).await.unwrap();
         let answer = ModelInferResponse::decode(&*answer).unwrap();
+        assert_eq!(answer.model_name, "golden", "the name that was asked");
         assert_eq!(answer.raw_output_contents, [bytes(&case.inputs[0].raw)], "{}", case.title);
         assert_eq!(answer.outputs[0].datatype, case.inputs[0].datatype, "{}", case.title);
         assert_eq!(answer.outputs[0].shape, [2, 3], "{}", case.title);

@@ -33,6 +33,18 @@ async fn json_in_json_out() {
     assert!(host.infer(good().to_string()).await.json().get("id").is_none());
 }
 
+/// What a cache, a replica or a model of another server calls itself is its own affair.
+#[tokio::test]
+async fn the_name_is_the_one_that_was_asked() {
+    let service = Service::new().with_named("shown", model("sum"));
+    let host = Host::of(service.with_named("with a space", model("sum")));
+    for (name, path) in [("shown", "shown"), ("with a space", "with%20a%20space")] {
+        let path = format!("/v2/models/{path}/infer");
+        let answer = host.post(&path, good().to_string()).await.json();
+        assert_eq!(answer["model_name"], name, "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn nested_data_is_the_same_as_flat() {
     let host = Host::new(HttpConfig::default());

@@ -1,6 +1,6 @@
 //! Beside a server that behaves.
 
-use super::{ask, connected, inputs, kind, request, served, ways};
+use super::{ask, connected, inputs, kind, request, served, served_at, ways};
 use crate::{doubles::block_on, http::model};
 use mlops_core::{
     Error, ErrorKind, Predictor, Result,
@@ -35,6 +35,40 @@ fn what_the_server_says_of_the_model_is_its_signature() {
             expected.inputs[0].columns.clear();
         }
         assert_eq!(info.signature, expected, "{way}");
+    }
+}
+
+/// Who says what the model takes need not wait for the server; what else it says is known once it answers.
+#[test]
+fn with_a_signature_the_server_may_come_later() {
+    let bounded = Bounded(model("sum"), 2);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let signature = bounded.info().signature.clone();
+    let early: Vec<_> = ways(address, "sum")
+        .map(|(way, config)| {
+            let config =
+                config.with_retries(Retries::default().with_attempts(1)).with_failures(100);
+            let error = block_on(RemotePredictor::connect(config.clone())).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{way}: {error}");
+            let remote = connected(config.with_signature(Some(signature.clone())));
+            assert_eq!(
+                (&*remote.info().version, remote.info().max_rows),
+                ("unknown", None),
+                "{way}"
+            );
+            assert_eq!(kind(ask(&remote, request())), ErrorKind::Unavailable, "{way}");
+            block_on(remote.ready()).unwrap_err();
+            (way, remote)
+        })
+        .into();
+    served_at(address, Service::new().with_model(bounded));
+    for (way, remote) in early {
+        let answer = ask(&remote, request()).unwrap();
+        assert_eq!(&*answer.version, "1", "{way}");
+        assert_eq!((&*remote.info().version, remote.info().max_rows), ("1", Some(2)), "{way}");
+        block_on(remote.ready()).unwrap();
     }
 }
 

@@ -52,7 +52,7 @@ fn one_file_composes_models_and_says_where_to_listen() {
     }
     let (first, one) = server.infer("risk", &rows);
     let (again, other) = server.infer("risk", &rows);
-    assert_eq!((&first["outputs"], &first["model_name"]), (&again["outputs"], &json!("both")));
+    assert_eq!((&first["outputs"], &first["model_name"]), (&again["outputs"], &json!("risk")));
     assert_ne!(one, other);
     assert_eq!(server.end().code(), Some(0));
 }

@@ -4,8 +4,9 @@
 
 use super::{
     super::{
+        budget::Budget,
         onnx::{Graph, Port, PortType},
-        plan::{Budget, Plan},
+        plan::Plan,
     },
     Build, Inputs, Kernel, Lowered, Scope,
     pieces::{Piece, assemble},

@@ -1,6 +1,6 @@
 //! What a kernel is given for one call: its inputs, the flag that stops it, the memory left.
 
-use super::super::{onnx::Label, plan::Budget};
+use super::super::{budget::Budget, onnx::Label};
 use mlops_core::{
     Error, Result,
     tensor::{DType, Tensor},
