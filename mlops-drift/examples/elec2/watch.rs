@@ -145,15 +145,11 @@ fn watch(columns: &[Vec<f64>], order: &[usize], told: Told, moved: Moved) -> Res
     let all = Profile::fit(&all.collect::<Result<Vec<_>>>()?, &ProfileOptions::default())?;
     let clock = Arc::new(ManualClock::default());
     let mut config = MonitorConfig::default().with_clock(clock.clone());
-    if stratified {
-        let mut strata = Strata::new(&all, Season::HourOfDay);
-        // Two rows an hour.
-        let time = |row: i64| Timestamp::from_unix_millis(1_800_000 * row);
-        let times: Vec<Timestamp> = (0..).take(DAY).map(time).collect();
-        for day in reference {
-            strata.update_each(&batch(columns, *day, 0, DAY)?, &times)?;
-        }
-        config = config.with_strata(strata);
+    if !matches!(told, Told::Nothing) {
+        config = config.with_strata(strata(columns, reference, &all)?);
+    }
+    if matches!(told, Told::HoursOfRows) {
+        config = config.with_unit(Unit::Rows);
     }
     let monitor = Monitor::new(all, config)?;
     let (mut alarms, start) = (monitor.alarms(), clock.now());

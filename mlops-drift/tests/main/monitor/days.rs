@@ -86,11 +86,11 @@ impl Watched {
     }
 }
 
-/// Twelve times sixty days, of which two years' and a half of looks: 24 alarms would be kept promises.
+/// Four times sixty days: 8 alarms of both columns would be a kept promise.
 #[test]
 fn days_in_which_rows_follow_one_another_keep_the_promise_and_a_shift_is_found() {
     let (mut false_alarms, mut by_rows, mut waited) = (0, 0, Vec::new());
-    for seed in 0..12 {
+    for seed in 0..4 {
         let mut watched = Watched::open(seed, Unit::Noticed);
         assert!(watched.by_days().contains(&"drags".to_owned()), "{seed}");
         let quiet = watched.pass(60, 0.0);
@@ -109,11 +109,11 @@ fn days_in_which_rows_follow_one_another_keep_the_promise_and_a_shift_is_found()
         assert!(watched.monitor.status().open.iter().any(|name| &**name == "drags"));
     }
     println!("false alarms {false_alarms}, by rows {by_rows}, days waited {waited:?}");
-    // 24 are promised for both columns; the exact law has fewer, and rows alone have many more.
-    assert!(false_alarms <= 12, "{false_alarms}");
-    assert!(by_rows > 2 * false_alarms.max(6), "{by_rows}");
+    // 8 are promised for both columns; the exact law has fewer, and rows alone have many more.
+    assert!(false_alarms <= 4, "{false_alarms}");
+    assert!(by_rows > 2 * false_alarms.max(2), "{by_rows}");
     waited.sort_unstable();
-    assert!(waited[6] <= 14, "{waited:?}");
+    assert!(waited[2] <= 14, "{waited:?}");
 }
 
 #[test]
