@@ -1,5 +1,5 @@
 //! What autocorrelation does to a promise about false alarms, on the electricity market of New South Wales (Elec2), and
-//! how strata, and rows far enough apart, keep it.
+//! how strata keep it that take days for what is judged, not rows.
 //!
 //! Usage: `zcat elec2.csv.gz | elec2 REPETITIONS`. Half-hours in time order, 48 a day, are read from the standard input;
 //! a Markdown table is printed, which `scripts/simulate_elec2` keeps in `mlops-drift/simulations`. The data is not ours
@@ -31,13 +31,14 @@ fn main() -> Result<()> {
     let columns: Vec<_> = values.iter().map(|values| cells(values)).collect();
     println!(
         "| column | as it was, unstratified | as it was, 48 strata | shuffled days, unstratified | shuffled days, 48 strata | \
-         shuffled days, 48 strata, one half-hour a day | half-hours shuffled within their stratum, 48 strata |"
+         shuffled days, 48 strata, one half-hour a day | half-hours shuffled within their stratum, 48 strata | as it was, one bet a \
+         day | shuffled days, one bet a day |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|");
     for (name, days) in COLUMNS.iter().zip(&columns) {
         let in_order: Vec<usize> = (0..days.len()).collect();
-        let once = |stratified| -> Result<String> {
-            let test = run(days, &in_order, Way { stratified, ..Way::default() })?;
+        let once = |way: Way| -> Result<String> {
+            let test = run(days, &in_order, way)?;
             Ok(if test.rejects() {
                 format!("rejects, 10^{:.0}", test.evidence().ln_value() / 10_f64.ln())
             } else {
@@ -59,17 +60,33 @@ fn main() -> Result<()> {
         };
         let plain = Way::default();
         let strata = Way { stratified: true, ..plain };
+        let means = Way { rows: Rows::Means, ..plain };
         println!(
-            "| {name} | {} | {} | {} | {} | {} | {} |",
-            once(false)?,
-            once(true)?,
+            "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            once(plain)?,
+            once(strata)?,
             share(plain)?,
             share(strata)?,
-            share(Way { one_a_day: true, ..strata })?,
-            share(Way { apart: true, ..strata })?,
+            share(Way { rows: Rows::OneADay, ..strata })?,
+            share(Way { rows: Rows::Apart, ..strata })?,
+            once(means)?,
+            share(means)?,
         );
     }
     watch::report(&values, repetitions)
+}
+
+/// What the rows of a stream of days are.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Rows {
+    #[default]
+    All,
+    /// One a day, the half-hours in turn.
+    OneADay,
+    /// Each half-hour's days are shuffled by themselves, so that a day's rows have nothing to do with one another.
+    Apart,
+    /// The means of days.
+    Means,
 }
 
 /// How days are made a stream.
@@ -77,20 +94,20 @@ fn main() -> Result<()> {
 struct Way {
     /// A reference for each half-hour of the day.
     stratified: bool,
-    /// One row a day, the half-hours in turn.
-    one_a_day: bool,
-    /// Each half-hour's days are shuffled by themselves, so that a day's rows have nothing to do with one another.
-    apart: bool,
+    rows: Rows,
     seed: u64,
 }
 
-/// The first half of the days as reference, the rest row by row.
+/// The first half of the days as reference, the rest row by row, or day by day.
 fn run(days: &[[usize; DAY]], order: &[usize], way: Way) -> Result<ConformalTest> {
+    if way.rows == Rows::Means {
+        return run_by_days(days, order, way.seed);
+    }
     let (reference, stream) = order.split_at(order.len() / 2);
     let orders: Vec<Vec<usize>> = (0..DAY as u64)
         .map(|at| {
             let mut own = order.to_vec();
-            if way.apart {
+            if way.rows == Rows::Apart {
                 Random(way.seed * DAY as u64 + at + 1).shuffle(&mut own);
             }
             own
@@ -108,11 +125,28 @@ fn run(days: &[[usize; DAY]], order: &[usize], way: Way) -> Result<ConformalTest
     let mut test = ConformalTest::open_stratified(config, references)?;
     for row in 0..stream.len() {
         for (at, order) in orders.iter().enumerate() {
-            if !way.one_a_day || at == row % DAY {
+            if way.rows != Rows::OneADay || at == row % DAY {
                 test.update_in(stratum(at), days[order[reference.len() + row]][at])?;
             }
         }
     }
+    Ok(test)
+}
+
+/// The mean of a day in cells on quantiles of all days' means, which no shuffle changes.
+fn run_by_days(days: &[[usize; DAY]], order: &[usize], seed: u64) -> Result<ConformalTest> {
+    let sums: Vec<usize> = days.iter().map(|day| day.iter().sum()).collect();
+    let mut sorted = sums.clone();
+    sorted.sort_unstable();
+    let cuts: Vec<usize> = (1..CELLS).map(|cell| sorted[cell * sorted.len() / CELLS]).collect();
+    let cell = |day: &usize| cuts.partition_point(|cut| *cut < sums[*day]);
+    let (reference, stream) = order.split_at(order.len() / 2);
+    let mut counts = vec![0; CELLS];
+    for day in reference {
+        counts[cell(day)] += 1;
+    }
+    let mut test = ConformalTest::open(ConformalConfig::default().with_seed(seed), &counts)?;
+    stream.iter().try_for_each(|day| test.update(cell(day)))?;
     Ok(test)
 }
 

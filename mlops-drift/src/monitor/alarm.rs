@@ -45,7 +45,8 @@ pub enum AlarmCause {
     /// A column is not what it was in the reference.
     Drift,
     /// A column's windows differ from one another more than chance allows: the promise of few false
-    /// alarms does not hold for windows shorter than a season, and only whole seasons are judged.
+    /// alarms does not hold for windows shorter than a season, and only whole seasons are judged, or
+    /// days where strata know them. Or its days do so from week to week in the reference.
     Unsteady,
 }
 
@@ -79,8 +80,8 @@ impl Alarm {
     /// By how much, with an interval: `shift_sd` in deviations of a normal law (from the
     /// probability that a value exceeds one of the reference), `missing_share`, `other_share`,
     /// `below_share` and `above_share` as differences of shares, else `total_variation`. Of an
-    /// unsteady column `overdispersion`: how many times its windows vary as much as chance lets
-    /// them.
+    /// unsteady column `overdispersion`: how many times its windows, or weeks, vary as much as chance
+    /// lets them.
     pub fn effect(&self) -> &Effect {
         &self.finding.effect
     }

@@ -5,7 +5,7 @@ use crate::{
     profile::{CellKind, ColumnProfile, ColumnType, Profile},
     tests::{Order, real},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 /// Rows of the cells of one column.
 pub(super) type Counts = Vec<u64>;
@@ -36,6 +36,11 @@ pub(super) struct Set {
 impl Set {
     fn cell(at: usize, among_values: bool) -> Self {
         Self { first: at, end: at + 1, among_values }
+    }
+
+    /// Its cells.
+    pub(super) fn cells(self) -> Range<usize> {
+        self.first..self.end
     }
 
     /// (rows in the set, rows that it is a share of).

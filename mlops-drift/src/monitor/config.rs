@@ -5,6 +5,25 @@ use mlops_core::{Clock, Error, IdSource, RandomIds, Result, SystemClock};
 use statrs::distribution::{ContinuousCDF, Normal};
 use std::{sync::Arc, time::Duration};
 
+/// What a column of a monitor with strata is judged by.
+///
+/// Tests over rows are exact where rows are independent within their stratum. Where those of a day
+/// depend on one another, whole days are what may be exchanged, and tests over days are exact: one
+/// number a day and set of cells, by its rank among the days of the reference. They take some days
+/// to find anything: three at least, or more beside a short reference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unit {
+    /// By rows; by days where the reference's days (14 at least, read with their times) vary more
+    /// than independent rows let them, or the monitor has noticed that windows do.
+    #[default]
+    Noticed,
+    /// By rows, and of unsteady columns by seasons.
+    Rows,
+    /// By days. A reference of fewer than 14 is refused.
+    Days,
+}
+
 /// Promises and bounds of a [`Monitor`](super::Monitor). The default is right as it is.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -35,6 +54,8 @@ pub struct MonitorConfig {
     pub season: Duration,
     /// The reference by hour or weekday; none.
     pub strata: Option<Strata>,
+    /// What columns are judged by, where there are strata; what is noticed.
+    pub unit: Unit,
     /// Columns whose values tell where a change comes from; none. Each takes up to 33 segments' coarse
     /// counts of all columns (150 bytes a numeric column), of those that it has rows of: a window, and
     /// a thread that counts in the request path.
@@ -71,6 +92,7 @@ impl Default for MonitorConfig {
             min_rows: 100,
             season: Duration::from_hours(24),
             strata: None,
+            unit: Unit::Noticed,
             segments: Vec::new(),
             sampling: 1.0,
             shards: 16,
@@ -160,6 +182,13 @@ impl MonitorConfig {
     #[must_use]
     pub fn with_strata(mut self, strata: Strata) -> Self {
         self.strata = Some(strata);
+        self
+    }
+
+    /// Sets what columns are judged by, where there are strata.
+    #[must_use]
+    pub fn with_unit(mut self, unit: Unit) -> Self {
+        self.unit = unit;
         self
     }
 

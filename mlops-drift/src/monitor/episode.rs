@@ -57,6 +57,12 @@ impl Episode {
         Some(Told { since: open.since, again })
     }
 
+    /// The same, of a column whose windows are from now on counted otherwise: so many have ended.
+    pub(super) fn counted_otherwise(self, count: u64) -> Self {
+        let open = self.open.map(|open| Open { window: count, ..open });
+        Self { open, fresh: if self.fresh > 0 { count } else { 0 } }
+    }
+
     /// The change is over with this window.
     pub(super) fn end(&mut self, window: u64) {
         *self = Self { open: None, fresh: window };

@@ -1,8 +1,11 @@
 //! A look at the end of a window: which columns changed, and who is to be told.
 
+mod by_days;
+
 use super::{
     Alarm, MonitorConfig, Severity,
     alarm::AlarmCause,
+    blocks::Blocks,
     budget::Budget,
     cells::{Column, Counts, Set},
     episode::Episode,
@@ -33,6 +36,10 @@ pub(super) struct Judge {
     pub(super) segments: Option<Arc<Segments>>,
     pub(super) windows: Windows,
     pub(super) budget: Budget,
+    /// Days, if the reference has them.
+    blocks: Option<Blocks>,
+    /// A column spends of one or of the other.
+    budget_of_days: Budget,
     /// What all looks so far have spent.
     pub(super) spent: f64,
     followed: Vec<Followed>,
@@ -45,7 +52,11 @@ pub(super) struct Judge {
 #[derive(Debug, Default)]
 struct Followed {
     steadiness: Steadiness,
+    /// By windows, or by days.
     episode: Episode,
+    by_days: bool,
+    /// Whether it was told that days of the reference depend on one another.
+    weeks_told: bool,
     /// Of the last look, after correction.
     adjusted: f64,
 }
@@ -104,7 +115,7 @@ impl Judge {
         reference: &Profile,
         config: Arc<MonitorConfig>,
         segments: Option<Arc<Segments>>,
-    ) -> Self {
+    ) -> Result<Self> {
         let strata: Vec<(u32, &Profile)> = match &config.strata {
             Some(strata) => strata.iter().collect(),
             None => vec![(0, reference)],
@@ -112,9 +123,17 @@ impl Judge {
         let columns: Vec<Column> =
             reference.columns().map(|column| Column::of(&column, &strata)).collect();
         let now = config.clock.now();
-        Self {
-            windows: Windows::new(reference, now, &config),
-            budget: Budget::new(config.false_alarms_per_year, now, config.budget),
+        let blocks = Blocks::new(&columns, &config)?;
+        let mut windows = Windows::new(reference, now, &config);
+        if let (Some(strata), true) = (&config.strata, blocks.is_some()) {
+            windows.gather_days(strata);
+        }
+        let budget = Budget::new(config.false_alarms_per_year, now, config.budget);
+        Ok(Self {
+            windows,
+            blocks,
+            budget,
+            budget_of_days: budget,
             spent: 0.0,
             followed: columns.iter().map(|_| Followed::default()).collect(),
             silent: HashMap::new(),
@@ -122,7 +141,7 @@ impl Judge {
             columns,
             segments,
             config,
-        }
+        })
     }
 
     /// Begins at an earlier time, if there are no rows yet: those of a log are older than the monitor.
@@ -130,6 +149,7 @@ impl Judge {
         if self.windows.are_empty() && at < self.windows.now {
             self.windows.begin(at, &self.config);
             self.budget.begin(at);
+            self.budget_of_days.begin(at);
         }
     }
 
@@ -139,11 +159,14 @@ impl Judge {
         let now = self.windows.now;
         self.silent.retain(|_, until| *until > now);
         let allowed = self.budget.spend(now);
-        self.spent += allowed;
+        self.spent += allowed * (1.0 - self.part_by_days());
         let season_over = self.windows.season_over(&self.config);
         let mut alarms = Vec::new();
         for at in 0..self.columns.len() {
             alarms.extend(self.watch_steadiness(at));
+            if self.settle_by_days(at) {
+                continue;
+            }
             let found = self.examine(at, season_over, allowed);
             self.followed[at].adjusted = found.adjusted;
             let beyond = self.beyond(at, &found)?;
@@ -154,6 +177,21 @@ impl Judge {
         }
         self.alarms += alarms.len() as u64;
         Ok(alarms)
+    }
+
+    /// Whether a column is judged by days from now on, and not here.
+    fn settle_by_days(&mut self, at: usize) -> bool {
+        let by_days = self.is_by_days(at);
+        let count = match &self.blocks {
+            Some(blocks) if by_days => blocks.count,
+            _ => self.windows.count,
+        };
+        let followed = &mut self.followed[at];
+        if followed.by_days != by_days {
+            followed.by_days = by_days;
+            followed.episode = followed.episode.counted_otherwise(count);
+        }
+        by_days
     }
 
     /// Tests every set over every span. An unsteady column is judged by whole seasons only.
@@ -240,6 +278,9 @@ impl Judge {
     }
 
     fn watch_steadiness(&mut self, at: usize) -> Option<Alarm> {
+        if self.blocks.as_ref().is_some_and(|blocks| blocks.are_needed(at)) {
+            return None;
+        }
         let (column, window) = (&self.columns[at], self.windows.sum(at, 1));
         let set = column.half?;
         let steadiness = &mut self.followed[at].steadiness;
@@ -253,10 +294,14 @@ impl Judge {
         let rows = self.windows.latest().map(|window| window.rows).sum();
         let finding =
             Drift::new(column.name.clone(), rows, times, effect, evidence, Verdict::Warning);
+        let from_now_on = if self.blocks.is_some() {
+            "whole days are judged from now on"
+        } else {
+            "whole seasons alone are judged, unless the reference comes in strata (hour, weekday)"
+        };
         let words = format!(
             "varies from window to window {times:.1} times as much as chance allows: the promised \
-             rate of false alarms does not hold for windows shorter than a season; whole seasons \
-             alone are judged, unless the reference comes in strata (hour, weekday)"
+             rate of false alarms does not hold for windows shorter than a season; {from_now_on}"
         );
         let since = self.windows.now;
         Some(self.alarm(AlarmCause::Unsteady, Severity::Info, since, words, finding))
@@ -369,6 +414,10 @@ impl Judge {
         let rows = self.windows.latest().map(|window| window.rows).sum();
         let parts = self.columns.iter().zip(&self.followed).enumerate();
         let parts = parts.map(|(at, (column, followed))| {
+            if self.is_by_days(at) {
+                let drift = self.drift_of_days(at);
+                return Ok(drift.unwrap_or_else(|| Drift::too_few(column.name.clone(), rows)));
+            }
             let moved = Moved::of(column, &self.windows.sum(at, spans), &self.config)?;
             let Some(moved) = moved else { return Ok(Drift::too_few(column.name.clone(), rows)) };
             let open = followed.episode.is_open();

@@ -23,6 +23,7 @@
 //! ```
 
 mod alarm;
+mod blocks;
 mod budget;
 mod cells;
 mod config;
@@ -43,7 +44,7 @@ mod windows;
 
 pub use alarm::{Alarm, AlarmCause, Severity};
 pub use budget::AlarmBudget;
-pub use config::MonitorConfig;
+pub use config::{MonitorConfig, Unit};
 pub use season::{Season, Strata};
 pub use stream::AlarmStream;
 pub use watch::Watch;
@@ -86,12 +87,15 @@ use watched::{Plan, Watched, Watching};
 /// tests are exact at any size and level: the hypergeometric law of the share of each cell, each run
 /// of cells from an end and each middle, nulls, values out of range and unlisted values included.
 /// It holds while the rows are drawn independently from what the reference was drawn from; with
-/// [`Strata`], from what it was drawn from at that hour or on that weekday.
+/// [`Strata`], from what it was drawn from at that hour or on that weekday. With strata of 14 days or
+/// more it holds, too, where rows of a day depend on one another and days do not: in which columns
+/// that is so is read off the reference's days, and those are judged by days ([`Unit`]).
 ///
-/// **Where the promise does not hold.** Autocorrelated rows, and seasons in windows shorter than
+/// **Where the promise does not hold.** Autocorrelated rows without strata, days that depend on one
+/// another (which is said once, where the reference's weeks show it), and seasons in windows shorter than
 /// they are, make windows differ from one another more than chance does. The monitor notices (from
 /// the twelfth window on), says so once in an alarm of [`AlarmCause::Unsteady`], and from then on judges
-/// such a column by whole seasons alone. Until it has noticed, it may have raised an alarm. A season
+/// such a column by whole seasons alone, or by days where there are strata of them. Until it has noticed, it may have raised an alarm. A season
 /// that is known is better told beforehand: by strata, or by windows as long as it.
 ///
 /// **The margin.** Whatever is sure but negligible raises nothing: the total variation distance must
@@ -147,9 +151,11 @@ pub struct MonitorStatus {
     pub alarms: u64,
     /// Columns whose change has begun and not ended.
     pub open: Vec<Arc<str>>,
-    /// Columns that are judged by whole seasons only, since their windows vary more than chance
-    /// allows.
+    /// Columns that are judged by whole seasons only, or by days, since their windows vary more than
+    /// chance allows.
     pub unsteady: Vec<Arc<str>>,
+    /// Columns that are judged by days, whose rows depend on one another.
+    pub by_days: Vec<Arc<str>>,
     /// The false alarms that all looks together had to expect so far.
     pub expected_false_alarms: f64,
     /// Callbacks that panicked.
@@ -182,7 +188,7 @@ impl Monitor {
         let config = Arc::new(config);
         let segments = Segments::new(&reference, &config)?;
         let lanes = Lanes::new(&config, segments.clone());
-        let judge = Mutex::new(Judge::new(&reference, Arc::clone(&config), segments));
+        let judge = Mutex::new(Judge::new(&reference, Arc::clone(&config), segments)?);
         let (receivers, actions) = (Receivers::default(), Mutex::default());
         let (failed_actions, failed_looks) = Default::default();
         Ok(Self {
@@ -329,13 +335,17 @@ impl Monitor {
             judge.windows.merge_joint(&lanes.take_joint());
         }
         for (stratum, rows) in lanes.take(reference)? {
-            judge.windows.merge_of(stratum, &rows)?;
+            judge.windows.merge_of(stratum, &rows, &self.shared.config)?;
         }
         Ok(())
     }
 
     fn end_if_due(&self, judge: &mut Judge) -> Result<Vec<Alarm>> {
-        if judge.windows.due(&self.shared.config) { judge.end_window() } else { Ok(Vec::new()) }
+        let mut alarms = judge.end_days();
+        if judge.windows.due(&self.shared.config) {
+            alarms.extend(judge.end_window()?);
+        }
+        Ok(alarms)
     }
 
     /// Alarms from now on.
@@ -419,6 +429,7 @@ impl Monitor {
             alarms: judge.alarms,
             open: judge.open().cloned().collect(),
             unsteady: judge.unsteady().cloned().collect(),
+            by_days: judge.by_days().cloned().collect(),
             expected_false_alarms: judge.spent,
             failed_actions: self.shared.failed_actions.load(Relaxed),
             failed_looks: self.shared.failed_looks.load(Relaxed),

@@ -136,12 +136,7 @@ impl Moved {
             Main::Shift(value, interval) => format!("moved by {value:.2} sd {interval}"),
             Main::Unusual(own) => {
                 let (before, now) = at(own.at);
-                let what = match own.kind {
-                    CellKind::Missing => "is missing",
-                    CellKind::Below => "lies below the reference's range",
-                    CellKind::Above => "lies above the reference's range",
-                    _ => "has a value that the reference does not list",
-                };
+                let what = unusual_words(own.kind);
                 let (now, before, points) = (percent(now), percent(before), points(&own.interval));
                 format!("{what} in {now} of rows, {before} in the reference ({points} points)")
             }
@@ -204,12 +199,23 @@ enum Main<'a> {
     Shape,
 }
 
-fn effect_name(kind: CellKind) -> &'static str {
+/// The effect of a cell that the reference hardly knew.
+pub(super) fn effect_name(kind: CellKind) -> &'static str {
     match kind {
         CellKind::Missing => "missing_share",
         CellKind::Below => "below_share",
         CellKind::Above => "above_share",
         CellKind::Value | CellKind::Other => "other_share",
+    }
+}
+
+/// What the rows of such a cell do: `is missing`.
+pub(super) fn unusual_words(kind: CellKind) -> &'static str {
+    match kind {
+        CellKind::Missing => "is missing",
+        CellKind::Below => "lies below the reference's range",
+        CellKind::Above => "lies above the reference's range",
+        CellKind::Value | CellKind::Other => "has a value that the reference does not list",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Seasons: what is usual at this hour, on this weekday.
 
+use super::blocks::Days;
 use crate::profile::{OwnRows, Profile};
 use arrow_select::take::take_record_batch;
 use mlops_core::{
@@ -21,6 +22,13 @@ pub enum Season {
 }
 
 const HOUR: i64 = 3_600_000;
+/// Milliseconds of a day.
+pub(super) const DAY: i64 = 24 * HOUR;
+
+/// Days since the epoch.
+pub(super) fn day(at: Timestamp) -> i64 {
+    at.unix_millis().div_euclid(DAY)
+}
 
 impl Season {
     /// The stratum of a time.
@@ -34,11 +42,23 @@ impl Season {
         };
         u32::try_from(stratum).unwrap_or(0)
     }
+
+    /// The latest day that had, or has by now, hours of this stratum.
+    pub(super) fn latest_day(self, stratum: u32, now: Timestamp) -> i64 {
+        let (strata, hours) = match self {
+            Self::HourOfDay => (24, 1),
+            Self::HourOfWeek => (168, 1),
+            Self::Weekday => (7, 24),
+        };
+        let back = (i64::from(self.stratum(now)) - i64::from(stratum)).rem_euclid(strata) * hours;
+        (now.unix_millis().div_euclid(HOUR) - back).div_euclid(24)
+    }
 }
 
 /// A reference by season: a profile of the rows of each hour or weekday, all in the same cells.
 ///
-/// About 40 KiB a numeric column and stratum. Rows at a time of which the reference has none are
+/// About 40 KiB a numeric column and stratum, and 150 bytes a day (512 at most), by which it is known
+/// whether the rows of a day depend on one another: see [`Unit`](super::Unit). Rows at a time of which the reference has none are
 /// counted and not judged.
 ///
 /// **What is exact.** Where half of the reference's rows chose the listed values of a column (see
@@ -73,6 +93,7 @@ pub struct Strata {
     /// The reference's own rows of all strata.
     own: Profile,
     parts: BTreeMap<u32, Profile>,
+    days: Days,
 }
 
 /// Whether rows are those that the reference was made from.
@@ -80,6 +101,13 @@ pub struct Strata {
 enum Whose {
     Own,
     Others,
+}
+
+/// A stratum of one day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    day: i64,
+    stratum: u32,
 }
 
 /// Rows of one stratum, and where they are among those that they came with.
@@ -107,13 +135,14 @@ impl Strata {
     pub fn new(reference: &Profile, season: Season) -> Self {
         let own = Profile::empty_like(reference);
         let (chosen_by_some, cells) = (reference.chosen_by_some().into(), Arc::new(own.clone()));
-        Self { season, cells, chosen_by_some, own, parts: BTreeMap::new() }
+        let (parts, days) = (BTreeMap::new(), Days::default());
+        Self { season, cells, chosen_by_some, own, parts, days }
     }
 
     /// Counts rows of about this time of those that the reference was made from, in the order in
     /// which it was fitted; errors as of [`Profile::update`], and nothing is changed then.
     pub fn update(&mut self, rows: &RecordBatch, at: Timestamp) -> Result<()> {
-        self.count(rows, vec![(self.season.stratum(at), Part::all(rows))], Whose::Own)
+        self.count(rows, vec![(self.place(at), Part::all(rows))], Whose::Own)
     }
 
     /// As [`update`](Self::update), where each row has a time of its own: a reference that is not
@@ -140,44 +169,48 @@ impl Strata {
     /// # }
     /// ```
     pub fn update_each(&mut self, rows: &RecordBatch, times: &[Timestamp]) -> Result<()> {
-        self.count(rows, self.by_stratum(rows, times)?, Whose::Own)
+        self.count(rows, self.by_place(rows, times)?, Whose::Own)
     }
 
     /// Counts rows of about this time that the reference was not made from, in any order; errors as
     /// of [`Profile::update`], and nothing is changed then.
     pub fn update_others(&mut self, rows: &RecordBatch, at: Timestamp) -> Result<()> {
-        self.count(rows, vec![(self.season.stratum(at), Part::all(rows))], Whose::Others)
+        self.count(rows, vec![(self.place(at), Part::all(rows))], Whose::Others)
     }
 
     /// As [`update_others`](Self::update_others), where each row has a time of its own; errors as of
     /// [`update_each`](Self::update_each).
     pub fn update_others_each(&mut self, rows: &RecordBatch, times: &[Timestamp]) -> Result<()> {
-        self.count(rows, self.by_stratum(rows, times)?, Whose::Others)
+        self.count(rows, self.by_place(rows, times)?, Whose::Others)
     }
 
-    /// The rows of each stratum.
-    fn by_stratum(&self, rows: &RecordBatch, times: &[Timestamp]) -> Result<Vec<(u32, Part)>> {
+    fn place(&self, at: Timestamp) -> Place {
+        Place { day: day(at), stratum: self.season.stratum(at) }
+    }
+
+    /// The rows of each day and stratum.
+    fn by_place(&self, rows: &RecordBatch, times: &[Timestamp]) -> Result<Vec<(Place, Part)>> {
         if times.len() != rows.num_rows() {
             let (times, rows) = (times.len(), rows.num_rows());
             return Err(Error::invalid(format!("{times} times for {rows} rows: one a row")));
         }
-        let mut places: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
+        let mut places: BTreeMap<Place, Vec<u64>> = BTreeMap::new();
         for (row, at) in (0..).zip(times) {
-            places.entry(self.season.stratum(*at)).or_default().push(row);
+            places.entry(self.place(*at)).or_default().push(row);
         }
-        if let (1, Some((stratum, _))) = (places.len(), places.first_key_value()) {
-            return Ok(vec![(*stratum, Part::all(rows))]);
+        if let (1, Some((place, _))) = (places.len(), places.first_key_value()) {
+            return Ok(vec![(*place, Part::all(rows))]);
         }
         // What is not counted need not be copied.
         let rows = self.cells.counted(rows)?;
-        let part = |(stratum, places)| Ok((stratum, Part::of(&rows, places)?));
+        let part = |(place, rows_of_it)| Ok((place, Part::of(&rows, rows_of_it)?));
         places.into_iter().map(part).collect()
     }
 
-    /// Counts each part in its stratum: all of them, or none.
-    fn count(&mut self, rows: &RecordBatch, parts: Vec<(u32, Part)>, whose: Whose) -> Result<()> {
-        for (stratum, part) in &parts {
-            self.parts.get(stratum).unwrap_or(&self.cells).accepts(&part.rows)?;
+    /// Counts each part in its stratum and its day: all of them, or none.
+    fn count(&mut self, rows: &RecordBatch, parts: Vec<(Place, Part)>, whose: Whose) -> Result<()> {
+        for (place, part) in &parts {
+            self.parts.get(&place.stratum).unwrap_or(&self.cells).accepts(&part.rows)?;
         }
         let first = self.own.rows();
         let by_some = Arc::clone(&self.chosen_by_some);
@@ -187,10 +220,12 @@ impl Strata {
             let own = OwnRows { chosen_by_some: &by_some, numbers: &numbers };
             self.own.count(rows, Some(own))?;
         }
-        for (stratum, part) in parts {
+        for (place, part) in parts {
             let numbers: Vec<u64> = part.places.iter().map(|place| first + place).collect();
             let own = OwnRows { chosen_by_some: &by_some, numbers: &numbers };
-            self.part(stratum).count(&part.rows, (whose == Whose::Own).then_some(own))?;
+            let mut counted = Profile::empty_like(&self.cells);
+            counted.count(&part.rows, (whose == Whose::Own).then_some(own))?;
+            self.add(&counted, place)?;
         }
         Ok(())
     }
@@ -198,7 +233,13 @@ impl Strata {
     /// Adds a profile of rows of about this time that the reference was not made from; errors as of
     /// [`Profile::merge`].
     pub fn merge(&mut self, rows: &Profile, at: Timestamp) -> Result<()> {
-        self.part(self.season.stratum(at)).merge(rows)
+        self.add(rows, self.place(at))
+    }
+
+    fn add(&mut self, rows: &Profile, Place { day, stratum }: Place) -> Result<()> {
+        self.part(stratum).merge(rows)?;
+        self.days.add_reference(day, stratum, rows);
+        Ok(())
     }
 
     fn part(&mut self, stratum: u32) -> &mut Profile {
@@ -209,6 +250,11 @@ impl Strata {
     /// What tells its strata apart.
     pub fn season(&self) -> Season {
         self.season
+    }
+
+    /// The days that rows were read of.
+    pub(super) fn days(&self) -> &Days {
+        &self.days
     }
 
     /// The strata that have rows, and their profiles.
@@ -257,6 +303,15 @@ mod tests {
         let sunday = at("1969-12-28T23:00:00Z");
         assert_eq!(Season::HourOfWeek.stratum(sunday), 167);
         assert_eq!(Season::Weekday.stratum(sunday), 6);
+        let latest = |season: Season, stratum, now: &str| {
+            Timestamp::from_unix_millis(season.latest_day(stratum, at(now)) * DAY).to_string()
+        };
+        let now = "2018-01-02T00:10:00Z";
+        assert!(latest(Season::HourOfDay, 0, now).starts_with("2018-01-02"));
+        assert!(latest(Season::HourOfDay, 23, now).starts_with("2018-01-01"));
+        assert!(latest(Season::HourOfWeek, 167, now).starts_with("2017-12-31"));
+        assert!(latest(Season::Weekday, 1, now).starts_with("2018-01-02"));
+        assert!(latest(Season::Weekday, 2, now).starts_with("2017-12-27"));
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use super::{
     MonitorConfig,
+    blocks::{Block, Days},
     cells::{Counts, add, coarse},
+    season::{Strata, day},
     segments::{Joint, Segments},
 };
 use crate::profile::Profile;
 use mlops_core::{Result, Timestamp, arrow::array::RecordBatch};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How many windows are compared together: the last one, and as many as these.
 pub(super) const SPANS: [usize; 3] = [1, 4, 16];
@@ -50,6 +52,8 @@ pub(super) struct Windows {
     /// Rows since the stratum changed, in the reference's cells.
     piece: Profile,
     stratum: u32,
+    day: i64,
+    days: Option<Gathering>,
     /// Rows of the window in progress that are of earlier strata.
     earlier: Option<Profile>,
     open: Window,
@@ -66,6 +70,13 @@ pub(super) struct Windows {
     pub(super) now: Timestamp,
 }
 
+/// Days whose rows are gathered, of the strata of which the reference has rows.
+#[derive(Debug)]
+struct Gathering {
+    known: BTreeSet<u32>,
+    days: Days,
+}
+
 /// The stratum of a time; 0 where there are none.
 fn stratum(at: Timestamp, config: &MonitorConfig) -> u32 {
     config.strata.as_ref().map_or(0, |strata| strata.season().stratum(at))
@@ -76,6 +87,8 @@ impl Windows {
         Self {
             piece: Profile::empty_like(reference),
             stratum: stratum(now, config),
+            day: day(now),
+            days: None,
             earlier: None,
             open: Window::beginning(now),
             ended: VecDeque::with_capacity(KEPT),
@@ -88,6 +101,18 @@ impl Windows {
         }
     }
 
+    /// From now on gathers days, too.
+    pub(super) fn gather_days(&mut self, strata: &Strata) {
+        let known = strata.iter().map(|(stratum, _)| stratum).collect();
+        self.days = Some(Gathering { known, days: Days::default() });
+    }
+
+    /// Takes the days that have ended.
+    pub(super) fn ended_days(&mut self) -> Vec<Block> {
+        let today = day(self.now);
+        self.days.as_mut().map(|own| own.days.end_before(today)).unwrap_or_default()
+    }
+
     /// Whether there were no rows yet.
     pub(super) fn are_empty(&self) -> bool {
         self.count == 0 && self.rows() == 0
@@ -97,16 +122,17 @@ impl Windows {
     pub(super) fn begin(&mut self, at: Timestamp, config: &MonitorConfig) {
         self.now = at;
         self.stratum = stratum(at, config);
+        self.day = day(at);
         (self.open, self.season) = (Window::beginning(at), Window::beginning(at));
     }
 
     /// Time goes on; it does not go back.
     pub(super) fn pass(&mut self, at: Timestamp, config: &MonitorConfig) {
         self.now = self.now.max(at);
-        let stratum = stratum(self.now, config);
-        if stratum != self.stratum {
+        let (stratum, day) = (stratum(self.now, config), day(self.now));
+        if stratum != self.stratum || (self.days.is_some() && day != self.day) {
             self.end_piece();
-            self.stratum = stratum;
+            (self.stratum, self.day) = (stratum, day);
         }
     }
 
@@ -137,24 +163,33 @@ impl Windows {
     }
 
     /// Adds rows of this stratum; `None` is the one in progress.
-    pub(super) fn merge_of(&mut self, stratum: Option<u32>, rows: &Profile) -> Result<()> {
+    pub(super) fn merge_of(
+        &mut self,
+        stratum: Option<u32>,
+        rows: &Profile,
+        config: &MonitorConfig,
+    ) -> Result<()> {
         match stratum.filter(|stratum| *stratum != self.stratum) {
             None => self.piece.merge(rows),
             Some(other) => {
                 self.piece.same_cells(rows)?;
-                self.put(other, rows.clone());
+                let season = config.strata.as_ref().map(Strata::season);
+                let day = season.map_or(self.day, |season| {
+                    season.latest_day(other, self.now.max(config.clock.now()))
+                });
+                self.put(day, other, rows.clone());
                 Ok(())
             }
         }
     }
 
-    /// The rows of the window in progress, which begins anew.
+    /// The rows of the window in progress, which begins anew. Days are judged where they go to.
     pub(super) fn hand_over(&mut self) -> Result<Profile> {
         let empty = Profile::empty_like(&self.piece);
         let mut rows = self.earlier.clone().unwrap_or_else(|| empty.clone());
         rows.merge(&self.piece)?;
         self.piece = empty;
-        self.earlier = None;
+        (self.earlier, self.days) = (None, None);
         self.open = Window::beginning(self.now);
         Ok(rows)
     }
@@ -194,15 +229,18 @@ impl Windows {
     fn end_piece(&mut self) {
         let empty = Profile::empty_like(&self.piece);
         let piece = std::mem::replace(&mut self.piece, empty);
-        self.put(self.stratum, piece);
+        self.put(self.day, self.stratum, piece);
     }
 
-    fn put(&mut self, stratum: u32, piece: Profile) {
+    fn put(&mut self, day: i64, stratum: u32, piece: Profile) {
         let rows = piece.rows();
         if rows == 0 {
             return;
         }
         let counts: Vec<Counts> = piece.columns().map(|column| coarse(&column)).collect();
+        if let Some(own) = self.days.as_mut().filter(|own| own.known.contains(&stratum)) {
+            own.days.add(day, stratum, rows, &counts);
+        }
         match &mut self.earlier {
             // The same cells; rows beyond the bound of a profile are in the counts alone.
             Some(earlier) => drop(earlier.merge(&piece)),

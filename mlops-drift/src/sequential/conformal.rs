@@ -39,8 +39,9 @@ const SPREAD: f64 = 0.001;
 ///
 /// **Strata.** Seasons break exchangeability: rows of the night differ from those of the day. With a
 /// reference a stratum (an hour of the week, say) rows are ranked among those of their own stratum;
-/// all that is assumed is exchangeability within each. Autocorrelated rows within a stratum break the
-/// promise none the less.
+/// all that is assumed is exchangeability within each. Rows that depend on one another break the
+/// promise none the less, where whole days may keep it: bet once a day, on one number of it (a mean)
+/// in cells that are fixed beforehand.
 ///
 /// A change is learned as the new normal over time, since the stream joins its own past.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,5 +1,7 @@
 //! The monitor: what it finds, what it leaves alone, whom it tells and how often.
 
+#[path = "monitor/days.rs"]
+mod days;
 #[path = "monitor/requests.rs"]
 mod requests;
 #[path = "monitor/restart.rs"]
