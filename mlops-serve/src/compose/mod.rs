@@ -9,7 +9,8 @@
 //!   first. An answer that is one member's keeps the prediction id that the member gave it, so that
 //!   what the member logged is found by it.
 //! - A wrapper is not seen in what it passes on, name and version included: [`Shadow`],
-//!   [`Replicas`], [`Cached`]. [`Lookup`] is one too, but that it takes keys where the model takes features.
+//!   [`Replicas`] (unless they are [`named`](Replicas::named)), [`Cached`]. [`Lookup`] is one too, but that
+//!   it takes keys where the model takes features.
 //!
 //! Id, key, parameters, deadline and priority of a request reach every member. A member that panics
 //! loses one request, which is `Internal`; the composition goes on.

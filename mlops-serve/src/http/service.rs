@@ -72,6 +72,7 @@ pub struct Service {
     statuses: BTreeMap<Arc<str>, Arc<dyn HealthSource>>,
     invocations: Option<Arc<str>>,
     hosting: bool,
+    starting: bool,
     outcomes: Option<Arc<dyn OutcomeLog>>,
     outcomes_of: BTreeMap<Arc<str>, Arc<dyn OutcomeLog>>,
     pub(super) authenticator: Option<Arc<dyn Authenticator>>,
@@ -99,6 +100,7 @@ impl Service {
             statuses: BTreeMap::new(),
             invocations: None,
             hosting: false,
+            starting: false,
             outcomes: None,
             outcomes_of: BTreeMap::new(),
             authenticator: None,
@@ -109,6 +111,12 @@ impl Service {
             counters: Arc::default(),
             tallies: BTreeMap::new(),
         }
+    }
+
+    /// What answers while models are still loaded: alive and not ready, and whatever model is asked for is
+    /// `Unavailable`, as it may be there soon.
+    pub fn starting() -> Self {
+        Self { starting: true, ..Self::new() }
     }
 
     /// Serves this under the name that its `info` gives now; a model already there is replaced.
@@ -257,8 +265,7 @@ impl Service {
     pub(crate) fn model(&self, name: &str, version: Option<&str>) -> Result<Arc<dyn Predictor>> {
         let loaded = || self.loading.as_ref()?.model(name);
         let model = self.models.get(name).cloned().or_else(loaded);
-        let model =
-            model.ok_or_else(|| Error::not_found(format!("there is no model {}", shown(name))))?;
+        let model = model.ok_or_else(|| self.missing(name))?;
         match version {
             Some(version) if *version != *model.info().version => Err(Error::not_found(format!(
                 "model {name:?} has no version {} here",
@@ -266,6 +273,13 @@ impl Service {
             ))),
             _ => Ok(model),
         }
+    }
+
+    fn missing(&self, name: &str) -> Error {
+        if self.starting {
+            return Error::unavailable("models are still loaded here");
+        }
+        Error::not_found(format!("there is no model {}", shown(name)))
     }
 
     /// Every model that is there now, by name.

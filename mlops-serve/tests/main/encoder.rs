@@ -8,7 +8,10 @@ mod hostile;
 #[path = "encoder/running.rs"]
 mod running;
 
-use mlops_core::tensor::{Tensor, Tensors};
+use mlops_core::{
+    Result,
+    tensor::{Tensor, Tensors},
+};
 use mlops_serve::{InferOptions, LoadOptions, Session, Stop, engines::candle::CandleEngine};
 use std::{
     fs,
@@ -35,8 +38,12 @@ pub(crate) fn inputs<S: AsRef<str>>(texts: &[S]) -> Tensors {
 }
 
 pub(crate) fn embed<S: AsRef<str>>(session: &dyn Session, texts: &[S]) -> Vec<f32> {
-    let outputs = session.run(&inputs(texts), &InferOptions::new(&Stop::new())).unwrap();
-    outputs.require("embedding").unwrap().as_slice::<f32>().unwrap().to_vec()
+    embeds(session, texts).unwrap()
+}
+
+fn embeds<S: AsRef<str>>(session: &dyn Session, texts: &[S]) -> Result<Vec<f32>> {
+    let outputs = session.run(&inputs(texts), &InferOptions::new(&Stop::new()))?;
+    Ok(outputs.require("embedding")?.as_slice::<f32>()?.to_vec())
 }
 
 pub(crate) fn apart(one: &[f32], other: &[f32]) -> f32 {

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Error, Predictor, Result, ResultExt,
     inference_log::OutcomeLog,
-    server::{self, Metered, Server},
+    server::{self, App, Composed, Metered, Server},
 };
 use clap::{Args, ValueEnum};
 use composed::Plan;
@@ -29,6 +29,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tokio::{sync::oneshot, task::JoinError};
 
 mod composed;
 mod logged;
@@ -143,26 +144,41 @@ impl Serve {
             None => None,
             Some(port) => Some(bind(port).await?.with_tls(tls.as_ref())),
         };
+        let url = server.url("http")?;
+        let grpc_url = grpc_server.as_ref().map(|server| server.url("grpc")).transpose()?;
+        // Until then a signal ends the process as it ends any.
+        let (told, end) = oneshot::channel::<()>();
+        let end = end.map(drop).shared();
+        let (app, grpc) = self.starting();
+        let over_http = tokio::spawn(server.run(app.clone(), end.clone()));
+        let over_grpc = grpc_server.map(|server| server.run_grpc(grpc.clone(), end.clone()));
+        let over_grpc = over_grpc.map(tokio::spawn);
         let scratch = super::scratch()?;
-        let models = self.open_all(plan, scratch.path(), console).await?;
-        let end = server::asked_to_end()?.shared();
+        let (models, composed) = self.open_all(plan, scratch.path(), console).await?;
+        let asked = server::asked_to_end()?;
+        tokio::spawn(async move {
+            asked.await;
+            drop(told);
+        });
         if let Some(tls) = tls {
             tokio::spawn(tls.follow(server::Hangups::listen()?));
         }
-        let (app, grpc) = Self::apps((access, loaded), &models, end.clone());
+        let (whole, whole_grpc) = Self::apps((access, loaded), &models, composed, end);
         #[cfg(feature = "otlp")]
-        let (app, grpc) = match self.otlp.endpoint() {
-            None => (app, grpc),
-            Some(_) => (server::traced(app), server::traced(grpc)),
+        let (whole, whole_grpc) = match self.otlp.endpoint() {
+            None => (whole, whole_grpc),
+            Some(_) => (server::traced(whole), server::traced(whole_grpc)),
         };
-        announce(&server, grpc_server.as_ref(), &models, console)?;
+        app.complete(whole);
+        grpc.complete(whole_grpc);
+        announce(&url, grpc_url.as_deref(), &models, console)?;
         let over_grpc = async {
-            match grpc_server {
+            match over_grpc {
                 None => Ok(true),
-                Some(server) => server.run_grpc(grpc, end.clone()).await,
+                Some(running) => ended(running.await),
             }
         };
-        let (over_http, over_grpc) = tokio::join!(server.run(app, end.clone()), over_grpc);
+        let (over_http, over_grpc) = tokio::join!(over_http.map(ended), over_grpc);
         let all_answered = over_http? && over_grpc?;
         for Served { endpoint, log, .. } in &models {
             if let Some(log) = log {
@@ -263,12 +279,22 @@ impl Serve {
         Ok(Some((Arc::new(log), folder)))
     }
 
+    /// What says that the server lives, over HTTP and gRPC, while models are loaded.
+    fn starting(&self) -> (App, App) {
+        let service = Service::starting().with_config(self.http()).with_hosting();
+        let grpc = GrpcService::new(service.clone()).into_router();
+        (App::starting(service.into_router()), App::starting(grpc))
+    }
+
+    fn http(&self) -> HttpConfig {
+        HttpConfig::default()
+            .with_max_body_bytes(self.max_body_bytes)
+            .with_pause(Some(self.bounds.idle()))
+    }
+
     /// A service without models, that lets in who may ask.
     fn access(&self) -> Result<(Service, repository::Loaded)> {
-        let config = HttpConfig::default()
-            .with_max_body_bytes(self.max_body_bytes)
-            .with_pause(Some(self.bounds.idle()));
-        let mut service = Service::new().with_config(config);
+        let mut service = Service::new().with_config(self.http());
         if let Some(path) = &self.api_keys {
             let text = std::fs::read_to_string(path);
             let text = text.map_err(|source| Error::io(path.display(), source))?;
@@ -290,6 +316,7 @@ impl Serve {
     fn apps(
         (mut service, loaded): (Service, repository::Loaded),
         served: &[Served],
+        composed: Vec<Composed>,
         end: impl Future<Output = ()> + Send + 'static,
     ) -> (axum::Router, axum::Router) {
         for Served { endpoint, log, predictor } in served {
@@ -324,7 +351,7 @@ impl Serve {
             let loaded = loaded.map(|endpoint| Metered { endpoint, log: None });
             own.iter().cloned().chain(loaded).collect()
         };
-        let metrics = server::metrics(service.counters(), metered);
+        let metrics = server::metrics(service.counters(), metered, composed);
         let grpc = GrpcService::new(service.clone()).with_end(end).into_router();
         (service.into_router().merge(metrics), grpc)
     }
@@ -359,15 +386,13 @@ fn endpoint(
     }
 }
 
+/// How a server's own task ended.
+fn ended(joined: std::result::Result<Result<bool>, JoinError>) -> Result<bool> {
+    joined.map_err(|cause| Error::internal("a server's task was lost").with_source(cause))?
+}
+
 /// The first thing on stdout: whoever starts a server waits for it, and reads the port from it.
-fn announce(
-    server: &Server,
-    grpc: Option<&Server>,
-    models: &[Served],
-    console: &Console,
-) -> Result<()> {
-    let url = server.url("http")?;
-    let grpc = grpc.map(|server| server.url("grpc")).transpose()?;
+fn announce(url: &str, grpc: Option<&str>, models: &[Served], console: &Console) -> Result<()> {
     let models = models.iter().map(|model| {
         let info = model.endpoint.info();
         (model.endpoint.name(), Arc::clone(&info.version))

@@ -1,5 +1,9 @@
 //! `GET /metrics`: what endpoints, router and logs have counted, in Prometheus' text format 0.0.4.
 
+mod composed;
+
+pub(crate) use composed::Composed;
+
 use axum::{Router, http::header, routing::get};
 use mlops_core::inference_log::{InferenceLog, LogCounts};
 use mlops_serve::{
@@ -17,12 +21,19 @@ pub(crate) struct Metered {
     pub(crate) log: Option<Arc<InferenceLog>>,
 }
 
-/// A router with the one route, for the endpoints that are there whenever it is asked.
+/// A router with the one route, for the endpoints that are there whenever it is asked, and what is
+/// made of models from the start.
 pub(crate) fn metrics(
     counters: Arc<HttpCounters>,
     endpoints: impl Fn() -> Vec<Metered> + Clone + Send + Sync + 'static,
+    composed: Vec<Composed>,
 ) -> Router {
-    route(move || Page::of(&counters, &endpoints()))
+    let composed: Arc<[Composed]> = composed.into();
+    route(move || {
+        let mut page = Page::of(&counters, &endpoints());
+        page.composed(&composed);
+        page
+    })
 }
 
 /// A router with the one route, for a server without endpoints.

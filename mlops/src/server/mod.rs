@@ -1,6 +1,7 @@
 //! What only a program may do in its process: listen, speak TLS, bound connections, shut down,
 //! serve `/metrics`.
 
+mod app;
 mod connections;
 mod counters;
 mod metrics;
@@ -9,8 +10,9 @@ mod tls;
 #[cfg(feature = "otlp")]
 mod traces;
 
+pub(crate) use app::App;
 pub(crate) use counters::Counters;
-pub(crate) use metrics::{Metered, http_metrics, metrics};
+pub(crate) use metrics::{Composed, Metered, http_metrics, metrics};
 pub(crate) use tls::{Hangups, Tls, TlsFiles};
 #[cfg(feature = "otlp")]
 pub(crate) use traces::{OtlpFlags, Traces, traced};
@@ -100,15 +102,15 @@ impl Server {
     /// lasts. Whether everything was answered.
     pub(crate) async fn run(
         self,
-        app: axum::Router,
+        app: impl Into<App>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<bool> {
         let http = http1::Builder::new();
         // Counts from when the connection is accepted, and again from each answer.
-        let quiet = Quiet::new(self.bounds.idle());
+        let (quiet, app) = (Quiet::new(self.bounds.idle()), app.into());
         let serve = move |stream: Stream, open: Watcher, activity: Arc<Activity>| {
             let stream = TokioIo::new(activity.heard(stream));
-            open.watch(http.serve_connection(stream, activity.around(app.clone())))
+            open.watch(http.serve_connection(stream, activity.around(app.of_connection())))
         };
         self.accept(b"http/1.1", serve, Some(quiet), stop).await
     }
@@ -117,14 +119,14 @@ impl Server {
     /// answer pings: between calls they are quiet for as long as they like.
     pub(crate) async fn run_grpc(
         self,
-        app: axum::Router,
+        app: impl Into<App>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<bool> {
         let mut http = http2::Builder::new(TokioExecutor::new());
-        let idle = self.bounds.idle();
+        let (idle, app) = (self.bounds.idle(), app.into());
         http.timer(TokioTimer::new()).keep_alive_interval(idle).keep_alive_timeout(idle);
         let serve = move |stream: Stream, open: Watcher, _| {
-            let service = TowerToHyperService::new(app.clone());
+            let service = TowerToHyperService::new(app.of_connection());
             // Pings begin after what every client of HTTP/2 says first.
             let stream = Prompt::new(stream, HTTP2_PREFACE, idle);
             open.watch(http.serve_connection(TokioIo::new(stream), service))

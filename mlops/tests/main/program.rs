@@ -49,6 +49,8 @@ mod serve;
 mod server;
 #[path = "program/silence.rs"]
 mod silence;
+#[path = "program/starting.rs"]
+mod starting;
 #[path = "program/swaps.rs"]
 mod swaps;
 #[path = "program/tls.rs"]

@@ -42,6 +42,21 @@ pub trait Loader: Debug + Send + Sync {
     fn observer(&self, _shadow: &str) -> Arc<dyn ShadowObserver> {
         Arc::new(Nobody)
     }
+
+    /// Told of what counts as it works, once it is made: whoever keeps it can read its counts.
+    fn counts(&self, _name: &str, _counting: &Counting) {}
+}
+
+/// Compositions that count what they do; each has `stats`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Counting {
+    /// `kind = "cache"`.
+    Cache(Arc<Cached>),
+    /// `kind = "lookup"`.
+    Lookup(Arc<Lookup>),
+    /// `kind = "shadow"`.
+    Shadow(Arc<Shadow>),
 }
 
 /// What shadows say is counted, and not looked at.
@@ -61,7 +76,8 @@ pub type Composed = BTreeMap<Arc<str>, Arc<dyn Predictor>>;
 /// - what is unknown, and a circle, is `InvalidInput` and named before anything is loaded
 /// - names, types and shapes are checked where parts come together, as each kind does in Rust; the error
 ///   names the composition
-/// - a composition has the name of its definition, and version 1 unless it says another
+/// - a composition has the name of its definition, and version 1 unless it says another; replicas have
+///   that name too, and each its version; a cache, a look-up and a shadow have those of what they are of
 /// - what is not wanted, and no part of what is, is not loaded
 pub async fn build(
     definitions: &Definitions,
@@ -127,22 +143,31 @@ impl Builder<'_> {
             Composition::Replicas { of, failures, cool_down_ms, ready_for_ms } => {
                 let config = kinds::replicas(*failures, *cool_down_ms, *ready_for_ms);
                 let parts = of.iter().map(|part| self.part(part)).collect::<Result<_>>()?;
-                Arc::new(Replicas::new(parts, config)?)
+                // Its parts are called as their definitions are.
+                Arc::new(Replicas::named(name, parts, config)?)
             }
             Composition::Shadow { of, shadow, fraction, queue, at_once } => {
                 let (champion, tried) = (self.part(of)?, self.part(shadow)?);
                 let config = kinds::shadow(*fraction, *queue, *at_once);
-                Arc::new(Shadow::open(champion, tried, self.loader.observer(name), config)?)
+                let observer = self.loader.observer(name);
+                let shadow = Arc::new(Shadow::open(champion, tried, observer, config)?);
+                self.loader.counts(name, &Counting::Shadow(Arc::clone(&shadow)));
+                shadow
             }
             Composition::Cache { of, entries, bytes, ttl_ms } => {
-                Arc::new(Cached::new(self.part(of)?, kinds::cache(*entries, *bytes, *ttl_ms)))
+                let config = kinds::cache(*entries, *bytes, *ttl_ms);
+                let cache = Arc::new(Cached::new(self.part(of)?, config));
+                self.loader.counts(name, &Counting::Cache(Arc::clone(&cache)));
+                cache
             }
             Composition::Lookup { of, .. } => {
                 let missing = || Error::internal("a look-up without a store");
-                let (name, store) = store.ok_or_else(missing)?;
-                let (inner, store) = (self.part(of)?, self.store(name, store).await?);
+                let (from, store) = store.ok_or_else(missing)?;
+                let (inner, store) = (self.part(of)?, self.store(from, store).await?);
                 let config = kinds::lookup(definition).ok_or_else(missing)?;
-                Arc::new(Lookup::open(inner, store, config).await?)
+                let lookup = Arc::new(Lookup::open(inner, store, config).await?);
+                self.loader.counts(name, &Counting::Lookup(Arc::clone(&lookup)));
+                lookup
             }
         })
     }

@@ -51,7 +51,7 @@ mod build;
 mod kinds;
 mod order;
 
-pub use build::{Composed, Loader, build};
+pub use build::{Composed, Counting, Loader, build};
 pub use kinds::{
     ArmDefinition, ArmTable, AwayDefinition, BranchBy, Composition, EnsembleRule,
     MissingDefinition, StepDefinition,

@@ -28,10 +28,12 @@ use std::{
 ///   request tries it; where every replica that is ready is left alone, they are asked all the same
 /// - a request that a replica is `Unavailable` for goes to another one, each at most once
 /// - a request that is dropped, fails or panics counts no longer as one to answer
-/// - answers are the replica's own, name and version included
+/// - answers are the replica's own, version included, and so is the name unless there is [another](Self::named)
 /// - it is ready when one replica is
 pub struct Replicas {
     all: Vec<Arc<dyn Predictor>>,
+    /// Another than the replicas'.
+    name: Option<Arc<str>>,
     config: ReplicasConfig,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -48,21 +50,41 @@ struct Merged {
 impl Replicas {
     /// `InvalidInput` if there is none, or if one differs from the first in name or signature.
     pub fn new(replicas: Vec<Arc<dyn Predictor>>, config: ReplicasConfig) -> Result<Self> {
-        let Some(first) = replicas.first().map(Predictor::info) else {
-            return Err(Error::invalid("replicas: there is none"));
-        };
+        let name = replicas.first().map(|first| Arc::clone(&first.info().name));
         for (number, replica) in (1..).zip(&replicas) {
-            let info = replica.info();
-            if (&info.name, &info.signature) != (&first.name, &first.signature) {
-                return Err(Error::invalid(format!(
-                    "replica {number} of {:?} differs from the first in name or signature",
-                    first.name
-                )));
+            if name.as_ref().is_some_and(|name| *name != replica.info().name) {
+                return Err(differs(number, "name"));
             }
         }
-        let state = Mutex::new(State::new(replicas.len()));
+        Self::of(None, replicas, config)
+    }
+
+    /// The same under a name of its own, of replicas that each have another: two servers', or two
+    /// definitions of one file. `InvalidInput` as for [`new`](Self::new), but for the names.
+    pub fn named(
+        name: impl Into<Arc<str>>,
+        replicas: Vec<Arc<dyn Predictor>>,
+        config: ReplicasConfig,
+    ) -> Result<Self> {
+        Self::of(Some(name.into()), replicas, config)
+    }
+
+    fn of(
+        name: Option<Arc<str>>,
+        all: Vec<Arc<dyn Predictor>>,
+        config: ReplicasConfig,
+    ) -> Result<Self> {
+        let Some(first) = all.first().map(Predictor::info) else {
+            return Err(Error::invalid("replicas: there is none"));
+        };
+        for (number, replica) in (1..).zip(&all) {
+            if replica.info().signature != first.signature {
+                return Err(differs(number, "signature"));
+            }
+        }
+        let state = Mutex::new(State::new(all.len()));
         let clock = Arc::new(SystemClock);
-        Ok(Self { all: replicas, config, clock, state, merged: Mutex::default() })
+        Ok(Self { all, name, config, clock, state, merged: Mutex::default() })
     }
 
     /// Takes time from here.
@@ -108,8 +130,17 @@ impl Replicas {
             Err(error) if self.config.kinds.contains(&error.kind()) => Some(false),
             Err(_) => None,
         };
-        result.context(|| label)
+        let mut response = result.context(|| label)?;
+        if let Some(name) = &self.name {
+            response.model = Arc::clone(name);
+        }
+        Ok(response)
     }
+}
+
+/// A replica that is none of the same model.
+fn differs(number: usize, what: &str) -> Error {
+    Error::invalid(format!("replica {number} differs from the first in its {what}"))
 }
 
 /// A request that a replica has to answer, until this is dropped.
@@ -151,7 +182,11 @@ impl Predictor for Replicas {
         {
             return Arc::clone(info);
         }
-        let info = PredictorInfo::clone(&infos[at])
+        let mut info = PredictorInfo::clone(&infos[at]);
+        if let Some(name) = &self.name {
+            info.name = Arc::clone(name);
+        }
+        let info = info
             .with_width(arm::widths(self.all.iter()))
             .with_max_rows(arm::max_rows(self.all.iter()));
         let info = Arc::new(info);

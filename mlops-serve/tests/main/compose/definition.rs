@@ -229,7 +229,11 @@ fn a_fallback_replicas_a_cache_and_a_shadow() {
     for _ in 0..4 {
         assert_eq!(y(&ask(&*replicas, request()).unwrap()), 2.0);
     }
-    assert_eq!(&*replicas.info().name, "offset", "a wrapper has no name of its own");
+    assert_eq!(
+        &*replicas.info().name,
+        "c",
+        "two definitions have two names, and their replicas one"
+    );
 
     let cache = c(r#"kind = "cache"
         of = "one"

@@ -1,11 +1,15 @@
 //! Load that is shared, and replicas that are left alone.
 
-use super::{ask, block_on, failing, kind, made, offset, other_shape, panicking, request, subject};
+use super::{
+    ask, block_on, failing, kind, made, offset, offset_signature, other_shape, panicking, request,
+    subject, y,
+};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use mlops_core::{
     Clock, Error, ErrorKind, Predictor, Result,
     predictor::{PredictRequest, PredictResponse, PredictorInfo},
-    testing::ManualClock,
+    tensor::Tensors,
+    testing::{FnPredictor, ManualClock},
 };
 use mlops_serve::compose::{Replicas, ReplicasConfig};
 use std::{
@@ -253,9 +257,29 @@ fn where_all_are_left_alone_they_are_asked_all_the_same() {
 fn mistakes_are_named_when_it_is_built_and_widths_add_up() {
     let build = |parts| Replicas::new(parts, ReplicasConfig::default());
     assert_eq!(build(vec![]).unwrap_err().to_string(), "replicas: there is none");
-    let error = build(vec![offset(1.0), other_shape()]).unwrap_err().to_string();
-    assert_eq!(error, "replica 2 of \"offset\" differs from the first in name or signature");
+    let other = vec![offset(1.0), other_shape()];
+    let error = Replicas::named("c", other, ReplicasConfig::default()).unwrap_err().to_string();
+    assert_eq!(error, "replica 2 differs from the first in its signature");
     let pair = replicas(vec![offset(1.0), offset(2.0)]);
     assert_eq!(pair.info().width, usize::MAX);
     assert_eq!(pair.info().name.as_ref(), "offset");
+}
+
+fn called(name: &str) -> Arc<dyn Predictor> {
+    let add = |inputs: &Tensors| super::add(inputs.require("x")?, 1.0);
+    Arc::new(FnPredictor::new(name, offset_signature(), add))
+}
+
+#[test]
+fn replicas_of_several_names_have_one_of_their_own() {
+    let parts = || vec![called("left"), called("right")];
+    let error = Replicas::new(parts(), ReplicasConfig::default()).unwrap_err();
+    assert_eq!(error.to_string(), "replica 2 differs from the first in its name");
+
+    let both = Replicas::named("risk", parts(), ReplicasConfig::default()).unwrap();
+    assert_eq!(&*both.info().name, "risk");
+    for _ in 0..2 {
+        let answer = ask(&both, request()).unwrap();
+        assert_eq!((y(&answer), &*answer.model), (2.0, "risk"));
+    }
 }

@@ -1,6 +1,6 @@
 //! Files that nobody wrote, or that somebody wrote to do harm.
 
-use super::{FILES, copy, data, embed};
+use super::{FILES, copy, data, embed, embeds};
 use mlops_core::ErrorKind;
 use mlops_serve::{LoadOptions, engines::candle::CandleEngine};
 use proptest::prelude::*;
@@ -132,8 +132,11 @@ proptest! {
         }
         bytes.truncate(cut.map_or(bytes.len(), |cut| cut.index(bytes.len())));
         fs::write(&path, bytes).unwrap();
-        match CandleEngine::new().with_threads(1).load_encoder(folder.path(), &LoadOptions::default()) {
-            Ok(session) => prop_assert_eq!(embed(&*session, &["the quick fox", ""]).len(), 64),
+        let engine = CandleEngine::new().with_threads(1);
+        let loaded = engine.load_encoder(folder.path(), &LoadOptions::default());
+        // Where a number of the head moves, other bytes are weights, and may be too large to compute with.
+        match loaded.and_then(|session| embeds(&*session, &["the quick fox", ""])) {
+            Ok(embeddings) => prop_assert_eq!(embeddings.len(), 64),
             Err(error) => prop_assert!(matches!(
                 error.kind(),
                 ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::NotFound

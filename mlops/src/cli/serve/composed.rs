@@ -6,12 +6,13 @@ use crate::{
     cli::{Console, source::Source},
     config::{Config, nearest},
     data::FittedTransform,
+    server::Composed,
     signature::TensorSpec,
 };
 use async_trait::async_trait;
 use mlops_serve::{
     Endpoint,
-    compose::definition::{Definitions, Loader, ModelDefinition, StoreDefinition, build},
+    compose::definition::{Counting, Definitions, Loader, ModelDefinition, StoreDefinition, build},
 };
 use serde::Deserialize;
 use std::{
@@ -91,9 +92,10 @@ impl Serve {
         plan: &Plan,
         scratch: &Path,
         console: &Console,
-    ) -> Result<Vec<Served>> {
+    ) -> Result<(Vec<Served>, Vec<Composed>)> {
         let wanted = plan.wanted(self.repository.is_offered())?;
-        let loader = Opening { serve: self, plan, scratch, opened: Mutex::default() };
+        let (opened, counting) = (Mutex::default(), Mutex::default());
+        let loader = Opening { serve: self, plan, scratch, opened, counting };
         let mut made = build(&plan.definitions, &wanted, &loader).await?;
         let mut opened = loader.opened.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut served = Vec::with_capacity(wanted.len());
@@ -109,7 +111,7 @@ impl Serve {
             let logged = self.logged(&own, endpoint, keeper, wanted.len(), console).await;
             served.push(logged.context(|| format!("model {name:?}"))?);
         }
-        Ok(served)
+        Ok((served, loader.counting.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -166,6 +168,7 @@ struct Opening<'a> {
     plan: &'a Plan,
     scratch: &'a Path,
     opened: Mutex<BTreeMap<String, (Endpoint, Keeper)>>,
+    counting: Mutex<Vec<Composed>>,
 }
 
 impl fmt::Debug for Opening<'_> {
@@ -200,5 +203,10 @@ impl Loader for Opening<'_> {
         let transform = FittedTransform::from_json(&text)?;
         let takes = transform.input_specs();
         Ok((Arc::new(transform), takes))
+    }
+
+    fn counts(&self, name: &str, counting: &Counting) {
+        let mut all = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(Composed { name: name.into(), counting: counting.clone() });
     }
 }

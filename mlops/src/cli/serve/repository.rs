@@ -22,8 +22,8 @@ use std::{
 #[derive(Clone, Debug, Args)]
 pub(super) struct Repository {
     /// Let callers load and unload the models of this folder, by Triton's repository calls and by SageMaker's
-    /// (POST /models): NAME.onnx and the like, or MLmodel folders. With --api-keys, callers
-    /// whose key has the role admin
+    /// (POST /models): NAME.onnx and the like, MLmodel folders, or Triton's NAME/VERSION/model.onnx, of which the
+    /// highest version is loaded. With --api-keys, callers whose key has the role admin
     #[arg(id = "model_repository", long = "model-repository", value_name = "DIR")]
     folder: Option<PathBuf>,
     /// Models of the repository that are loaded at a time
@@ -90,7 +90,7 @@ struct FolderLoader {
 }
 
 impl FolderLoader {
-    fn find(&self, name: &str, url: Option<&str>) -> Result<Source> {
+    fn find(&self, name: &str, url: Option<&str>) -> Result<Found> {
         let found = match url {
             None => self.named(name),
             Some(url) => self.at(url)?,
@@ -100,15 +100,15 @@ impl FolderLoader {
         })
     }
 
-    fn named(&self, name: &str) -> Option<Source> {
+    fn named(&self, name: &str) -> Option<Found> {
         let found = inside(&self.root, &self.root.join(name)).and_then(|path| model_in(&path));
         let mut files = ENDINGS.iter().map(|ending| self.root.join(format!("{name}.{ending}")));
         let mut file = || files.find(|path| path.is_file());
-        found.or_else(|| inside(&self.root, &file()?).map(Source::File))
+        found.or_else(|| Some(Found::of(Source::File(inside(&self.root, &file()?)?))))
     }
 
     /// What a URL names: a path below the folder, as `SageMaker` gives it.
-    fn at(&self, url: &str) -> Result<Option<Source>> {
+    fn at(&self, url: &str) -> Result<Option<Found>> {
         let path = Path::new(url.strip_prefix("file://").unwrap_or(url));
         let wanted = self.root.join(path);
         if !wanted.exists() {
@@ -120,9 +120,12 @@ impl FolderLoader {
         Ok(model_in(&inside))
     }
 
-    async fn open(&self, name: &str, source: &Source) -> Result<Endpoint> {
+    async fn open(&self, name: &str, found: Found) -> Result<Endpoint> {
         let scratch = super::super::scratch()?;
-        let opened = source.open(None, scratch.path()).await?;
+        let mut opened = found.source.open(None, scratch.path()).await?;
+        if let Some(version) = found.version {
+            opened.version = version.to_string().into();
+        }
         let name: Arc<str> = name.into();
         let open = || opened.predictor(&name, &self.engines, &self.local);
         let model = tokio::task::block_in_place(open)?;
@@ -138,8 +141,25 @@ fn inside(root: &Path, path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok().filter(|path| path.starts_with(root))
 }
 
-/// A file of a known kind, a package, or a folder that holds one such file.
-fn model_in(path: &Path) -> Option<Source> {
+/// What may be loaded.
+struct Found {
+    source: Source,
+    /// As the folder that it lies in is called.
+    version: Option<u64>,
+}
+
+impl Found {
+    fn of(source: Source) -> Self {
+        Self { source, version: None }
+    }
+}
+
+/// A file of a known kind, a package, a folder that holds one such file, or one whose folders are versions.
+fn model_in(path: &Path) -> Option<Found> {
+    one_in(path).map(Found::of).or_else(|| newest_in(path))
+}
+
+fn one_in(path: &Path) -> Option<Source> {
     let is_model = |path: &Path| {
         let ending = path.extension().unwrap_or_default();
         path.is_file() && ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
@@ -150,12 +170,29 @@ fn model_in(path: &Path) -> Option<Source> {
     if path.join("MLmodel").is_file() {
         return Some(Source::Folder(path.to_owned()));
     }
-    let entries = fs::read_dir(path).ok()?.filter_map(Result::ok).map(|entry| entry.path());
-    let mut models = entries.filter(|path| is_model(path));
+    let mut models = entries_of(path)?.filter(|path| is_model(path));
     match (models.next(), models.next()) {
         (Some(only), None) => Some(Source::File(only)),
         _ => None,
     }
+}
+
+/// The highest of the folders `1`, `2` … that holds a model: what Triton serves unless it is told otherwise.
+fn newest_in(path: &Path) -> Option<Found> {
+    let versions = entries_of(path)?.filter_map(|folder| {
+        let name = folder.file_name()?.to_str()?;
+        // Triton passes over a folder whose name begins with zero.
+        let is_version = name.bytes().all(|byte| byte.is_ascii_digit()) && !name.starts_with('0');
+        let version = name.parse().ok().filter(|_| is_version)?;
+        // A link may lead out of the repository.
+        let inside = inside(path, &folder)?;
+        Some(Found { source: one_in(&inside)?, version: Some(version) })
+    });
+    versions.max_by_key(|found| found.version)
+}
+
+fn entries_of(folder: &Path) -> Option<impl Iterator<Item = PathBuf>> {
+    Some(fs::read_dir(folder).ok()?.filter_map(Result::ok).map(|entry| entry.path()))
 }
 
 /// Bytes of a file, or of all files below a folder.
@@ -187,15 +224,15 @@ impl ModelLoader for FolderLoader {
     }
 
     async fn size_bytes(&self, name: &str, url: Option<&str>) -> Result<u64> {
-        match self.find(name, url)? {
+        match self.find(name, url)?.source {
             Source::File(path) | Source::Folder(path) => size(&path),
             Source::Registry(_) | Source::Remote(_) => Ok(0),
         }
     }
 
     async fn load(&self, name: &str, url: Option<&str>) -> Result<Arc<dyn Predictor>> {
-        let source = self.find(name, url)?;
-        let opened = self.open(name, &source).await;
+        let found = self.find(name, url)?;
+        let opened = self.open(name, found).await;
         // Paths of this machine are for its log, not for callers.
         let endpoint = opened.map_err(|error| {
             tracing::warn!(model = name, %error, "a model of the repository was not loaded");

@@ -54,6 +54,40 @@ fn one_file_composes_models_and_says_where_to_listen() {
     let (again, other) = server.infer("risk", &rows);
     assert_eq!((&first["outputs"], &first["model_name"]), (&again["outputs"], &json!("risk")));
     assert_ne!(one, other);
+    let (_, page) = server.get("/metrics");
+    for line in [
+        "mlops_cache_hits_total{composition=\"risk\"} 2",
+        "mlops_cache_misses_total{composition=\"risk\"} 1",
+    ] {
+        assert!(page.contains(line), "{line}: {page}");
+    }
+    assert!(!page.contains("mlops_shadow"), "{page}");
+    assert_eq!(server.end().code(), Some(0));
+}
+
+#[test]
+fn two_definitions_of_one_model_are_its_replicas_and_one_is_its_shadow() {
+    let place = Place::new();
+    let composed = r#"
+        [models.c]
+        source = "SOURCE"
+        [compose.pair]
+        kind = "replicas"
+        of = ["a", "c"]
+        [compose.risk]
+        kind = "shadow"
+        of = "pair"
+        shadow = "c"
+        [serve]
+        models = ["risk"]"#;
+    let composed = composed.replace("SOURCE", &onnx("logistic").display().to_string());
+    place.write("serve.toml", &format!("{}{composed}", models()));
+    let server = place.serve(&["--config", "serve.toml"]);
+    let row = rows("logistic", 1).remove(0).1;
+    let answers = [0, 1].map(|_| server.infer("risk", std::slice::from_ref(&row)).0);
+    assert_eq!(answers[0]["outputs"], answers[1]["outputs"]);
+    let (_, page) = server.get("/metrics");
+    assert!(page.contains("mlops_shadow_copied_total{composition=\"risk\"} 2"), "{page}");
     assert_eq!(server.end().code(), Some(0));
 }
 
@@ -98,6 +132,8 @@ fn features_come_from_a_file() {
     let (status, plain) = server.post("/v2/models/plain/infer", &body);
     assert_eq!(status, 200, "{plain}");
     assert_eq!(looked_up["outputs"], plain["outputs"]);
+    let (_, page) = server.get("/metrics");
+    assert!(page.contains("mlops_lookup_entities_total{composition=\"risk\"} 3"), "{page}");
     assert_eq!(server.end().code(), Some(0));
 }
 

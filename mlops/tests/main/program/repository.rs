@@ -66,6 +66,28 @@ fn callers_load_what_the_folder_has_and_nothing_else() {
 }
 
 #[test]
+fn of_a_repository_in_tritons_layout_the_highest_version_is_loaded() {
+    let place = Place::new();
+    for version in ["1", "9", "10", "11", "012"] {
+        std::fs::create_dir_all(place.path("models/risk").join(version)).unwrap();
+    }
+    for version in ["1", "9", "10", "012"] {
+        let to = place.path("models/risk").join(version).join("model.onnx");
+        std::fs::copy(onnx("logistic"), to).unwrap();
+    }
+    place.write("models/risk/config.pbtxt", "name: \"risk\"");
+    let server = place.serve(&["--model-repository", "models"]);
+    let (_, index) = server.post("/v2/repository/index", &json!({}));
+    assert_eq!(index[0]["name"], "risk");
+    let url = format!("{}/v2/repository/models/risk/load", server.url);
+    assert_eq!(server.client.post(url).send_empty().unwrap().status(), 200);
+    let row = rows("logistic", 1).remove(0).1;
+    let (answer, _) = server.infer("risk", &[row]);
+    assert_eq!(answer["model_version"], "10", "the one after it is empty, and the last is none");
+    assert_eq!(server.get("/v2/models/risk/versions/9/ready").0, 404);
+}
+
+#[test]
 fn what_does_not_fit_is_507() {
     let place = place();
     let server = place.serve(&["--model-repository", "models", "--max-loaded-bytes", "20"]);
