@@ -176,32 +176,42 @@ fn batched(environment: &Environment, engine: &OnnxEngine) {
         .into_iter()
         .min_by(|a, b| a.0.total_cmp(&b.0))
         .unwrap();
-    println!("\n{:>6} {:>16} {:>18} {:>8}", "rows", "direct µs a row", "batched µs a row", "speed");
+    println!("\n{:>6} {:>16} {:>32} {:>32}", "", "direct", "batched, none ahead", "one ahead");
+    println!("{:>6} {:>16} {:>24} speed {:>25} speed", "rows", "µs a row", "µs a row", "µs a row");
     for rows in [1, 8, 32] {
-        let session = engine.load_bytes(&network(), &LoadOptions::default()).unwrap();
-        let local = LocalConfig::default().with_threads(1);
-        let local = LocalPredictor::open("mlp", "1", Arc::new(session), &local).unwrap();
-        let config = BatchingConfig::default().with_max_batch_rows(best);
-        let batcher = Batcher::new(local, config.with_max_waiting_requests(4 * best));
-        let batcher = Arc::new(batcher);
-        let (mut theirs, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        let batchers = [0, 1].map(|ahead| {
+            let session = engine.load_bytes(&network(), &LoadOptions::default()).unwrap();
+            let local = LocalConfig::default().with_threads(1);
+            let local = LocalPredictor::open("mlp", "1", Arc::new(session), &local).unwrap();
+            let config = BatchingConfig::default().with_max_batch_rows(best).with_ahead(ahead);
+            Arc::new(Batcher::new(local, config.with_max_waiting_requests(4 * best)))
+        });
+        let mut theirs = Vec::new();
+        let mut ours = [const { (Vec::new(), Vec::new()) }; 2];
         for _ in 0..15 {
-            theirs.push(a_row(best));
-            ours.push(gathered(&batcher, rows, 4 * best / rows));
-            ratios.push(theirs[theirs.len() - 1] / ours[ours.len() - 1]);
+            let direct = a_row(best);
+            theirs.push(direct);
+            for (batcher, (times, ratios)) in batchers.iter().zip(&mut ours) {
+                let time = gathered(batcher, rows, 4 * best / rows);
+                times.push(time);
+                ratios.push(direct / time);
+            }
         }
-        let middle = |figures: &mut Vec<f64>| {
+        let middle = |mut figures: Vec<f64>| {
             figures.sort_by(f64::total_cmp);
             figures[figures.len() / 2]
         };
-        let (theirs, ours, ratio) = (middle(&mut theirs), middle(&mut ours), middle(&mut ratios));
-        println!("{rows:>6} {theirs:>10.2} ({best:>3}) {ours:>18.2} {ratio:>8.3}");
+        print!("{rows:>6} {:>10.2} ({best:>3})", middle(theirs));
+        for (times, ratios) in ours {
+            print!(" {:>24.2} {:>7.3}", middle(times), middle(ratios));
+        }
+        println!();
     }
 }
 
 /// µs a row, where so many callers ask again as soon as they are answered.
 fn gathered(predictor: &Arc<Batcher>, rows: usize, callers: usize) -> f64 {
-    const ASKED: usize = 8;
+    const ASKED: usize = 16;
     let x = Tensor::from_vec([rows, WIDTH], numbers(rows * WIDTH)).unwrap();
     let request = PredictRequest::new(Tensors::one("x", x));
     let caller = |predictor: Arc<Batcher>, request: PredictRequest| async move {

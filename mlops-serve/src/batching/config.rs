@@ -6,6 +6,9 @@
 pub struct BatchingConfig {
     /// The most rows of a batch; at least 1. A request of more rows runs alone.
     pub max_batch_rows: usize,
+    /// Batches that are handed on while every permit is taken, once requests enough for a whole one wait, so that
+    /// what computes finds the next when it has done one. More urgent requests no longer overtake them.
+    pub ahead: usize,
     /// The most requests that wait; at least 1.
     pub max_waiting_requests: usize,
     /// The most rows that wait, in all requests together.
@@ -15,10 +18,11 @@ pub struct BatchingConfig {
 }
 
 impl Default for BatchingConfig {
-    /// 128 rows a batch; 1,024 requests, 65,536 rows, 64 MiB waiting.
+    /// 128 rows a batch, one ahead; 1,024 requests, 65,536 rows, 64 MiB waiting.
     fn default() -> Self {
         Self {
             max_batch_rows: 128,
+            ahead: 1,
             max_waiting_requests: 1024,
             max_waiting_rows: 65_536,
             max_waiting_bytes: 64 << 20,
@@ -31,6 +35,13 @@ impl BatchingConfig {
     #[must_use]
     pub fn with_max_batch_rows(mut self, rows: usize) -> Self {
         self.max_batch_rows = rows.max(1);
+        self
+    }
+
+    /// Sets how many whole batches are handed on while every permit is taken; with 0 each waits for a permit.
+    #[must_use]
+    pub fn with_ahead(mut self, batches: usize) -> Self {
+        self.ahead = batches;
         self
     }
 

@@ -78,7 +78,9 @@ fn leave(batcher: &Batcher, looks: usize) {
 
 /// Runs each on a thread of its own; afterwards nothing waits, and a request runs at once.
 fn together(width: usize, callers: Vec<Box<dyn FnOnce(&Batcher) + Send>>) {
-    let batcher = Batcher::new(Echo::of_width(width), BatchingConfig::default());
+    // Two that wait are a whole batch, which goes ahead.
+    let config = BatchingConfig::default().with_max_batch_rows(2);
+    let batcher = Batcher::new(Echo::of_width(width), config);
     let threads = callers.into_iter().map(|caller| {
         let batcher = batcher.clone();
         thread::spawn(move || caller(&batcher))

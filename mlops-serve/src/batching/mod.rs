@@ -2,7 +2,8 @@
 //!
 //! A model that computes many rows in one call takes less time for each. But a request that waits
 //! for company while nothing runs only loses time. So nothing waits while a permit is free; what
-//! comes while all are taken is gathered, and runs together as soon as one is given back.
+//! comes while all are taken is gathered, and runs together as soon as one is given back, or is handed
+//! on once it makes a whole batch.
 
 mod batch;
 mod config;
@@ -46,6 +47,9 @@ use std::sync::{Mutex, MutexGuard};
 /// # Behavior
 /// - a request runs at once, as it is, while fewer than [`info().width`](PredictorInfo::width) run;
 ///   nothing waits for company, and no timer runs
+/// - while all permits are taken, a batch that could hold no more is handed on all the same,
+///   [`ahead`](BatchingConfig::ahead) of its turn: it waits where it is computed, and what computes need
+///   not wait for it. So what is wrapped is asked for so many more at a time than its width
 /// - requests run together if their tensors differ in their rows alone, and the outputs and
 ///   parameters asked for are the same; a model with a tensor of fixed first axis runs each alone
 /// - what is more urgent goes first, then what came first; a batch has at most

@@ -6,6 +6,8 @@
 //!   push  ── within the bounds ──→ waiting ── dispatch, when a permit is free ──→ running ── finish
 //!                                          └─ nobody wants it, or too late ──→ handed back
 //! ```
+//!
+//! A batch that could hold no more need not wait for a permit: a few are handed on ahead.
 
 use super::BatchingConfig;
 use std::{collections::VecDeque, time::Instant};
@@ -84,19 +86,40 @@ impl<T: Waits> Queue<T> {
         Ok(())
     }
 
-    /// Forms batches while permits are free and requests wait. Up to `most` rows run together.
+    /// Forms batches while permits are free and requests wait, and whole ones ahead of that. Up to `most`
+    /// rows run together.
     pub(super) fn dispatch(&mut self, width: usize, most: usize, now: Instant) -> Dispatch<T> {
+        let most = most.min(self.config.max_batch_rows);
         let mut dispatch = Dispatch { batches: Vec::new(), dropped: Vec::new() };
-        if self.running < width && !self.waiting.is_empty() {
+        if self.has_next(width, most) {
             self.sweep(now, &mut dispatch.dropped);
         }
-        while self.running < width
+        while self.has_next(width, most)
             && let Some(first) = self.remove(0)
         {
             self.running += 1;
-            dispatch.batches.push(self.gather(first, most.min(self.config.max_batch_rows)));
+            dispatch.batches.push(self.gather(first, most));
         }
         dispatch
+    }
+
+    fn has_next(&self, width: usize, most: usize) -> bool {
+        if self.running < width {
+            return !self.waiting.is_empty();
+        }
+        self.running - width < self.config.ahead && self.is_whole(most)
+    }
+
+    /// Whether the next batch would hold as much as one may.
+    fn is_whole(&self, most: usize) -> bool {
+        let Some(first) = self.waiting.front().filter(|_| self.rows >= most) else { return false };
+        let mut rows = first.rows();
+        let mut others = self.waiting.iter().skip(1).filter(|other| other.joins(first));
+        rows >= most
+            || others.any(|other| {
+                rows = rows.saturating_add(other.rows());
+                rows >= most
+            })
     }
 
     /// The first, and those behind it that can run with it, up to the first that is too many.

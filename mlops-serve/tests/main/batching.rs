@@ -84,8 +84,14 @@ impl Predictor for Gated {
     }
 }
 
+/// Each batch waits for its permit.
 fn batcher(inner: &Arc<Gated>) -> Batcher {
-    Batcher::new(Arc::clone(inner), BatchingConfig::default().with_max_batch_rows(8))
+    ahead(inner, 0)
+}
+
+fn ahead(inner: &Arc<Gated>, batches: usize) -> Batcher {
+    let config = BatchingConfig::default().with_max_batch_rows(8).with_ahead(batches);
+    Batcher::new(Arc::clone(inner), config)
 }
 
 type Answer<'a> = BoxFuture<'a, Result<PredictResponse>>;
@@ -138,6 +144,29 @@ fn what_comes_while_all_are_busy_runs_together() {
 }
 
 #[test]
+fn a_whole_batch_is_handed_on_ahead_of_its_turn_and_no_other() {
+    let inner = Gated::new(1, 0);
+    let batcher = ahead(&inner, 1);
+    let first = ask(&batcher, &[1.0]);
+    let mut others: Vec<_> = (2_u8..5).map(|x| ask(&batcher, &[f32::from(x), 0.5])).collect();
+    assert_eq!((inner.calls(), batcher.stats().waiting), (vec![1], 3));
+    others.push(ask(&batcher, &[5.0, 0.5]));
+    assert_eq!((inner.calls(), batcher.stats().waiting), (vec![1, 8], 0));
+    let later: Vec<_> = (0..5).map(|_| ask(&batcher, &[7.0, 0.5])).collect();
+    assert_eq!((inner.calls(), batcher.stats().waiting), (vec![1, 8], 5), "one is ahead already");
+
+    inner.permits.add_permits(4);
+    assert_eq!(y(&block_on(first).unwrap()), [2.0]);
+    for (answer, x) in others.into_iter().zip(2_u8..) {
+        assert_eq!(y(&block_on(answer).unwrap()), [f32::from(x) + 1.0, 1.5]);
+    }
+    for answer in later {
+        assert_eq!(y(&block_on(answer).unwrap()), [8.0, 1.5]);
+    }
+    assert_eq!(inner.calls(), [1, 8, 8, 2]);
+}
+
+#[test]
 fn what_differs_runs_apart_and_what_is_too_much_runs_next() {
     let inner = Gated::new(1, 0);
     let batcher = batcher(&inner);
@@ -159,7 +188,7 @@ fn what_differs_runs_apart_and_what_is_too_much_runs_next() {
 fn one_bad_request_fails_alone() {
     for bad in 0..8_u8 {
         let inner = Gated::new(1, 0);
-        let batcher = batcher(&inner);
+        let batcher = ahead(&inner, usize::from(bad % 2));
         let first = ask(&batcher, &[1.0]);
         let x = |at: u8| if at == bad { -1.0 } else { f32::from(at) };
         let members: Vec<_> = (0..8).map(|at| ask(&batcher, &[x(at)])).collect();

@@ -9,6 +9,7 @@ use std::{
 };
 
 const WIDTH: usize = 2;
+const AHEAD: usize = 1;
 const MOST: usize = 6;
 
 #[derive(Clone, Debug)]
@@ -75,7 +76,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let config = BatchingConfig::default().with_max_batch_rows(MOST);
+        let config = BatchingConfig::default().with_max_batch_rows(MOST).with_ahead(AHEAD);
         let config = config.with_max_waiting_requests(8).with_max_waiting_rows(24);
         let queue = Queue::new(config.with_max_waiting_bytes(230));
         Self { queue, now: Instant::now(), running: 0, waiting: Vec::new(), number: 0 }
@@ -126,6 +127,16 @@ impl World {
             self.running += 1;
             let rows: usize = batch.iter().map(|item| item.rows).sum();
             assert!(batch.len() == 1 || rows <= MOST);
+            let next = self.waiting.iter().filter(|item| item.kind == batch[0].kind);
+            let next = next.filter(|item| batch.iter().all(|other| other.number != item.number));
+            let is_whole = rows >= MOST
+                || next
+                    .max_by_key(|item| (item.priority, std::cmp::Reverse(item.number)))
+                    .is_some_and(|item| rows + item.rows > MOST);
+            assert!(
+                self.running <= WIDTH || is_whole,
+                "a batch went ahead that could have held more"
+            );
             let urgent = self.waiting.iter().map(|item| item.priority).max();
             assert_eq!(Some(batch[0].priority), urgent, "something more urgent waits");
             for item in &batch {
@@ -141,8 +152,8 @@ impl World {
             };
             assert_eq!(self.waiting.iter().find(overtaken).map(|item| item.number), None);
         }
-        assert!(self.running <= WIDTH);
-        assert!(self.running == WIDTH || self.waiting.is_empty(), "a permit lies idle");
+        assert!(self.running <= WIDTH + AHEAD);
+        assert!(self.running >= WIDTH || self.waiting.is_empty(), "a permit lies idle");
         assert_eq!(self.queue.len(), self.waiting.len());
     }
 }
