@@ -49,7 +49,7 @@ pub(super) async fn describe(
         "ModelMetadata" => framed(&model_metadata(service, &read(message)?)?, gzip),
         "ModelConfig" => framed(&model_config(service, &read(message)?)?, gzip),
         "ModelStatistics" => framed(&model_statistics(service, &read(message)?)?, gzip),
-        _ => framed(&index(service, &read(message)?).await, gzip),
+        _ => framed(&index(service, &read(message)?).await?, gzip),
     }
 }
 
@@ -192,13 +192,16 @@ fn statistics(own: statistics::ModelStatistics) -> ModelStatistics {
     }
 }
 
-async fn index(service: &Service, asked: &RepositoryIndexRequest) -> RepositoryIndexResponse {
-    let models = repository::indexed(service, asked.ready).await.into_iter();
+async fn index(
+    service: &Service,
+    asked: &RepositoryIndexRequest,
+) -> Result<RepositoryIndexResponse> {
+    let models = repository::indexed(service, asked.ready).await?.into_iter();
     let one = |model: repository::Indexed| ModelIndex {
         name: model.name,
         version: model.version,
         state: model.state.to_owned(),
         reason: model.reason,
     };
-    RepositoryIndexResponse { models: models.map(one).collect() }
+    Ok(RepositoryIndexResponse { models: models.map(one).collect() })
 }

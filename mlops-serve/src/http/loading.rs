@@ -143,6 +143,7 @@ impl Service {
     /// What loads models for whoever has these headers; `Unsupported` if nothing does,
     /// `PermissionDenied` if it may not.
     pub(crate) fn loading_for(&self, headers: &HeaderMap) -> Result<&Loading> {
+        self.not_yet()?;
         let loading = self.loading.as_deref();
         let loading = loading.ok_or_else(|| Error::unsupported("this server loads no models"))?;
         let without = self.authenticator.is_some().then_some(ADMIN);

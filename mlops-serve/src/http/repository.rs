@@ -28,7 +28,8 @@ pub(crate) struct Indexed {
 }
 
 /// All models, or only those that answer.
-pub(crate) async fn indexed(service: &Service, ready_only: bool) -> Vec<Indexed> {
+pub(crate) async fn indexed(service: &Service, ready_only: bool) -> Result<Vec<Indexed>, Error> {
+    service.not_yet()?;
     let all = Health::of_all(service).await;
     let wanted = all.into_iter().filter(|health| health.is_ready() || !ready_only);
     let one = |health: Health| Indexed {
@@ -46,7 +47,7 @@ pub(crate) async fn indexed(service: &Service, ready_only: bool) -> Vec<Indexed>
             known.push(Indexed { name, version, state: "UNAVAILABLE", reason: "unloaded".into() });
         }
     }
-    known
+    Ok(known)
 }
 
 /// The body may be absent, or an object with `ready`.
@@ -132,5 +133,5 @@ pub(super) async fn index(
             Error::invalid("the request is no JSON object whose \"ready\" is true or false")
         })?,
     };
-    Ok(json(StatusCode::OK, to_json(&indexed(&service, asked.ready).await)))
+    Ok(json(StatusCode::OK, to_json(&indexed(&service, asked.ready).await?)))
 }

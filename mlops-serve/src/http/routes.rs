@@ -97,14 +97,15 @@ async fn live() -> Response {
     json(StatusCode::OK, br#"{"live":true}"#.to_vec())
 }
 
-async fn models(State(service): State<Arc<Service>>) -> Response {
+async fn models(State(service): State<Arc<Service>>) -> Result<Response, Refusal> {
     #[derive(Serialize)]
     struct Models<'a> {
         models: Vec<&'a str>,
     }
+    service.not_yet()?;
     let all = service.all();
     let models = Models { models: all.iter().map(|(name, _)| name.as_ref()).collect() };
-    json(StatusCode::OK, to_json(&models))
+    Ok(json(StatusCode::OK, to_json(&models)))
 }
 
 async fn metadata(

@@ -113,12 +113,6 @@ impl Service {
         }
     }
 
-    /// What answers while models are still loaded: alive and not ready, and whatever model is asked for is
-    /// `Unavailable`, as it may be there soon.
-    pub fn starting() -> Self {
-        Self { starting: true, ..Self::new() }
-    }
-
     /// Serves this under the name that its `info` gives now; a model already there is replaced.
     #[must_use]
     pub fn with_model(self, model: impl Predictor + 'static) -> Self {
@@ -249,6 +243,17 @@ impl Service {
         Arc::clone(&self.counters)
     }
 
+    /// What answers until the models of this one are loaded, with the same counters, limits and callers: alive
+    /// and not ready, and whatever model is asked for is `Unavailable`, as it may be there soon.
+    #[must_use]
+    pub fn starting(&self) -> Self {
+        let mut starting = self.clone();
+        starting.models.clear();
+        starting.loading = None;
+        starting.starting = true;
+        starting
+    }
+
     /// The router: routes below `/v2`, and those of [`with_invocations`](Self::with_invocations); no
     /// fallback, no state left to give.
     pub fn into_router(self) -> Router {
@@ -276,10 +281,16 @@ impl Service {
     }
 
     fn missing(&self, name: &str) -> Error {
+        let unknown = || Error::not_found(format!("there is no model {}", shown(name)));
+        self.not_yet().err().unwrap_or_else(unknown)
+    }
+
+    /// `Unavailable` while models are loaded, for who asks what there is.
+    pub(crate) fn not_yet(&self) -> Result<()> {
         if self.starting {
-            return Error::unavailable("models are still loaded here");
+            return Err(Error::unavailable("models are still loaded here"));
         }
-        Error::not_found(format!("there is no model {}", shown(name)))
+        Ok(())
     }
 
     /// Every model that is there now, by name.

@@ -149,20 +149,22 @@ impl Serve {
         // Until then a signal ends the process as it ends any.
         let (told, end) = oneshot::channel::<()>();
         let end = end.map(drop).shared();
-        let (app, grpc) = self.starting();
+        let scratch = super::scratch()?;
+        // Streams that began before end when there is more to say.
+        let (loading, loaded_all) = oneshot::channel::<()>();
+        let (app, grpc) = Self::starting(&access, loaded_all.map(drop));
         let over_http = tokio::spawn(server.run(app.clone(), end.clone()));
         let over_grpc = grpc_server.map(|server| server.run_grpc(grpc.clone(), end.clone()));
         let over_grpc = over_grpc.map(tokio::spawn);
-        let scratch = super::scratch()?;
+        if let Some(tls) = tls {
+            tokio::spawn(tls.follow(server::Hangups::listen()?));
+        }
         let (models, composed) = self.open_all(plan, scratch.path(), console).await?;
         let asked = server::asked_to_end()?;
         tokio::spawn(async move {
             asked.await;
             drop(told);
         });
-        if let Some(tls) = tls {
-            tokio::spawn(tls.follow(server::Hangups::listen()?));
-        }
         let (whole, whole_grpc) = Self::apps((access, loaded), &models, composed, end);
         #[cfg(feature = "otlp")]
         let (whole, whole_grpc) = match self.otlp.endpoint() {
@@ -171,6 +173,7 @@ impl Serve {
         };
         app.complete(whole);
         grpc.complete(whole_grpc);
+        drop(loading);
         announce(&url, grpc_url.as_deref(), &models, console)?;
         let over_grpc = async {
             match over_grpc {
@@ -178,8 +181,8 @@ impl Serve {
                 Some(running) => ended(running.await),
             }
         };
-        let (over_http, over_grpc) = tokio::join!(over_http.map(ended), over_grpc);
-        let all_answered = over_http? && over_grpc?;
+        let (over_http, over_grpc) = tokio::try_join!(over_http.map(ended), over_grpc)?;
+        let all_answered = over_http && over_grpc;
         for Served { endpoint, log, .. } in &models {
             if let Some(log) = log {
                 log.flush()
@@ -280,21 +283,18 @@ impl Serve {
     }
 
     /// What says that the server lives, over HTTP and gRPC, while models are loaded.
-    fn starting(&self) -> (App, App) {
-        let service = Service::starting().with_config(self.http()).with_hosting();
-        let grpc = GrpcService::new(service.clone()).into_router();
+    fn starting(whole: &Service, end: impl Future<Output = ()> + Send + 'static) -> (App, App) {
+        let service = whole.starting().with_hosting();
+        let grpc = GrpcService::new(service.clone()).with_end(end).into_router();
         (App::starting(service.into_router()), App::starting(grpc))
-    }
-
-    fn http(&self) -> HttpConfig {
-        HttpConfig::default()
-            .with_max_body_bytes(self.max_body_bytes)
-            .with_pause(Some(self.bounds.idle()))
     }
 
     /// A service without models, that lets in who may ask.
     fn access(&self) -> Result<(Service, repository::Loaded)> {
-        let mut service = Service::new().with_config(self.http());
+        let config = HttpConfig::default()
+            .with_max_body_bytes(self.max_body_bytes)
+            .with_pause(Some(self.bounds.idle()));
+        let mut service = Service::new().with_config(config);
         if let Some(path) = &self.api_keys {
             let text = std::fs::read_to_string(path);
             let text = text.map_err(|source| Error::io(path.display(), source))?;

@@ -32,6 +32,8 @@ pub(super) struct Asker {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdSource>,
     binary: AtomicBool,
+    /// Whether the last failure said when to ask again.
+    later: AtomicBool,
     known: Mutex<Known>,
     /// Held by whoever asks what the model is.
     describing: tokio::sync::Mutex<()>,
@@ -59,6 +61,8 @@ impl Known {
 
 /// So soon after it said what the model is the server is not asked again.
 const FRESH: Duration = Duration::from_secs(1);
+/// Between two questions to a server that is starting.
+const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
 pub(super) struct Counts {
@@ -83,6 +87,7 @@ impl Asker {
             clock,
             ids,
             binary: AtomicBool::new(false),
+            later: AtomicBool::new(false),
             known: Mutex::new(known),
             describing: tokio::sync::Mutex::default(),
             breaker: Mutex::default(),
@@ -121,6 +126,21 @@ impl Asker {
         let most_rows = most_rows.filter(|_| has_rows(&info.signature));
         self.keep(info.with_max_rows(most_rows), Some(self.clock.instant()));
         Ok(())
+    }
+
+    /// The same, of a server that perhaps has only begun: one that says when to ask again is asked again for as
+    /// long as it may take to answer.
+    pub(super) async fn describe_patiently(&self) -> Result<()> {
+        let deadline = self.clock.instant().checked_add(self.config.timeout);
+        loop {
+            let Err(error) = self.describe().await else { return Ok(()) };
+            let is_later =
+                error.kind() == ErrorKind::Unavailable && self.later.load(Ordering::Relaxed);
+            if !is_later || self.left(deadline) <= PAUSE {
+                return Err(error);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Takes the configuration's word for what the model is, until the server has answered.
@@ -233,6 +253,7 @@ impl Asker {
                     return Err(late());
                 }
             };
+            self.later.store(failure.after.is_some(), Ordering::Relaxed);
             try_.went_well = went_well(failure.error.kind());
             drop(try_);
             let may = match failure.again {

@@ -108,7 +108,12 @@ impl RemotePredictor {
         let asker = Asker::new(config, clock, ids).context(|| what.clone())?;
         let asker = Arc::new(asker);
         let own = Arc::clone(&asker);
-        let described = runtime.run(async move { own.describe().await });
+        let described = runtime.run(async move {
+            match own.config.signature {
+                None => own.describe_patiently().await,
+                Some(_) => own.describe().await,
+            }
+        });
         match described.await {
             Err(error) if asker.config.signature.is_some() && is_away(&error) => {
                 tracing::warn!(%error, "{what} is taken for what its configuration says");

@@ -49,6 +49,9 @@ impl Hosted {
 }
 
 async fn list(State(Scoring { service, .. }): State<Scoring>) -> Response {
+    if let Err(error) = service.not_yet() {
+        return Refusal::from(error).into_scoring_response();
+    }
     let models = service.all().iter().map(|(name, _)| Hosted::of(&service, name)).collect();
     json(StatusCode::OK, to_json(&Listed { models }))
 }

@@ -123,7 +123,10 @@ impl Scoring {
     fn wanted(&self, headers: &HeaderMap) -> Result<Arc<str>> {
         let named = headers.get(TARGET).filter(|_| self.hosting);
         let Some(named) = named else {
-            let unnamed = || Error::invalid(format!("say in the header {TARGET} which model"));
+            let unnamed = || {
+                let which = || Error::invalid(format!("say in the header {TARGET} which model"));
+                self.service.not_yet().err().unwrap_or_else(which)
+            };
             return self.model.clone().ok_or_else(unnamed);
         };
         let named = named.to_str().map(Into::into);

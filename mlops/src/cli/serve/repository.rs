@@ -101,10 +101,10 @@ impl FolderLoader {
     }
 
     fn named(&self, name: &str) -> Option<Found> {
-        let found = inside(&self.root, &self.root.join(name)).and_then(|path| model_in(&path));
+        let found = self.inside(&self.root.join(name)).and_then(|path| self.model_in(&path));
         let mut files = ENDINGS.iter().map(|ending| self.root.join(format!("{name}.{ending}")));
         let mut file = || files.find(|path| path.is_file());
-        found.or_else(|| Some(Found::of(Source::File(inside(&self.root, &file()?)?))))
+        found.or_else(|| Some(Found::of(Source::File(self.inside(&file()?)?))))
     }
 
     /// What a URL names: a path below the folder, as `SageMaker` gives it.
@@ -114,10 +114,59 @@ impl FolderLoader {
         if !wanted.exists() {
             return Ok(None);
         }
-        let inside = inside(&self.root, &wanted);
-        let inside = inside
+        let inside = self
+            .inside(&wanted)
             .ok_or_else(|| Error::invalid("the model's url is no path inside of the repository"))?;
-        Ok(model_in(&inside))
+        let found = self.model_in(&inside).map(|found| Found {
+            // The folder of one version.
+            version: found.version.or_else(|| version(&wanted)),
+            ..found
+        });
+        Ok(found)
+    }
+
+    /// A file of a known kind, a package, a folder whose folders are versions, or one that holds one such file.
+    fn model_in(&self, path: &Path) -> Option<Found> {
+        // Beside versions lie files that are no models: `config.pbtxt`, `labels.txt`.
+        self.newest_in(path).or_else(|| self.one_in(path).map(Found::of))
+    }
+
+    /// The highest of the folders `1`, `2` … that holds a model. Of a `config.pbtxt` beside them nothing is read.
+    fn newest_in(&self, path: &Path) -> Option<Found> {
+        let mut versions: Vec<(u64, PathBuf)> =
+            entries_of(path)?.filter_map(|folder| Some((version(&folder)?, folder))).collect();
+        versions.sort_by_key(|&(version, _)| std::cmp::Reverse(version));
+        versions.into_iter().find_map(|(version, folder)| {
+            let source = self.inside(&folder).and_then(|folder| self.one_in(&folder));
+            if source.is_none() {
+                let folder = folder.display();
+                tracing::warn!(%folder, "there is no model, or more than one: a version passed over");
+            }
+            Some(Found { source: source?, version: Some(version) })
+        })
+    }
+
+    fn one_in(&self, path: &Path) -> Option<Source> {
+        if path.is_file() {
+            return is_model(path).then(|| Source::File(path.to_owned()));
+        }
+        if path.join("MLmodel").is_file() {
+            return Some(Source::Folder(path.to_owned()));
+        }
+        let mut models: Vec<PathBuf> = entries_of(path)?.filter(|path| is_model(path)).collect();
+        // Triton's name of a model's file says which it is, whatever words and settings lie beside it.
+        if models.len() > 1 {
+            models.retain(|path| path.file_stem().is_some_and(|stem| stem == "model"));
+        }
+        match &models[..] {
+            [only] => self.inside(only).map(Source::File),
+            _ => None,
+        }
+    }
+
+    /// Where the path leads, if links and dots do not lead it out of the folder.
+    fn inside(&self, path: &Path) -> Option<PathBuf> {
+        path.canonicalize().ok().filter(|path| path.starts_with(&self.root))
     }
 
     async fn open(&self, name: &str, found: Found) -> Result<Endpoint> {
@@ -136,11 +185,6 @@ impl FolderLoader {
     }
 }
 
-/// The path, if links and dots do not lead it out of the folder.
-fn inside(root: &Path, path: &Path) -> Option<PathBuf> {
-    path.canonicalize().ok().filter(|path| path.starts_with(root))
-}
-
 /// What may be loaded.
 struct Found {
     source: Source,
@@ -154,41 +198,16 @@ impl Found {
     }
 }
 
-/// A file of a known kind, a package, a folder that holds one such file, or one whose folders are versions.
-fn model_in(path: &Path) -> Option<Found> {
-    one_in(path).map(Found::of).or_else(|| newest_in(path))
+fn is_model(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default();
+    path.is_file() && ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
-fn one_in(path: &Path) -> Option<Source> {
-    let is_model = |path: &Path| {
-        let ending = path.extension().unwrap_or_default();
-        path.is_file() && ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
-    };
-    if path.is_file() {
-        return is_model(path).then(|| Source::File(path.to_owned()));
-    }
-    if path.join("MLmodel").is_file() {
-        return Some(Source::Folder(path.to_owned()));
-    }
-    let mut models = entries_of(path)?.filter(|path| is_model(path));
-    match (models.next(), models.next()) {
-        (Some(only), None) => Some(Source::File(only)),
-        _ => None,
-    }
-}
-
-/// The highest of the folders `1`, `2` … that holds a model: what Triton serves unless it is told otherwise.
-fn newest_in(path: &Path) -> Option<Found> {
-    let versions = entries_of(path)?.filter_map(|folder| {
-        let name = folder.file_name()?.to_str()?;
-        // Triton passes over a folder whose name begins with zero.
-        let is_version = name.bytes().all(|byte| byte.is_ascii_digit()) && !name.starts_with('0');
-        let version = name.parse().ok().filter(|_| is_version)?;
-        // A link may lead out of the repository.
-        let inside = inside(path, &folder)?;
-        Some(Found { source: one_in(&inside)?, version: Some(version) })
-    });
-    versions.max_by_key(|found| found.version)
+/// The version that a folder of Triton's layout is of; it passes over those whose names begin with zero.
+fn version(folder: &Path) -> Option<u64> {
+    let name = folder.file_name()?.to_str()?;
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit()) && !name.starts_with('0');
+    name.parse().ok().filter(|_| is_number && folder.is_dir())
 }
 
 fn entries_of(folder: &Path) -> Option<impl Iterator<Item = PathBuf>> {
@@ -213,7 +232,7 @@ impl ModelLoader for FolderLoader {
         let entries = entries.map_err(|source| Error::io(self.root.display(), source))?;
         let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
         let name = |path: PathBuf| {
-            model_in(&path)?;
+            self.model_in(&self.inside(&path)?)?;
             let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
             Some(name?.to_str()?.into())
         };

@@ -60,6 +60,11 @@ fn callers_load_what_the_folder_has_and_nothing_else() {
         assert_eq!(load("link", "link.onnx"), 400);
         let (status, _) = server.post("/models", &json!({ "model_name": "link" }));
         assert_eq!(status, 404);
+        std::fs::create_dir_all(place.path("models/deep/1")).unwrap();
+        let link = place.path("models/deep/1/model.onnx");
+        std::os::unix::fs::symlink(place.path("outside.onnx"), &link).unwrap();
+        let (status, _) = server.post("/models", &json!({ "model_name": "deep" }));
+        assert_eq!(status, 404);
     }
     assert_eq!(load("absent", "absent.onnx"), 404);
     assert_eq!(server.end().code(), Some(0));
@@ -76,6 +81,8 @@ fn of_a_repository_in_tritons_layout_the_highest_version_is_loaded() {
         std::fs::copy(onnx("logistic"), to).unwrap();
     }
     place.write("models/risk/config.pbtxt", "name: \"risk\"");
+    place.write("models/risk/labels.txt", "no\nyes\n");
+    place.write("models/risk/10/vocab.txt", "words");
     let server = place.serve(&["--model-repository", "models"]);
     let (_, index) = server.post("/v2/repository/index", &json!({}));
     assert_eq!(index[0]["name"], "risk");
@@ -85,6 +92,9 @@ fn of_a_repository_in_tritons_layout_the_highest_version_is_loaded() {
     let (answer, _) = server.infer("risk", &[row]);
     assert_eq!(answer["model_version"], "10", "the one after it is empty, and the last is none");
     assert_eq!(server.get("/v2/models/risk/versions/9/ready").0, 404);
+    let ninth = json!({ "model_name": "ninth", "url": "risk/9" });
+    assert_eq!(server.post("/models", &ninth).0, 200);
+    assert_eq!(server.get("/v2/models/ninth/versions/9/ready").0, 200);
 }
 
 #[test]
