@@ -26,7 +26,7 @@ def run(verdicts, program, load, folder):
                     seen = f": {check['seen']}" if "seen" in check else ""
                     line = f"{name}: {check['name']} of {BODIES:,}{seen}"
                     verdicts.holds(line, check["outcome"] == "passed")
-            faults, failed = served.faults(), served.count("mlops_http_failed_total")
+            faults, failed = served.faults(), served.failed()
             asked = served.count("mlops_http_requests_total")
             text = f"{name}: {asked:,.0f} requests, {failed:.0f} answered with a 5xx or its like, {faults}"
             verdicts.holds(text, failed == 0 and not any(faults.values()))

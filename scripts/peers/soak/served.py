@@ -17,6 +17,7 @@ from servers import Server
 
 DATA = PEERS.parents[1] / "mlops-serve/tests/data/tabular"
 PATIENCE_S = 60
+FAILED = "mlops_http_failed_total"
 
 
 class Served(Server):
@@ -29,7 +30,13 @@ class Served(Server):
 
     def ready(self, pause=0.01):
         until(f"{self.name} is ready; see {self.log}", self.is_ready, pause)
+        # While it starts, 503 is the answer to who asks whether it is ready.
+        self.failed_before = self.count(FAILED)
         return self
+
+    def failed(self):
+        """Requests since it was ready that it answered with a 5xx or its like."""
+        return self.count(FAILED) - self.failed_before
 
     def is_ready(self):
         if self.process.poll() is not None:

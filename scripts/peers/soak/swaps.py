@@ -49,7 +49,7 @@ def run(verdicts, program, load, folder):
         told(verdicts, served, "no swaps", closed(load, served))
         made = served.count("mlops_endpoint_swaps_total")
         verdicts.holds(f"{made:.0f} swaps", made >= SWAPS // 2 * 2)
-        failed, faults = served.count("mlops_http_failed_total"), served.faults()
+        failed, faults = served.failed(), served.faults()
         verdicts.holds(f"{failed:.0f} failed, {faults}", failed == 0 and not any(faults.values()))
 
 
