@@ -1,6 +1,9 @@
 //! Weeks in which nothing changes, watched by a monitor as it comes: how many alarms it raises.
 
-use crate::random::{Random, batch, floats, texts};
+use crate::{
+    null::repeated,
+    random::{Random, batch, floats, texts},
+};
 use mlops_core::{Clock, Result, Timestamp, arrow::array::RecordBatch};
 use mlops_drift::{
     Monitor, MonitorConfig, Profile, ProfileOptions,
@@ -208,8 +211,8 @@ pub(crate) fn every(repetitions: u32, part: &str, print: &mut dyn FnMut(&str)) -
     for process in PROCESSES.iter().filter(|process| process.name.contains(part)) {
         for (margin, config) in configs() {
             let (mut alarms, mut any, mut unsteady) = (0, 0, 0);
-            for repetition in 0..repetitions {
-                let said = watch(process, u64::from(repetition), WEEK, config.clone())?;
+            let week = |at: u32| watch(process, at.into(), WEEK, config.clone());
+            for said in repeated(repetitions, week)? {
                 alarms += said.alarms;
                 any += u32::from(said.alarms > 0);
                 unsteady += u32::from(said.unsteady);

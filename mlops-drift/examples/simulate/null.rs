@@ -2,6 +2,7 @@
 
 use crate::random::Random;
 use mlops_core::Result;
+use std::{num::NonZero, panic::resume_unwind, thread};
 
 /// The header of the table whose lines [`Wrong::line`] makes.
 pub(crate) const HEADER: &str = "\
@@ -40,16 +41,16 @@ impl Wrong {
     /// Repeats; `p` draws both samples from one law and tests them.
     pub(crate) fn count(
         setting: &Setting<'_>,
-        mut p: impl FnMut(&mut Random) -> Result<Option<f64>>,
+        p: impl Fn(&mut Random) -> Result<Option<f64>> + Sync,
     ) -> Result<Self> {
         // Each setting has numbers of its own, whichever others run.
         let seed = format!("{} {} {:?}", setting.test, setting.source, setting.rows);
         let seed = seed
             .bytes()
             .fold(7, |seed: u64, byte| seed.wrapping_mul(0x100_0000_01b3) ^ u64::from(byte));
-        let (mut random, mut wrong) = (Random::new(seed), Self::default());
-        for _ in 0..setting.repetitions {
-            let Some(p) = p(&mut random)? else {
+        let mut wrong = Self::default();
+        for p in repeated(setting.repetitions, |at| p(&mut random_of(seed, at)))? {
+            let Some(p) = p else {
                 wrong.unsaid += 1;
                 continue;
             };
@@ -89,8 +90,8 @@ impl Wrong {
     }
 }
 
-/// Sizes from 30 to 10,000 rows, equal and not.
-pub(crate) const SIZES: [(u32, u32); 8] = [
+/// Sizes from 30 to a million rows, equal and not.
+pub(crate) const SIZES: [(u32, u32); 9] = [
     (30, 30),
     (300, 30),
     (100, 100),
@@ -99,14 +100,34 @@ pub(crate) const SIZES: [(u32, u32); 8] = [
     (1000, 1000),
     (10_000, 1000),
     (10_000, 10_000),
+    (1_000_000, 1_000_000),
 ];
 
-/// Fewer repetitions of many rows: those that take about as long.
+/// Of a million rows a fiftieth of the repetitions.
 pub(crate) fn affordable(repetitions: u32, rows: (u32, u32)) -> u32 {
-    match rows.0 + rows.1 {
-        0..=600 => repetitions,
-        601..=2_000 => (repetitions / 4).max(20),
-        2_001..=11_000 => (repetitions / 10).max(20),
-        _ => (repetitions / 25).max(20),
-    }
+    if rows.0 < 1_000_000 { repetitions } else { repetitions.div_ceil(50) }
+}
+
+/// Numbers of one repetition's own, whichever thread makes it.
+pub(crate) fn random_of(seed: u64, repetition: u32) -> Random {
+    Random::new(Random::new(seed ^ u64::from(repetition)).bits())
+}
+
+/// What each of so many repetitions gives, made on all processors, in their order.
+pub(crate) fn repeated<T: Send>(
+    times: u32,
+    run: impl Fn(u32) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = times.div_ceil(u32::try_from(threads).unwrap_or(u32::MAX)).max(1);
+    let some = |from: u32| (from..times.min(from + share)).map(&run).collect::<Result<Vec<T>>>();
+    thread::scope(|scope| {
+        let begun = (0..times).step_by(share as usize).map(|from| scope.spawn(move || some(from)));
+        let begun: Vec<_> = begun.collect();
+        let mut all = Vec::new();
+        for thread in begun {
+            all.extend(thread.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+        }
+        Ok(all)
+    })
 }

@@ -1,6 +1,9 @@
 //! Streams looked at after every row: ever a false alarm, and rows until a true one.
 
-use crate::random::Random;
+use crate::{
+    null::{random_of, repeated},
+    random::Random,
+};
 use mlops_core::Result;
 use mlops_drift::sequential::{ConformalConfig, ConformalTest};
 
@@ -86,15 +89,19 @@ pub(crate) fn false_alarms(
     looks: u32,
     repetitions: u32,
 ) -> Result<(u32, u32)> {
-    let mut random = Random::new(u64::from(rows) + source.cells as u64);
-    let (mut ever, mut alarms) = (0, 0);
-    for _ in 0..repetitions {
+    let seed = (u64::from(rows) << 32) + ((source.cells as u64) << 48);
+    let stream = |at| {
+        let mut random = random_of(seed, at);
         let mut test = source.opened(&mut random, rows)?;
         for _ in 0..looks {
             test.update(source.cell(&mut random, |share| share))?;
         }
-        ever += u32::from(test.rejects());
-        alarms += u32::try_from(test.alarms()).unwrap_or(u32::MAX);
+        Ok((u32::from(test.rejects()), u32::try_from(test.alarms()).unwrap_or(u32::MAX)))
+    };
+    let (mut ever, mut alarms) = (0, 0);
+    for (rejected, raised) in repeated(repetitions, stream)? {
+        ever += rejected;
+        alarms += raised;
     }
     Ok((ever, alarms))
 }
