@@ -111,6 +111,15 @@ impl Column {
         cells.filter(|(_, kind)| *kind != CellKind::Value)
     }
 
+    /// Whether no row of the reference is missing, or has a value that it does not list, if that is
+    /// what the cell counts. That no row lies outside of its own range is no news.
+    pub(super) fn is_novel(&self, at: usize) -> bool {
+        let closed =
+            |(kind, _): &(CellKind, _)| matches!(kind, CellKind::Missing | CellKind::Other);
+        let empty = |counts: &Counts| counts.get(at).is_none_or(|rows| *rows == 0);
+        self.cells.get(at).is_some_and(closed) && self.reference.values().all(empty)
+    }
+
     /// The set of this cell alone.
     pub(super) fn cell_set(&self, at: usize) -> Set {
         Set::cell(at, self.order == Order::Ordered && at > 0)

@@ -39,6 +39,11 @@ pub struct MonitorConfig {
     /// The same for the share of rows that are missing, not listed, or outside of the reference's
     /// range; 0.02.
     pub unusual_margin: f64,
+    /// The same for rows that are missing in a column of which the reference misses none, and for
+    /// values that are not listed where it lists all; 0.001. From never to sometimes is another kind
+    /// of change than more often: a warning is due sooner. How bad it is `unusual_margin` says, and no
+    /// margin is wider than that.
+    pub novel_margin: f64,
     /// How many margins a change must surely exceed to be critical; 4.
     pub critical: f64,
     /// The level of intervals; 0.95.
@@ -85,6 +90,7 @@ impl Default for MonitorConfig {
             budget: None,
             margin: 0.05,
             unusual_margin: 0.02,
+            novel_margin: 0.001,
             critical: 4.0,
             level: 0.95,
             window_rows: 1_000,
@@ -132,6 +138,14 @@ impl MonitorConfig {
     #[must_use]
     pub fn with_unusual_margin(mut self, margin: f64) -> Self {
         self.unusual_margin = margin;
+        self
+    }
+
+    /// Sets the largest negligible share of rows that are missing, or not listed, where the reference
+    /// has none such.
+    #[must_use]
+    pub fn with_novel_margin(mut self, margin: f64) -> Self {
+        self.novel_margin = margin;
         self
     }
 
@@ -242,6 +256,12 @@ impl MonitorConfig {
         self
     }
 
+    /// Up to where the share of a cell that the reference hardly knew is negligible; `novel` if it had
+    /// no row of it.
+    pub(super) fn margin_of_unusual(&self, novel: bool) -> f64 {
+        if novel { self.unusual_margin.min(self.novel_margin) } else { self.unusual_margin }
+    }
+
     /// Effects by name, and up to where each is negligible; of a shift, as that of a normal law.
     pub(super) fn margins(&self) -> Vec<(&'static str, f64)> {
         // Two such laws so far apart have this total variation distance.
@@ -260,7 +280,11 @@ impl MonitorConfig {
             )));
         }
         self.budget.as_ref().map_or(Ok(()), AlarmBudget::check)?;
-        let shares = [("margin", self.margin), ("unusual margin", self.unusual_margin)];
+        let shares = [
+            ("margin", self.margin),
+            ("unusual margin", self.unusual_margin),
+            ("novel margin", self.novel_margin),
+        ];
         for (name, value) in shares {
             if !(0.0..1.0).contains(&value) {
                 return Err(Error::invalid(format!("{name} is 0 to below 1, not {value}")));

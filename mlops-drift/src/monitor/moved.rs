@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 pub(super) struct Moved {
     pub(super) rows: u64,
     pub(super) total: TotalVariation,
+    /// Up to where the total is negligible.
+    margin: f64,
     unusual: Vec<Unusual>,
     /// Of the values, in deviations of a normal law.
     shift: Option<(f64, Interval)>,
@@ -32,6 +34,8 @@ pub(super) struct Moved {
 struct Unusual {
     at: usize,
     kind: CellKind,
+    /// Up to where its difference is negligible.
+    margin: f64,
     difference: f64,
     interval: Interval,
 }
@@ -56,7 +60,8 @@ impl Moved {
                 difference_interval(a, b, config.level)?
             };
             let difference = if empty { 0.0 } else { share(b) - share(a) };
-            Ok(Unusual { at, kind, difference, interval })
+            let margin = config.margin_of_unusual(column.is_novel(at));
+            Ok(Unusual { at, kind, margin, difference, interval })
         });
         let unusual = unusual.collect::<Result<_>>()?;
         let shift =
@@ -64,11 +69,11 @@ impl Moved {
         let (n, m) = (before.iter().sum::<u64>(), now.iter().sum::<u64>());
         let shares = before.iter().zip(&now).map(|(a, b)| (share((*a, n)), share((*b, m))));
         let shares = shares.collect();
-        Ok(Some(Self { rows: m, total, unusual, shift, shares }))
+        Ok(Some(Self { rows: m, total, margin: config.margin, unusual, shift, shares }))
     }
 
     /// How bad it is, if the estimate is beyond the margin. The share of an unusual cell counts by
-    /// itself only if it is one of those that surely changed.
+    /// itself only if it is one of those that surely changed; what is novel is none the worse for it.
     pub(super) fn severity(&self, changed: &[Set], config: &MonitorConfig) -> Option<Severity> {
         let over = |value: f64, margin: f64| if value > 0.0 { value / margin } else { 0.0 };
         let mut estimate = over(self.total.value, config.margin);
@@ -77,7 +82,7 @@ impl Moved {
             self.unusual.iter().filter(|own| changed.iter().any(|s| s.only() == Some(own.at)))
         {
             let least = own.interval.low.max(-own.interval.high);
-            estimate = estimate.max(over(own.difference.abs(), config.unusual_margin));
+            estimate = estimate.max(over(own.difference.abs(), own.margin));
             surely = surely.max(over(least, config.unusual_margin));
         }
         match () {
@@ -102,7 +107,7 @@ impl Moved {
         let calm = |value: f64, interval: &Interval, margin: f64| {
             value.abs() <= margin / 2.0 || (margin == 0.0 && interval.contains(0.0))
         };
-        let unusual = |own: &Unusual| calm(own.difference, &own.interval, config.unusual_margin);
+        let unusual = |own: &Unusual| calm(own.difference, &own.interval, own.margin);
         calm(self.total.value, &self.total.interval, config.margin)
             && self.unusual.iter().all(unusual)
     }
@@ -150,7 +155,7 @@ impl Moved {
         }
     }
 
-    /// What makes up at least half of the total.
+    /// What makes up at least half of the total, or is beyond its margin where the total is not.
     fn main(&self, column: &Column) -> Main<'_> {
         let half = self.total.value / 2.0;
         let largest =
@@ -158,6 +163,11 @@ impl Moved {
         if let Some(own) = largest
             && own.difference.abs() > 0.0
             && own.difference.abs() >= half
+        {
+            return Main::Unusual(own);
+        }
+        if self.total.value <= self.margin
+            && let Some(own) = self.loudest()
         {
             return Main::Unusual(own);
         }
@@ -175,6 +185,13 @@ impl Moved {
             Some((at, _)) if column.order == Order::Unordered => Main::Cell(at),
             _ => Main::Shape,
         }
+    }
+
+    /// What is furthest beyond its margin of the cells that the reference hardly knew.
+    fn loudest(&self) -> Option<&Unusual> {
+        let margins = |own: &Unusual| own.difference.abs() / own.margin;
+        let beyond = self.unusual.iter().filter(|own| own.difference.abs() > own.margin);
+        beyond.max_by(|a, b| margins(a).total_cmp(&margins(b)))
     }
 
     /// The cells' shares and what each adds, the largest first.

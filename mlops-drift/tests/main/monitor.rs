@@ -127,6 +127,26 @@ fn nulls_new_values_and_a_wider_spread_are_found_and_named() {
 }
 
 #[test]
+fn from_never_to_sometimes_is_told_at_a_share_at_which_more_often_is_not() {
+    let (new, missing) = (World { new: 0.008, ..USUAL }, World { missing: 0.018, ..USUAL });
+    let mut bench = Bench::open(|config| config);
+    let alarms = bench.pass(new, 30);
+    let [alarm] = alarms.as_slice() else { panic!("{alarms:?}") };
+    assert_eq!(alarm.severity(), Severity::Warning, "new is not the worse for it");
+    assert_eq!(alarm.effect().name.as_ref(), "other_share");
+    assert!(alarm.effect().value < 0.02, "{alarm}");
+    assert_eq!(bench.monitor.status().open.len(), 1, "as long as it comes");
+    assert!(bench.pass(USUAL, 20).is_empty());
+    assert!(bench.monitor.status().open.is_empty());
+    assert!(bench.pass(missing, 30).is_empty(), "one in a hundred was missing before");
+    let mut bench = Bench::open(|config| config.with_novel_margin(0.02));
+    assert!(bench.pass(new, 30).is_empty());
+    let wider = MonitorConfig::default().with_novel_margin(1.0);
+    let refused = Monitor::new(bench.monitor.reference().clone(), wider).err().unwrap();
+    assert!(refused.to_string().contains("novel margin"), "{refused}");
+}
+
+#[test]
 fn an_alarm_says_where_the_change_comes_from() {
     let mut bench = Bench::open(|config| config.with_segment("purpose"));
     assert!(bench.pass(USUAL, 6).is_empty());

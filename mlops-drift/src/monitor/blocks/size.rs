@@ -30,6 +30,8 @@ pub(in crate::monitor) struct Apart {
     only: Option<usize>,
     /// Set if the reference hardly knew that.
     unusual: Option<CellKind>,
+    /// Set if the reference had no row of that.
+    novel: bool,
     pub(in crate::monitor) value: f64,
     interval: Interval,
     pub(in crate::monitor) blocks: usize,
@@ -84,7 +86,9 @@ impl Numbers {
         let only = column.sets.get(set).and_then(|set| set.only());
         let kind = only.and_then(|cell| column.cells.get(cell)).map(|(kind, _)| *kind);
         let unusual = kind.filter(|kind| *kind != CellKind::Value);
-        Some(Apart { only, unusual, value, interval: Interval { low, high, level }, blocks })
+        let novel = only.is_some_and(|cell| column.is_novel(cell));
+        let interval = Interval { low, high, level };
+        Some(Apart { only, unusual, novel, value, interval, blocks })
     }
 }
 
@@ -94,7 +98,13 @@ fn share(grains: i64) -> f64 {
 }
 
 impl Apart {
+    /// Up to where it is negligible.
     fn margin(&self, config: &MonitorConfig) -> f64 {
+        if self.unusual.is_some() { config.margin_of_unusual(self.novel) } else { config.margin }
+    }
+
+    /// By what its size is judged.
+    fn scale(&self, config: &MonitorConfig) -> f64 {
         if self.unusual.is_some() { config.unusual_margin } else { config.margin }
     }
 
@@ -112,7 +122,7 @@ impl Apart {
     pub(in crate::monitor) fn severity(&self, config: &MonitorConfig) -> Option<Severity> {
         match () {
             () if self.margins(config) <= 1.0 => None,
-            () if over(self.least(), self.margin(config)) > config.critical => {
+            () if over(self.least(), self.scale(config)) > config.critical => {
                 Some(Severity::Critical)
             }
             () => Some(Severity::Warning),
@@ -121,7 +131,7 @@ impl Apart {
 
     /// Whether it is surely beyond the margin.
     pub(in crate::monitor) fn surely(&self, config: &MonitorConfig) -> bool {
-        self.least() > self.margin(config)
+        self.least() > self.scale(config)
     }
 
     /// Whether it has fallen below half of the margin, or may be nothing.
@@ -154,7 +164,8 @@ impl Apart {
             let (what, now, before) = (unusual_words(kind), percent(*now), percent(*before));
             let (low, high) = (self.interval.low * 100.0, self.interval.high * 100.0);
             return format!(
-                "{what} in {now} of rows over {days}, {before} in the reference ([{low:+.1},                  {high:+.1}] points; {judged})"
+                "{what} in {now} of rows over {days}, {before} in the reference ([{low:+.1}, \
+                 {high:+.1}] points; {judged})"
             );
         }
         let away = self.away();

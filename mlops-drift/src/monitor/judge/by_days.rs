@@ -142,7 +142,9 @@ impl Judge {
         let finding =
             Drift::new(column.name.clone(), rows, times, effect, evidence, Verdict::Warning);
         let words = format!(
-            "varies in the reference from week to week {times:.1} times as much as days would that              do not depend on one another: it is judged by days, and the promised rate of false              alarms does not hold for it"
+            "varies in the reference from week to week {times:.1} times as much as days would that \
+             do not depend on one another: it is judged by days, and the promised rate of false \
+             alarms does not hold for it"
         );
         let since = self.windows.now;
         Some(self.alarm(AlarmCause::Unsteady, Severity::Info, since, words, finding))
