@@ -27,6 +27,7 @@ mod blocks;
 mod budget;
 mod cells;
 mod config;
+mod each;
 mod episode;
 mod exact;
 mod judge;
@@ -100,7 +101,8 @@ use watched::{Plan, Watched, Watching};
 ///
 /// **The margin.** Whatever is sure but negligible raises nothing: the total variation distance must
 /// be estimated beyond `margin`, or the share of missing, unlisted or out-of-range rows must have
-/// changed by more than `unusual_margin`. It is critical when the interval lies beyond `critical`
+/// changed by more than `unusual_margin`; what the reference has no row of, missing ones or unlisted
+/// values, by more than `novel_margin`. It is critical when the interval lies beyond `critical`
 /// margins.
 ///
 /// **One alarm an episode**, and another if it becomes critical. An episode ends when the change has

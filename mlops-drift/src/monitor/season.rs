@@ -25,6 +25,11 @@ const HOUR: i64 = 3_600_000;
 /// Milliseconds of a day.
 pub(super) const DAY: i64 = 24 * HOUR;
 
+/// Hours since the epoch.
+pub(super) fn hour(at: Timestamp) -> i64 {
+    at.unix_millis().div_euclid(HOUR)
+}
+
 /// Days since the epoch.
 pub(super) fn day(at: Timestamp) -> i64 {
     at.unix_millis().div_euclid(DAY)
@@ -34,7 +39,7 @@ impl Season {
     /// The stratum of a time.
     pub fn stratum(self, at: Timestamp) -> u32 {
         // The epoch was a Thursday: three days after a Monday.
-        let hours = at.unix_millis().div_euclid(HOUR) + 3 * 24;
+        let hours = hour(at) + 3 * 24;
         let stratum = match self {
             Self::HourOfDay => hours.rem_euclid(24),
             Self::HourOfWeek => hours.rem_euclid(168),
@@ -51,7 +56,7 @@ impl Season {
             Self::Weekday => (7, 24),
         };
         let back = (i64::from(self.stratum(now)) - i64::from(stratum)).rem_euclid(strata) * hours;
-        (now.unix_millis().div_euclid(HOUR) - back).div_euclid(24)
+        (hour(now) - back).div_euclid(24)
     }
 }
 
@@ -122,12 +127,14 @@ impl Part {
     }
 
     fn of(rows: &RecordBatch, places: Vec<u64>) -> Result<Self> {
-        let taken = take_record_batch(rows, &UInt64Array::from(places.clone()));
-        let taken = taken.map_err(|source| {
-            Error::internal("rows of a stratum could not be taken").with_source(source)
-        });
-        Ok(Self { rows: taken?, places })
+        Ok(Self { rows: taken(rows, places.clone())?, places })
     }
+}
+
+/// The rows of these places.
+pub(super) fn taken(rows: &RecordBatch, places: Vec<u64>) -> Result<RecordBatch> {
+    let taken = take_record_batch(rows, &UInt64Array::from(places));
+    taken.map_err(|source| Error::internal("rows could not be taken").with_source(source))
 }
 
 impl Strata {

@@ -1,9 +1,12 @@
 //! `mlops drift`: does a window of rows still look like the reference?
 
 mod ending;
+mod folder;
+mod log;
 mod profile;
 mod report;
 mod side;
+mod times;
 mod watch;
 
 use super::{Answer, Console};

@@ -149,6 +149,9 @@ impl Rows {
     /// A profile of these columns, with cells of their own: one column in memory at a time where the
     /// file lets them be read apart, with the bytes of a fit of all at once.
     pub(super) fn fit(&self, columns: &[Arc<str>]) -> Result<Profile> {
+        if columns.is_empty() {
+            return Err(Error::invalid("no column that a profile describes"));
+        }
         let options = ProfileOptions::default();
         let Self::Parquet { .. } = self else {
             let options = options.with_columns(columns.iter().map(Arc::clone));

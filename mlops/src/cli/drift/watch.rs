@@ -2,30 +2,32 @@
 
 use super::{
     ending::Ending,
+    folder::{Folder, timestamp},
+    log::Followed,
     profile::wanted,
     report::name_of,
-    side::{Rows, Side, inputs, last_time},
+    side::{Rows, Side, last_time},
+    times::Times,
 };
 use crate::{
     Clock, Error, ErrorKind, Result, ResultExt, SystemClock, Timestamp,
+    arrow::array::RecordBatch,
     cli::{Answer, Console, console::visible, table},
     inference_log::LogReader,
 };
 use clap::Args;
 use mlops_drift::{
     Monitor, MonitorConfig, Profile, Report,
-    monitor::{Alarm, AlarmCause, AlarmStream},
+    monitor::{Alarm, AlarmCause, AlarmStream, Strata},
 };
 use serde::Serialize;
 use std::{
-    collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 /// Follow a folder of .parquet and .csv files, or an inference log, and say when what comes drifts;
@@ -33,7 +35,8 @@ use std::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  mlops drift watch train.profile log --prometheus drift.prom\n  \
-                        mlops drift watch train.parquet days/ --once --check"
+                        mlops drift watch train.parquet days/ --once --check\n  \
+                        mlops drift watch train.parquet days/ --time asked_at --season hour-of-day"
 )]
 pub(in crate::cli) struct Watching {
     /// What is compared against: .parquet, .csv, an MLmodel folder with a profile, or a profile
@@ -47,6 +50,8 @@ pub(in crate::cli) struct Watching {
     /// The largest total variation distance that is negligible
     #[arg(long, default_value_t = MonitorConfig::default().margin)]
     margin: f64,
+    #[command(flatten)]
+    times: Times,
     /// Rows after which a window ends
     #[arg(long, value_name = "ROWS", default_value_t = MonitorConfig::default().window_rows)]
     window_rows: u64,
@@ -98,14 +103,16 @@ impl Watching {
 
     pub(super) fn run(&self, console: &Console) -> Result<Answer> {
         let clock = Arc::new(Following::from(self.first_time()?));
-        let config = MonitorConfig::default()
+        let (reference, strata) = self.reference(console)?;
+        let mut config = MonitorConfig::default()
             .with_clock(Arc::<Following>::clone(&clock))
             .with_false_alarms_per_year(self.false_alarms_per_year)
             .with_margin(self.margin)
             .with_window_rows(self.window_rows)
             .with_window_time(Duration::from_secs(self.window_time))
             .with_subject(self.folder.display().to_string());
-        let monitor = Monitor::new(self.reference(console)?, config)?;
+        config.strata = strata;
+        let monitor = Monitor::new(reference, config)?;
         // Until here it ends at once when it is told to, and there is nothing to say.
         let ending = Ending::listen()?;
         let mut watch = Watch {
@@ -116,7 +123,7 @@ impl Watching {
             clock,
             ending,
             folder: Folder::default(),
-            log: BTreeMap::new(),
+            log: Followed::default(),
         };
         loop {
             let drifted = watch.look()?;
@@ -156,14 +163,22 @@ impl Watching {
         Ok(first.unwrap_or_else(|| SystemClock.now()))
     }
 
-    fn reference(&self, console: &Console) -> Result<Profile> {
+    fn reference(&self, console: &Console) -> Result<(Profile, Option<Strata>)> {
         let name = || self.reference.display().to_string();
         match Side::open(&self.reference)? {
-            Side::Profile(profile) => Ok(*profile),
-            Side::Rows(rows) => {
-                wanted(&rows, &[], console).and_then(|columns| rows.fit(&columns)).context(name)
+            Side::Profile(profile) => {
+                self.times.need_rows().context(name).map(|()| (*profile, None))
             }
+            Side::Rows(rows) => self.fit(&rows, console).context(name),
         }
+    }
+
+    fn fit(&self, rows: &Rows, console: &Console) -> Result<(Profile, Option<Strata>)> {
+        let mut columns = wanted(rows, &[], console)?;
+        columns.retain(|column| !self.times.are(column));
+        let profile = rows.fit(&columns)?;
+        let strata = self.times.strata(rows, &profile)?;
+        Ok((profile, strata))
     }
 }
 
@@ -208,8 +223,7 @@ struct Watch<'a> {
     clock: Arc<Following>,
     ending: Ending,
     folder: Folder,
-    /// Rows that the monitor has of each of the log's segments, and whether that is all of them.
-    log: BTreeMap<u64, (usize, bool)>,
+    log: Followed,
 }
 
 impl Watch<'_> {
@@ -264,20 +278,37 @@ impl Watch<'_> {
         let Side::Rows(rows) = Side::open(file)? else {
             return Err(Error::unsupported(format!("{}: a profile is no window", shown())));
         };
-        let (before, mut count) = (self.monitor.status().windows, 0);
-        let taken = rows.each(Some(&self.columns()), |batch| {
-            if self.ending.is_told() {
-                return Err(Error::new(ErrorKind::Cancelled, "told to end"));
-            }
-            self.monitor.update_at(batch, at)?;
-            count += batch.num_rows() as u64;
-            Ok(())
-        });
+        let before = self.monitor.status().windows;
+        let (taken, count) = self.take_rows(&rows, at);
         // What is left of a long file is for the next watch, which begins with the first file.
         let taken = if self.ending.is_told() { Ok(()) } else { taken };
         // What was counted before it broke has its alarms too.
         let said = self.say(&name_of(file), count, before);
         taken.context(shown).and(said)
+    }
+
+    /// How many rows were taken, and what ended it.
+    fn take_rows(&self, rows: &Rows, at: Timestamp) -> (Result<()>, u64) {
+        let (columns, mut count) = (self.columns(), 0);
+        let mut unless_told = |batch: &RecordBatch, taken: &dyn Fn() -> Result<()>| {
+            if self.ending.is_told() {
+                return Err(Error::new(ErrorKind::Cancelled, "told to end"));
+            }
+            taken()?;
+            count += batch.num_rows() as u64;
+            Ok(())
+        };
+        let times = &self.flags.times;
+        let taken = if times.are_known() {
+            times.each(rows, &columns, |batch, times| {
+                unless_told(batch, &|| self.monitor.update_each(batch, times))
+            })
+        } else {
+            rows.each(Some(&columns), |batch| {
+                unless_told(batch, &|| self.monitor.update_at(batch, at))
+            })
+        };
+        (taken, count)
     }
 
     fn look_at_log(&mut self) -> Result<bool> {
@@ -286,7 +317,15 @@ impl Watch<'_> {
         };
         let before = self.monitor.status().windows;
         let mut new = 0;
-        let taken = self.take_log(&log, &mut new);
+        let taken = self.log.take(
+            &log,
+            || self.ending.is_told(),
+            |rows, times| {
+                self.monitor.update_each(rows, times)?;
+                new += rows.num_rows() as u64;
+                Ok(())
+            },
+        );
         let name = name_of(&self.flags.folder);
         // Told to end in the middle of a log, it is not yet today there.
         let said = if self.ending.is_told() {
@@ -295,34 +334,6 @@ impl Watch<'_> {
             self.let_time_pass(&name, new, before)
         };
         taken.context(|| self.flags.folder.display().to_string()).and(said)
-    }
-
-    /// Several segments grow at once, one for each version of the model.
-    fn take_log(&mut self, log: &LogReader, new: &mut u64) -> Result<()> {
-        let done = self.log.iter().filter(|(_, (_, is_all))| *is_all).map(|(number, _)| *number);
-        for segment in log.segments_but(&done.collect())? {
-            if self.ending.is_told() {
-                return Ok(());
-            }
-            let segment = segment?;
-            let (taken, is_all) = self.log.entry(segment.number).or_default();
-            let mut passed = 0;
-            for records in &segment.batches {
-                let rows = records.num_rows();
-                let known = taken.saturating_sub(passed).min(rows);
-                passed += rows;
-                if known < rows
-                    && let Some(at) = last_time(records)?
-                {
-                    let batch = inputs(records)?.slice(known, rows - known);
-                    self.monitor.update_at(&batch, at)?;
-                    *new += batch.num_rows() as u64;
-                }
-                *taken = passed.max(*taken);
-            }
-            *is_all = segment.is_closed;
-        }
-        Ok(())
     }
 
     fn columns(&self) -> Vec<Arc<str>> {
@@ -381,62 +392,4 @@ fn raised(alarm: &Alarm) -> Raised {
         since: alarm.since().to_string(),
         sentence: alarm.to_string(),
     }
-}
-
-/// Which files of a folder were taken, and which may still be growing.
-#[derive(Default)]
-struct Folder {
-    taken: BTreeMap<PathBuf, State>,
-    growing: BTreeMap<PathBuf, State>,
-}
-
-/// By which a file is seen to have changed: its time and its length.
-type State = (SystemTime, u64);
-
-impl Folder {
-    /// Files that have not been taken, in the order of their times and names. One that may still be
-    /// written, as it changed since the last look, waits for the next, unless there is none.
-    fn new_files(&mut self, folder: &Path, last: bool) -> Result<Vec<(PathBuf, Timestamp)>> {
-        let found = Self::found(folder)?;
-        let is_new = |path: &PathBuf, state: &State| {
-            self.taken.get(path) != Some(state) && (last || self.growing.get(path) == Some(state))
-        };
-        let mut new: Vec<(PathBuf, State)> = found
-            .iter()
-            .filter(|(path, state)| is_new(path, state))
-            .map(|(path, state)| (path.clone(), *state))
-            .collect();
-        new.sort_by(|a, b| a.1.0.cmp(&b.1.0).then_with(|| a.0.cmp(&b.0)));
-        // What is gone from the folder is forgotten, so that memory does not grow with time.
-        self.taken.retain(|path, _| found.contains_key(path));
-        self.taken.extend(new.iter().cloned());
-        self.growing = found;
-        Ok(new.into_iter().map(|(path, (time, _))| (path, timestamp(time))).collect())
-    }
-
-    /// Whether all files that were there have been taken as they were.
-    fn is_taken(&self) -> bool {
-        self.growing == self.taken
-    }
-
-    /// What is there now; links are followed.
-    fn found(folder: &Path) -> Result<BTreeMap<PathBuf, State>> {
-        let mut found = BTreeMap::new();
-        let failed = |source| Error::io(folder.display(), source);
-        for entry in fs::read_dir(folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let ending = path.extension().and_then(|ending| ending.to_str());
-            // A file may have gone since it was listed.
-            let Ok(about) = fs::metadata(&path) else { continue };
-            if about.is_file() && matches!(ending, Some("parquet" | "csv")) {
-                found.insert(path, (about.modified().map_err(failed)?, about.len()));
-            }
-        }
-        Ok(found)
-    }
-}
-
-fn timestamp(time: SystemTime) -> Timestamp {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_unix_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

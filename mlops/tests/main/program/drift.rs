@@ -5,7 +5,9 @@ use super::{
     record::{champion, promote_from, serve_arguments},
     rows,
 };
-use mlops::arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
+use mlops::arrow::array::{
+    ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+};
 use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 use serde_json::Value;
 use std::{
@@ -331,6 +333,73 @@ fn an_inference_log_is_watched_from_where_it_was() {
     let (all, code) = told_to_end(&place, &flags);
     assert_eq!(code, Some(0), "{all}");
     assert!(all.starts_with("log: 1500 rows") && all.contains("critical: c4 "), "{all}");
+}
+
+/// Days of 40 rows an hour whose value goes with the hour, moved by so much in the first six.
+fn hourly(path: &Path, first_day: i64, days: i64, night: f64) {
+    let rows = first_day * 960..(first_day + days) * 960;
+    // Latest first: a file need not be sorted.
+    let (mut values, mut times) = (Vec::new(), Vec::new());
+    for row in rows.rev() {
+        let hour = row.div_euclid(40).rem_euclid(24);
+        let noise: f64 = (0..12).map(|at| noise(row * 12 + at)).sum::<f64>() - 6.0;
+        let usual =
+            2.0 * (f64::from(i32::try_from(hour).unwrap()) / 24.0 * std::f64::consts::TAU).sin();
+        values.push(usual + noise + if hour < 6 { night } else { 0.0 });
+        times.push(row * 90_000);
+    }
+    let columns: [(&str, ArrayRef); 3] = [
+        ("meter", Arc::new(Float64Array::from(vec![1.0; values.len()]))),
+        ("load", Arc::new(Float64Array::from(values))),
+        ("at", Arc::new(TimestampMillisecondArray::from(times))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+/// Between 0 and 1, by splitmix64.
+fn noise(seed: i64) -> f64 {
+    let mut z = seed.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    f64::from(u32::try_from((z ^ (z >> 31)) >> 32).unwrap()) / 2_f64.powi(32)
+}
+
+#[test]
+fn rows_are_compared_with_those_of_their_own_hour() {
+    let place = Place::new();
+    for folder in ["usual", "nights"] {
+        std::fs::create_dir(place.path(folder)).unwrap();
+    }
+    hourly(&place.path("before.parquet"), 0, 10, 0.0);
+    hourly(&place.path("usual/a.parquet"), 10, 4, 0.0);
+    hourly(&place.path("nights/a.parquet"), 10, 4, 1.5);
+    let watch = |reference: &str, folder: &str, flags: &[&str]| {
+        place.run(&[&["drift", "watch", reference, folder, "--once"], flags].concat())
+    };
+    let by_hour = ["--time", "at", "--season", "hour-of-day"];
+    // Whoever knows nothing of hours takes each for a change.
+    let out = watch("before.parquet", "usual", &["--time", "at"]).ok();
+    assert!(out.contains("load moved by") || out.contains("load changed"), "{out}");
+    let out = watch("before.parquet", "usual", &by_hour).ok();
+    assert!(out.starts_with("a.parquet: 3840 rows, 3") && out.contains(", 0 alarms"), "{out}");
+    let out = watch("before.parquet", "nights", &by_hour).ok();
+    assert!(out.contains("load ") && !out.contains(", 0 alarms"), "{out}");
+
+    place.run(&["drift", "profile", "before.parquet", "--out", "before.profile"]).ok();
+    watch("before.profile", "usual", &by_hour).failed(69, "a profile has no times");
+    watch("before.parquet", "usual", &["--season", "weekday"]).failed(65, "--time COLUMN");
+    let other = ["--time", "meter", "--season", "weekday"];
+    watch("before.parquet", "usual", &other)
+        .failed(65, "column \"meter\" has no times but Float64");
+    let absent = ["--time", "asked"];
+    watch("before.parquet", "usual", &absent).failed(65, "column \"asked\" is missing");
+    place.write("usual/b.csv", "load,at\n1,2018-01-01T00:00:00Z\n2,noon\n");
+    watch("before.parquet", "usual", &["--time", "at"])
+        .failed(65, "column \"at\", row 1: not an RFC 3339");
 }
 
 /// What a watch says that is told to end after its first line, and its exit code.
