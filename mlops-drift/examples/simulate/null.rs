@@ -23,7 +23,7 @@ pub(crate) struct Setting<'a> {
 impl Setting<'_> {
     /// Whether this is the name, or a part of it, of what to run.
     pub(crate) fn is(&self, part: &str) -> bool {
-        format!("{} | {} | {} | {}", self.test, self.source, self.rows.0, self.rows.1)
+        format!("{} | {} | {} | {} |", self.test, self.source, self.rows.0, self.rows.1)
             .contains(part)
     }
 }
