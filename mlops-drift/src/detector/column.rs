@@ -21,6 +21,7 @@ pub(crate) const EFFECT_CELLS: usize = 16;
 pub(crate) struct Examined {
     tests: Vec<Test>,
     moved: TotalVariation,
+    novel: Option<Novel>,
     contributions: Vec<Contribution>,
     /// The same difference in other units.
     effects: Vec<(f64, Effect, Evidence)>,
@@ -33,6 +34,13 @@ struct Test {
     p: f64,
     exact: bool,
     effect: Effect,
+}
+
+/// What no row of the reference has: missing ones, or values that it does not list.
+struct Novel {
+    /// Of the window's rows.
+    share: f64,
+    p: f64,
 }
 
 /// Compares a column; `None` if either side counts nothing.
@@ -67,7 +75,8 @@ pub(crate) fn examine(
         effects.extend(shifts(reference, window, &cells, config)?);
     }
     let contributions = coarse.contributions(&moved);
-    Ok(Some(Examined { tests, moved, contributions, effects }))
+    let novel = novel(&cells, config)?;
+    Ok(Some(Examined { tests, moved, novel, contributions, effects }))
 }
 
 impl Examined {
@@ -81,6 +90,19 @@ impl Examined {
         self.tests.iter().all(|test| test.exact)
     }
 
+    /// Significance alone moves nothing: the effect must be beyond the margin, surely or perhaps. What
+    /// is novel has a margin of its own.
+    fn verdict(&self, adjusted: f64, config: &ProfileDetectorConfig) -> Verdict {
+        let is_novel = |novel: &Novel| novel.p < config.alpha && novel.share > config.novel_margin;
+        match () {
+            () if adjusted >= config.alpha => Verdict::Stable,
+            () if self.moved.interval.low > config.margin => Verdict::Drifted,
+            () if self.moved.value > config.margin => Verdict::Warning,
+            () if self.novel.as_ref().is_some_and(is_novel) => Verdict::Warning,
+            () => Verdict::Stable,
+        }
+    }
+
     /// The finding, once its probability was adjusted for the number of columns.
     pub(crate) fn judged(
         self,
@@ -90,7 +112,7 @@ impl Examined {
         config: &ProfileDetectorConfig,
     ) -> Drift {
         let (p, exact) = (self.p(), self.exact());
-        let verdict = verdict(&self.moved, adjusted, config);
+        let verdict = self.verdict(adjusted, config);
         let statistic = self.tests.first().map_or(0.0, |test| test.statistic);
         let effect =
             Effect::new("total_variation", self.moved.value).with_interval(self.moved.interval);
@@ -106,16 +128,6 @@ impl Examined {
         Drift::new(name, rows, statistic, effect, Evidence::P { p, adjusted, exact }, verdict)
             .with_contributions(self.contributions)
             .with_parts(tests.chain(effects).collect())
-    }
-}
-
-/// Significance alone moves nothing: the effect must be beyond the margin, surely or perhaps.
-fn verdict(moved: &TotalVariation, adjusted: f64, config: &ProfileDetectorConfig) -> Verdict {
-    match () {
-        () if adjusted >= config.alpha => Verdict::Stable,
-        () if moved.interval.low > config.margin => Verdict::Drifted,
-        () if moved.value > config.margin => Verdict::Warning,
-        () => Verdict::Stable,
     }
 }
 
@@ -207,6 +219,17 @@ fn table_test(cells: &Pair, fixed: bool, config: &ProfileDetectorConfig) -> Resu
         exact: fixed || cells.all_listed(),
         effect: Effect::new("share_difference", test.value).with_interval(test.interval),
     }))
+}
+
+/// The largest share of what only the window has; its exact probability, for both kinds together.
+fn novel(cells: &Pair, config: &ProfileDetectorConfig) -> Result<Option<Novel>> {
+    let kinds = [CellKind::Missing, CellKind::Other];
+    let known = cells.cells.iter().zip(cells.counts());
+    let novel = known.filter(|(cell, (a, b))| kinds.contains(&cell.kind) && *a == 0 && *b > 0);
+    let Some(b) = novel.map(|(_, (_, b))| b).max() else { return Ok(None) };
+    let (n, m) = cells.rows();
+    let test = share_difference((0, n), (b, m), config.level)?;
+    Ok(test.map(|test| Novel { share: test.value, p: (2.0 * test.p).min(1.0) }))
 }
 
 /// The exact test of the share of one kind of cell, if any row is there and any is not.

@@ -16,15 +16,19 @@ pub struct ProfileDetectorConfig {
     /// a standard deviation, for a category a share moved by five points. Between yearly cohorts
     /// of a census, which nobody would call drifted, it reaches about 0.04.
     pub margin: f64,
+    /// The same for the share of rows that are missing where the reference misses none, or that have a
+    /// value which it does not list where it lists all; 0.001. From never to sometimes is another kind
+    /// of change than more often, and more than that is a warning.
+    pub novel_margin: f64,
     /// The level of intervals; 0.95.
     pub level: f64,
-    /// Rows below which, on either side, nothing is said; 100.
+    /// Rows below which, on either side, nothing is said; 50.
     pub min_rows: u64,
 }
 
 impl Default for ProfileDetectorConfig {
     fn default() -> Self {
-        Self { alpha: 0.05, margin: 0.05, level: 0.95, min_rows: 100 }
+        Self { alpha: 0.05, margin: 0.05, novel_margin: 0.001, level: 0.95, min_rows: 50 }
     }
 }
 
@@ -40,6 +44,14 @@ impl ProfileDetectorConfig {
     #[must_use]
     pub fn with_margin(mut self, margin: f64) -> Self {
         self.margin = margin;
+        self
+    }
+
+    /// Sets the largest negligible share of missing rows, or of values not listed, where the reference
+    /// has none such.
+    #[must_use]
+    pub fn with_novel_margin(mut self, margin: f64) -> Self {
+        self.novel_margin = margin;
         self
     }
 
@@ -64,9 +76,11 @@ impl ProfileDetectorConfig {
                 return Err(Error::invalid(format!("{name} lies between 0 and 1, not at {value}")));
             }
         }
-        if self.margin == 0.0 || inside(self.margin) {
-            return Ok(());
+        for (name, value) in [("margin", self.margin), ("novel margin", self.novel_margin)] {
+            if value != 0.0 && !inside(value) {
+                return Err(Error::invalid(format!("{name} lies between 0 and 1, not at {value}")));
+            }
         }
-        Err(Error::invalid(format!("margin lies between 0 and 1, not at {}", self.margin)))
+        Ok(())
     }
 }

@@ -30,7 +30,8 @@ use mlops_core::{
 ///
 /// **Verdict.** A column is [`Drifted`](Verdict::Drifted) if its adjusted probability is below
 /// `alpha` *and* the effect's interval lies beyond `margin`; [`Warning`](Verdict::Warning) if only
-/// the estimate does; else [`Stable`](Verdict::Stable), and
+/// the estimate does, or if more than `novel_margin` of the rows are missing, or have a value that is
+/// not listed, where no row of the reference does; else [`Stable`](Verdict::Stable), and
 /// [`TooFewRows`](Verdict::TooFewRows) below `min_rows` on either side. The whole is the worst of
 /// its columns; its effect is the largest of theirs, its statistic the number drifted, its
 /// probability Simes' (the least adjusted one).

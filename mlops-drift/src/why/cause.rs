@@ -118,7 +118,19 @@ impl Cause {
         {
             return Ok(along);
         }
-        Ok(Self::shares(moved))
+        Ok(Self::novel(moved).unwrap_or_else(|| Self::shares(moved)))
+    }
+
+    /// What no row of the reference has, however rare it is.
+    fn novel(moved: &Attribution) -> Option<Self> {
+        let new = |kind| {
+            let new = |cell: &&CellPart| cell.kind == kind && cell.reference == 0.0;
+            moved.cells.iter().find(new).filter(|cell| cell.window > 0.0)
+        };
+        let missing = new(CellKind::Missing);
+        let missing = missing.map(|cell| Self::Missing { before: 0.0, now: cell.window });
+        let other = || new(CellKind::Other);
+        missing.or_else(|| other().map(|cell| Self::NotListed { before: 0.0, now: cell.window }))
     }
 
     fn along(

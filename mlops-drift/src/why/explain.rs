@@ -83,10 +83,21 @@ impl Explanation {
             }
             Verdict::Warning => {
                 let (what, value) = (self.what(quote), percent(value));
+                if self.is_new() {
+                    return format!("{column}: {what}");
+                }
                 format!("{column}: perhaps, on {value} of rows: {what}")
             }
             _ => format!("{column} did not move: at most {} of rows lie elsewhere.", percent(high)),
         }
+    }
+
+    /// Whether the reference has no row of it: then it is sure, if small.
+    fn is_new(&self) -> bool {
+        let (Cause::Missing { before, .. } | Cause::NotListed { before, .. }) = self.cause else {
+            return false;
+        };
+        before == 0.0
     }
 
     fn what(&self, quote: &dyn Fn(&str) -> String) -> String {

@@ -93,6 +93,29 @@ fn a_new_category_of_one_row_is_no_certainty() {
 }
 
 #[test]
+fn from_never_to_sometimes_is_a_warning_where_more_often_is_none() {
+    let known = words(&[("a", 1000), ("b", 600), ("c", 400)]);
+    let typos = words(&[("a", 995), ("b", 597), ("c", 398), ("bb", 10)]);
+    assert_eq!(compare(&known, &typos).verdict, Verdict::Warning);
+    let more = words(&[("a", 1010), ("b", 594), ("c", 396)]);
+    assert_eq!(compare(&known, &more).verdict, Verdict::Stable);
+    let constant = words(&[("a", 2000)]);
+    assert_eq!(compare(&constant, &words(&[("a", 1990), ("b", 10)])).verdict, Verdict::Warning);
+
+    let mut random = Random::new(6);
+    let (before, now) = (normals(&mut random, 2000, 0.0), normals(&mut random, 2000, 0.0));
+    let gaps = now.into_iter().enumerate();
+    let gaps = column(gaps.map(|(row, value)| value.filter(|_| row % 200 > 0)).collect());
+    assert_eq!(compare(&column(before.clone()), &gaps).verdict, Verdict::Warning);
+
+    let reference = Profile::fit(&[column(before)], &ProfileOptions::default()).unwrap();
+    let config = ProfileDetectorConfig::default().with_novel_margin(0.02);
+    let mut detector = ProfileDetector::open(config, reference).unwrap();
+    detector.update(&gaps).unwrap();
+    assert_eq!(detector.evaluate().unwrap().verdict, Verdict::Stable);
+}
+
+#[test]
 fn a_constant_column_says_nothing_until_it_changes() {
     let reference = words(&[("a", 1000)]);
     let still = compare(&reference, &words(&[("a", 500)]));
@@ -157,6 +180,17 @@ fn eight_rows_do_not_alarm() {
         let mut detector = ProfileDetector::open(config.clone(), reference).unwrap();
         detector.update(&column(normals(&mut random, 8, 0.0))).unwrap();
         assert_ne!(detector.evaluate().unwrap().verdict, Verdict::Drifted);
+    }
+}
+
+#[test]
+fn seventy_five_rows_are_enough_for_what_nobody_could_miss() {
+    for seed in 0..40 {
+        let mut random = Random::new(seed);
+        let mut rows = |shift| column(normals(&mut random, 75, shift));
+        let (reference, same, other) = (rows(0.0), rows(0.0), rows(1.5));
+        assert_ne!(compare(&reference, &same).verdict, Verdict::Drifted);
+        assert_eq!(compare(&reference, &other).verdict, Verdict::Drifted);
     }
 }
 

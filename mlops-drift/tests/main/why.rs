@@ -364,6 +364,8 @@ fn categories_say_what_gained_and_what_lost_and_what_is_new() {
     assert!(sentence.contains("\"bus\" rose from 2"), "{sentence}");
     let (cause, _) = why(&before, &words(3, &[1.0, 2.0, 1.0, 2.0]));
     assert!(matches!(cause, Cause::NotListed { before, .. } if before == 0.0), "{cause:?}");
+    let (_, sentence) = why(&before, &words(4, &[1.0, 2.0, 1.0, 0.03]));
+    assert!(sentence.starts_with("\"way\": values that the reference has not"), "{sentence}");
 }
 
 #[test]

@@ -31,6 +31,10 @@ struct Thresholds {
     /// The largest total variation distance that is negligible
     #[arg(long, default_value_t = ProfileDetectorConfig::default().margin)]
     margin: f64,
+    /// The largest negligible share of missing rows, or of values not listed, where the reference has
+    /// none such
+    #[arg(long, default_value_t = ProfileDetectorConfig::default().novel_margin)]
+    novel_margin: f64,
     /// Rows below which, on either side, nothing is said
     #[arg(long, value_name = "ROWS", default_value_t = ProfileDetectorConfig::default().min_rows)]
     min_rows: u64,
@@ -41,6 +45,7 @@ impl Thresholds {
         ProfileDetectorConfig::default()
             .with_alpha(self.alpha)
             .with_margin(self.margin)
+            .with_novel_margin(self.novel_margin)
             .with_min_rows(self.min_rows)
     }
 }
