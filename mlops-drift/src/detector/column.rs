@@ -204,7 +204,7 @@ fn table_test(cells: &Pair, fixed: bool, config: &ProfileDetectorConfig) -> Resu
             name: "chi_square",
             statistic: test.statistic,
             p: test.p,
-            exact: false,
+            exact: test.exact && (fixed || cells.all_listed()),
             effect: Effect::new("cramers_v", test.cramers_v),
         }));
     }

@@ -1,6 +1,6 @@
 //! Pearson's chi-square test of homogeneity of two samples over categories.
 
-use super::{probability, real, rows_of_cells};
+use super::{probability, real, rows_of_cells, share::hypergeometric_p};
 use mlops_core::{Error, Result};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
@@ -16,10 +16,11 @@ pub struct ChiSquare {
     pub statistic: f64,
     /// Degrees of freedom: the cells that remain, less one.
     pub degrees: u64,
-    /// Probability of a statistic at least this large if both samples have one source, by the
-    /// chi-square law, which is a limit for many rows; in (0, 1]. Of two cells and 30 rows a side it is at
-    /// most 0.01 three times in two hundred: [`homogeneity`](super::homogeneity) is exact there.
+    /// Probability of a statistic at least this large if both samples have one source; in (0, 1].
     pub p: f64,
+    /// Whether that is the exact law given all totals, as of two cells, where the chi-square law is off
+    /// whatever the number of rows; else it is the chi-square law, a limit for many rows.
+    pub exact: bool,
     /// How many cells were merged into others because too few rows were expected there.
     pub pooled: usize,
     /// Cramér's V: the statistic as a share of the largest possible, square-rooted; 0..=1.
@@ -30,7 +31,8 @@ pub struct ChiSquare {
 /// whose rows are samples.
 ///
 /// Cells that both sides lack are left out. Then cells are pooled until at least `min_expected`
-/// rows are expected in each on either side ([`MIN_EXPECTED`]; 0 pools nothing): all that fall
+/// rows are expected in each on either side ([`MIN_EXPECTED`]; 0 pools nothing, and takes the
+/// chi-square law of two cells, too): all that fall
 /// short become one cell, and if that falls short as well, it takes in the next smallest. What is
 /// pooled depends on the totals of both sides only, never on their difference, so the test stays
 /// valid. `None` if fewer than two cells remain or a side counts nothing.
@@ -67,15 +69,25 @@ pub fn chi_square(
     }
     let statistic = pearson(n, m, &cells);
     let degrees = cells.len() as u64 - 1;
-    let law = ChiSquared::new(real(degrees)).map_err(|cause| Error::internal(cause.to_string()))?;
+    let exact = degrees == 1 && min_expected > 0.0;
+    let p = match cells.first() {
+        Some((a, b)) if exact => hypergeometric_p((*a, n), (*b, m)),
+        _ => limit(degrees, statistic)?,
+    };
     Ok(Some(ChiSquare {
         statistic,
         degrees,
-        // statrs takes the upper tail from the regularised upper incomplete gamma function.
-        p: probability(law.sf(statistic)),
+        p: probability(p),
+        exact,
         pooled: before - cells.len(),
         cramers_v: (statistic / (real(n) + real(m))).sqrt(),
     }))
+}
+
+fn limit(degrees: u64, statistic: f64) -> Result<f64> {
+    let law = ChiSquared::new(real(degrees)).map_err(|cause| Error::internal(cause.to_string()))?;
+    // statrs takes the upper tail from the regularised upper incomplete gamma function.
+    Ok(law.sf(statistic))
 }
 
 /// Merges the smallest cells until every cell totals at least `least` rows or one cell is left.
