@@ -41,8 +41,8 @@ pub struct MonitorConfig {
     pub unusual_margin: f64,
     /// The same for rows that are missing in a column of which the reference misses none, and for
     /// values that are not listed where it lists all; 0.001. From never to sometimes is another kind
-    /// of change than more often: a warning is due sooner. How bad it is `unusual_margin` says, and no
-    /// margin is wider than that.
+    /// of change than more often: a warning is due sooner, once the interval lies beyond. How bad it is
+    /// `unusual_margin` says, and no margin is wider than that.
     pub novel_margin: f64,
     /// How many margins a change must surely exceed to be critical; 4.
     pub critical: f64,

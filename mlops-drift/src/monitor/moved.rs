@@ -34,6 +34,8 @@ pub(super) struct Moved {
 struct Unusual {
     at: usize,
     kind: CellKind,
+    /// Whether the reference has no row of it.
+    novel: bool,
     /// Up to where its difference is negligible.
     margin: f64,
     difference: f64,
@@ -60,8 +62,9 @@ impl Moved {
                 difference_interval(a, b, config.level)?
             };
             let difference = if empty { 0.0 } else { share(b) - share(a) };
-            let margin = config.margin_of_unusual(column.is_novel(at));
-            Ok(Unusual { at, kind, margin, difference, interval })
+            let novel = column.is_novel(at);
+            let margin = config.margin_of_unusual(novel);
+            Ok(Unusual { at, kind, novel, margin, difference, interval })
         });
         let unusual = unusual.collect::<Result<_>>()?;
         let shift =
@@ -82,7 +85,9 @@ impl Moved {
             self.unusual.iter().filter(|own| changed.iter().any(|s| s.only() == Some(own.at)))
         {
             let least = own.interval.low.max(-own.interval.high);
-            estimate = estimate.max(over(own.difference.abs(), own.margin));
+            // Of so small a margin one row is easily beyond: what is novel has to be so surely.
+            let size = if own.novel { least } else { own.difference.abs() };
+            estimate = estimate.max(over(size, own.margin));
             surely = surely.max(over(least, config.unusual_margin));
         }
         match () {
@@ -102,12 +107,15 @@ impl Moved {
     }
 
     /// Whether it has fallen below half of every margin. Noise alone lies beyond a margin of 0: there
-    /// it is calm if it may be nothing.
+    /// it is calm if it may be nothing, and so is what is novel.
     pub(super) fn is_calm(&self, config: &MonitorConfig) -> bool {
         let calm = |value: f64, interval: &Interval, margin: f64| {
             value.abs() <= margin / 2.0 || (margin == 0.0 && interval.contains(0.0))
         };
-        let unusual = |own: &Unusual| calm(own.difference, &own.interval, own.margin);
+        let unusual = |own: &Unusual| {
+            let may_be_nothing = own.novel && own.interval.contains(0.0);
+            may_be_nothing || calm(own.difference, &own.interval, own.margin)
+        };
         calm(self.total.value, &self.total.interval, config.margin)
             && self.unusual.iter().all(unusual)
     }

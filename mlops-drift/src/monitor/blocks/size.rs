@@ -118,6 +118,11 @@ impl Apart {
         over(self.value.abs(), self.margin(config))
     }
 
+    /// How much it is of what would matter: for what is novel, more than its margin.
+    pub(in crate::monitor) fn scales(&self, config: &MonitorConfig) -> f64 {
+        over(self.value.abs(), self.scale(config))
+    }
+
     /// How bad it is, if it is beyond the margin.
     pub(in crate::monitor) fn severity(&self, config: &MonitorConfig) -> Option<Severity> {
         match () {

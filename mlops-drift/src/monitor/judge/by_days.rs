@@ -158,7 +158,7 @@ impl Judge {
         let sizes = (0..column.sets.len())
             .filter_map(|set| numbers.size(column, set, latest, self.config.level));
         let apart =
-            sizes.max_by(|a, b| a.margins(&self.config).total_cmp(&b.margins(&self.config)))?;
+            sizes.max_by(|a, b| a.scales(&self.config).total_cmp(&b.scales(&self.config)))?;
         let blocks = self.blocks.as_ref()?;
         let shares = blocks.shares(at, column, latest);
         let verdict = own.verdict(apart.surely(&self.config));

@@ -2,7 +2,7 @@
 
 use super::{side::inputs, times::asked};
 use crate::{
-    Result, Timestamp,
+    ErrorKind, Result, Timestamp,
     arrow::array::RecordBatch,
     inference_log::{LogReader, Segment},
 };
@@ -24,7 +24,9 @@ struct Waiting(BTreeMap<i64, VecDeque<(RecordBatch, Vec<Timestamp>)>>);
 
 impl Followed {
     /// Passes on what is new, older hours first: segments of several versions of a model are written
-    /// side by side, and time does not go back. What is refused is passed on again the next time.
+    /// side by side, and time does not go back. What fails is passed on again the next
+    /// time; what is refused as `InvalidInput`, such as rows of a version that lacks a column, is left
+    /// out.
     pub(super) fn take(
         &mut self,
         log: &LogReader,
@@ -88,14 +90,21 @@ impl Waiting {
         before: i64,
         each: &mut impl FnMut(&RecordBatch, &[Timestamp]) -> Result<()>,
     ) -> Result<()> {
+        let (mut refused, mut why) = (0, None);
         while let Some(mut hour) = self.0.first_entry().filter(|hour| *hour.key() < before) {
             while let Some((rows, times)) = hour.get().front() {
-                each(rows, times)?;
+                match each(rows, times) {
+                    Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                        refused += times.len();
+                        why.get_or_insert(error);
+                    }
+                    passed => passed?,
+                }
                 hour.get_mut().pop_front();
             }
             hour.remove();
         }
-        Ok(())
+        why.map_or(Ok(()), |why| Err(why.context(format!("{refused} rows are left out"))))
     }
 }
 
@@ -135,7 +144,7 @@ mod tests {
             assert_eq!(minutes.len(), times.len());
             if minutes.contains(&62) && seen.last() != Some(&-1) {
                 seen.push(-1);
-                return Err(Error::invalid("not now"));
+                return Err(Error::internal("not now"));
             }
             seen.extend(minutes);
             Ok(())
@@ -145,5 +154,23 @@ mod tests {
         waiting.pass_on(2, &mut each).unwrap();
         waiting.pass_on(i64::MAX, &mut each).unwrap();
         assert_eq!(seen, [0, 59, 58, 61, 60, -1, 62, 130, 121]);
+    }
+
+    #[test]
+    fn what_is_refused_is_left_out_and_said_and_the_rest_goes_on() {
+        let mut waiting = Waiting::default();
+        for minutes in [[0, 1], [2, 61]] {
+            let (rows, times) = rows(&minutes);
+            waiting.push(&rows, &times);
+        }
+        let mut seen = 0;
+        let mut each = |rows: &RecordBatch, _: &[Timestamp]| {
+            seen += rows.num_rows();
+            if rows.num_rows() == 2 { Err(Error::invalid("never")) } else { Ok(()) }
+        };
+        let error = format!("{:?}", waiting.pass_on(i64::MAX, &mut each).unwrap_err());
+        assert!(error.contains("2 rows are left out"), "{error}");
+        waiting.pass_on(i64::MAX, &mut each).unwrap();
+        assert_eq!(seen, 4);
     }
 }

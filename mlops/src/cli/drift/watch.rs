@@ -103,7 +103,9 @@ impl Watching {
 
     pub(super) fn run(&self, console: &Console) -> Result<Answer> {
         let clock = Arc::new(Following::from(self.first_time()?));
+        self.times.check_sides(is_log(&self.folder), None)?;
         let (reference, strata) = self.reference(console)?;
+        self.times.check_sides(true, Some(&reference))?;
         let mut config = MonitorConfig::default()
             .with_clock(Arc::<Following>::clone(&clock))
             .with_false_alarms_per_year(self.false_alarms_per_year)
@@ -257,7 +259,8 @@ impl Watch<'_> {
                 return Ok(true);
             }
         }
-        if !self.flags.once && self.folder.is_taken() {
+        // Rows with times of their own are older than the file that brings them: theirs is the time.
+        if !self.flags.once && self.folder.is_taken() && !self.flags.times.are_known() {
             drifted |= self.let_time_pass(&name_of(path), 0, self.monitor.status().windows)?;
         }
         Ok(drifted)
@@ -300,8 +303,10 @@ impl Watch<'_> {
         };
         let times = &self.flags.times;
         let taken = if times.are_known() {
-            times.each(rows, &columns, |batch, times| {
-                unless_told(batch, &|| self.monitor.update_each(batch, times))
+            times.check(rows).and_then(|()| {
+                times.each(rows, &columns, |batch, times| {
+                    unless_told(batch, &|| self.monitor.update_each(batch, times))
+                })
             })
         } else {
             rows.each(Some(&columns), |batch| {
@@ -327,8 +332,8 @@ impl Watch<'_> {
             },
         );
         let name = name_of(&self.flags.folder);
-        // Told to end in the middle of a log, it is not yet today there.
-        let said = if self.ending.is_told() {
+        // Told to end in the middle of a log, or not through with it, it is not yet today there.
+        let said = if self.ending.is_told() || taken.is_err() {
             self.say(&name, new, before)
         } else {
             self.let_time_pass(&name, new, before)

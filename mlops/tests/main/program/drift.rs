@@ -389,8 +389,26 @@ fn rows_are_compared_with_those_of_their_own_hour() {
     let out = watch("before.parquet", "nights", &by_hour).ok();
     assert!(out.contains("load ") && !out.contains(", 0 alarms"), "{out}");
 
+    // What comes later is compared with its own hour, too, not with that in which it was looked at.
+    let flags = [&["before.parquet", "usual"], &by_hour[..]].concat();
+    let mut following = Following::open_with(&place, &flags);
+    assert_eq!(following.next()["alarms"], Value::Array(Vec::new()));
+    hourly(&place.path("usual/later.parquet"), 14, 4, 0.0);
+    assert_eq!(following.next()["alarms"], Value::Array(Vec::new()));
+    drop(following);
+
     place.run(&["drift", "profile", "before.parquet", "--out", "before.profile"]).ok();
     watch("before.profile", "usual", &by_hour).failed(69, "a profile has no times");
+    let days = (0..200).map(|at| format!("{at},2018-01-01T00:00:0{}Z", at % 9));
+    place.write("days.csv", &format!("load,at\n{}\n", days.collect::<Vec<_>>().join("\n")));
+    place.run(&["drift", "profile", "days.csv", "--out", "days.profile"]).ok();
+    watch("days.profile", "usual", &["--time", "at"]).failed(65, "\"at\" says when rows came");
+    std::fs::create_dir(place.path("ahead")).unwrap();
+    place.write("ahead/a.csv", "load,at\n1,2018-01-01T00:00:00Z\n2,2999-01-01T00:00:00Z\n");
+    watch("before.parquet", "ahead", &["--time", "at"]).failed(65, "column \"at\", row 1: 2999");
+    std::fs::create_dir(place.path("unsorted")).unwrap();
+    hourly(&place.path("unsorted/a.parquet"), 0, 20, 0.0);
+    watch("before.parquet", "unsorted", &["--time", "at"]).failed(65, "sort the file by it");
     watch("before.parquet", "usual", &["--season", "weekday"]).failed(65, "--time COLUMN");
     let other = ["--time", "meter", "--season", "weekday"];
     watch("before.parquet", "usual", &other)
@@ -422,7 +440,11 @@ struct Following {
 
 impl Following {
     fn open(place: &Place, reference: &str, folder: &str) -> Self {
-        let flags = ["drift", "watch", reference, folder, "--interval", "1", "--json"];
+        Self::open_with(place, &[reference, folder])
+    }
+
+    fn open_with(place: &Place, flags: &[&str]) -> Self {
+        let flags = [&["drift", "watch", "--interval", "1", "--json"], flags].concat();
         let mut child = place.command(&flags).stdout(Stdio::piped()).spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, said }
