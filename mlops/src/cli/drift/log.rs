@@ -1,14 +1,15 @@
 //! An inference log that grows: its rows once each, hour by hour.
 
-use super::{side::inputs, times::asked};
+use super::{
+    side::inputs,
+    times::{asked, hour},
+};
 use crate::{
     ErrorKind, Result, Timestamp,
     arrow::array::RecordBatch,
     inference_log::{LogReader, Segment},
 };
 use std::collections::{BTreeMap, VecDeque};
-
-const HOUR_MS: i64 = 3_600_000;
 
 /// What was read of a log, and what of that has not been passed on.
 #[derive(Default)]
@@ -106,10 +107,6 @@ impl Waiting {
         }
         why.map_or(Ok(()), |why| Err(why.context(format!("{refused} rows are left out"))))
     }
-}
-
-fn hour(at: Timestamp) -> i64 {
-    at.unix_millis().div_euclid(HOUR_MS)
 }
 
 #[cfg(test)]

@@ -23,7 +23,6 @@ use mlops_drift::{
 };
 use std::{sync::Arc, time::Duration};
 
-const HOUR_MS: i64 = 3_600_000;
 /// How far clocks may be apart, and time zones that were taken for UTC.
 const DAY: Duration = Duration::from_hours(24);
 
@@ -76,7 +75,7 @@ impl Times {
         let limit = SystemClock.now().plus(DAY);
         let (mut row, mut latest) = (0, i64::MIN);
         self.each(rows, &[], |_, times| {
-            let hours = times.iter().map(|at| at.unix_millis().div_euclid(HOUR_MS));
+            let hours = times.iter().copied().map(hour);
             if hours.clone().min().is_some_and(|first| first < latest) {
                 let found = "are older than those before them: sort the file by it";
                 return Err(Error::invalid(format!("column {time:?}: rows from {row} on {found}")));
@@ -91,15 +90,17 @@ impl Times {
         })
     }
 
-    /// Refuses files without times for what depends on these, and a profile of the times themselves.
-    pub(super) fn check_sides(&self, is_log: bool, reference: Option<&Profile>) -> Result<()> {
-        if self.season.is_some() && self.time.is_none() && !is_log {
-            return Err(Error::invalid(
-                "--season needs --time COLUMN: a file does not say when its rows came",
-            ));
+    /// Refuses files without times for what depends on these.
+    pub(super) fn check_files(&self) -> Result<()> {
+        if self.season.is_none() || self.time.is_some() {
+            return Ok(());
         }
-        let mut names = reference.into_iter().flat_map(|profile| profile.spec().names());
-        names.find(|name| self.are(name)).map_or(Ok(()), |name| {
+        Err(Error::invalid("--season needs --time COLUMN: a file does not say when its rows came"))
+    }
+
+    /// Refuses a profile of the times themselves.
+    pub(super) fn check_reference(&self, profile: &Profile) -> Result<()> {
+        profile.spec().names().find(|name| self.are(name)).map_or(Ok(()), |name| {
             let found = "describes it: make one of the other columns (--columns)";
             Err(Error::invalid(format!("{name:?} says when rows came, and the profile {found}")))
         })
@@ -152,6 +153,12 @@ impl Times {
             Ok(())
         })
     }
+}
+
+/// Hours since the epoch.
+pub(super) fn hour(at: Timestamp) -> i64 {
+    const HOUR_MS: i64 = 3_600_000;
+    at.unix_millis().div_euclid(HOUR_MS)
 }
 
 /// When each of these records of a log was asked.

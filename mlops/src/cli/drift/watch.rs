@@ -103,9 +103,11 @@ impl Watching {
 
     pub(super) fn run(&self, console: &Console) -> Result<Answer> {
         let clock = Arc::new(Following::from(self.first_time()?));
-        self.times.check_sides(is_log(&self.folder), None)?;
+        if !is_log(&self.folder) {
+            self.times.check_files()?;
+        }
         let (reference, strata) = self.reference(console)?;
-        self.times.check_sides(true, Some(&reference))?;
+        self.times.check_reference(&reference)?;
         let mut config = MonitorConfig::default()
             .with_clock(Arc::<Following>::clone(&clock))
             .with_false_alarms_per_year(self.false_alarms_per_year)
