@@ -262,13 +262,15 @@ impl MonitorConfig {
         if novel { self.unusual_margin.min(self.novel_margin) } else { self.unusual_margin }
     }
 
-    /// Effects by name, and up to where each is negligible; of a shift, as that of a normal law.
+    /// Effects by name, and up to where each is negligible; of a shift, as that of a normal law. What
+    /// is [novel](Self::novel_margin) is told sooner.
     pub(super) fn margins(&self) -> Vec<(&'static str, f64)> {
         // Two such laws so far apart have this total variation distance.
         let shift = 2.0 * Normal::standard().inverse_cdf(f64::midpoint(1.0, self.margin));
         let shares = ["missing_share", "other_share", "below_share", "above_share"];
         let mut margins = vec![("total_variation", self.margin), ("shift_sd", shift)];
         margins.extend(shares.map(|effect| (effect, self.unusual_margin)));
+        margins.push(("novel", self.margin_of_unusual(true)));
         margins
     }
 

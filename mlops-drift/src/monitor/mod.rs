@@ -395,7 +395,7 @@ impl Monitor {
 
     /// All columns over the last 16 windows, as of the last look: for a [`Report`](crate::Report).
     /// A column is [`Drifted`](mlops_core::drift::Verdict::Drifted), or `Warning` if its interval
-    /// reaches into the margin, while its change goes on.
+    /// reaches into the margin or what it has is novel, while its change goes on.
     pub fn drift(&self) -> Result<Drift> {
         self.judge().drift()
     }

@@ -135,10 +135,6 @@ impl Moved {
 
     /// `moved by 0.31 sd [0.24, 0.38]`.
     pub(super) fn words(&self, column: &Column) -> String {
-        let points = |interval: &Interval| {
-            format!("[{:+.1}, {:+.1}]", interval.low * 100.0, interval.high * 100.0)
-        };
-        let percent = |share: f64| format!("{:.1}%", share * 100.0);
         let at = |at: usize| self.shares.get(at).copied().unwrap_or_default();
         let elsewhere = || {
             let Interval { low, high, .. } = self.total.interval;
@@ -148,15 +144,13 @@ impl Moved {
         match self.main(column) {
             Main::Shift(value, interval) => format!("moved by {value:.2} sd {interval}"),
             Main::Unusual(own) => {
-                let (before, now) = at(own.at);
-                let what = unusual_words(own.kind);
-                let (now, before, points) = (percent(now), percent(before), points(&own.interval));
+                let [before, now] = percents(at(own.at));
+                let (what, points) = (unusual_words(own.kind), points(own.interval));
                 format!("{what} in {now} of rows, {before} in the reference ({points} points)")
             }
             Main::Cell(cell) => {
-                let (before, now) = at(cell);
+                let [before, now] = percents(at(cell));
                 let label = column.cells.get(cell).map_or("", |(_, label)| label.as_ref());
-                let (now, before) = (percent(now), percent(before));
                 format!("{}, most in {label:?}: {now} instead of {before}", elsewhere())
             }
             Main::Shape => elsewhere(),
@@ -242,6 +236,23 @@ pub(super) fn unusual_words(kind: CellKind) -> &'static str {
         CellKind::Above => "lies above the reference's range",
         CellKind::Value | CellKind::Other => "has a value that the reference does not list",
     }
+}
+
+/// `12.3%` and `0.5%`; below one in a hundred both with another digit, since what is novel is told
+/// from one in a thousand on.
+pub(super) fn percents((before, now): (f64, f64)) -> [String; 2] {
+    let decimals = decimals(before.max(now));
+    [before, now].map(|share| format!("{:.decimals$}%", share * 100.0))
+}
+
+/// `[+0.12, +0.83]`, in points of a hundred.
+pub(super) fn points(Interval { low, high, .. }: Interval) -> String {
+    let decimals = decimals(low.abs().max(high.abs()));
+    format!("[{:+.decimals$}, {:+.decimals$}]", low * 100.0, high * 100.0)
+}
+
+fn decimals(share: f64) -> usize {
+    if share < 0.01 { 2 } else { 1 }
 }
 
 fn share((part, all): (u64, u64)) -> f64 {

@@ -111,9 +111,9 @@ impl Bins {
         })
     }
 
-    /// Whether values are compared as they are.
-    pub(super) fn is_double(&self) -> bool {
-        self.precision == Precision::Double
+    /// Whether numbers of this precision are compared as they are.
+    pub(super) fn is_of(&self, precision: Precision) -> bool {
+        self.precision == precision
     }
 
     /// Anchor and factor of each place along the line.

@@ -4,13 +4,19 @@ use super::{
     Counts,
     bins::Bins,
     categorical::{CategoryCounts, Place},
-    cuts::Precision,
+    cuts::{NumericSpec, Precision, ROUNDER},
+    fill::Many,
     numeric::{Cell, NumericCounts},
     rows::{Code, code},
     shard::Value,
     spec::KindSpec,
+    waiting::{self, Waiting},
 };
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use fearless_simd::{Level, dispatch};
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 /// A number that one thread changes: a load and a store, no locked instruction.
 #[derive(Debug, Default)]
@@ -18,12 +24,12 @@ pub(super) struct Counter(AtomicU64);
 
 impl Counter {
     #[inline]
-    fn get(&self) -> u64 {
+    pub(super) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 
     #[inline]
-    fn set(&self, value: u64) {
+    pub(super) fn set(&self, value: u64) {
         self.0.store(value, Relaxed);
     }
 
@@ -32,7 +38,7 @@ impl Counter {
         self.set(self.get() + more);
     }
 
-    fn take(&self) -> u64 {
+    pub(super) fn take(&self) -> u64 {
         let value = self.get();
         self.set(0);
         value
@@ -83,6 +89,7 @@ pub(super) struct NumericCounters {
     nan: Counter,
     squares: Sum,
     line: Vec<CellCounters>,
+    waiting: Waiting,
 }
 
 #[derive(Debug)]
@@ -100,7 +107,8 @@ impl ColumnCounters {
             KindSpec::Numeric(spec) => {
                 let line = (0..spec.cuts.len() + 2).map(|_| CellCounters::new()).collect();
                 let (null, nan, squares) = Default::default();
-                return Self::Numeric(NumericCounters { null, nan, squares, line });
+                let waiting = Waiting::new();
+                return Self::Numeric(NumericCounters { null, nan, squares, line, waiting });
             }
             KindSpec::Codes(codes) => codes.len(),
             KindSpec::Texts(texts) => texts.len(),
@@ -109,17 +117,18 @@ impl ColumnCounters {
         Self::Categories { values, other: Counter::default(), null: Counter::default() }
     }
 
-    /// Counts a value, which fits the kind.
+    /// Counts a value, which fits the kind: that of the last of so many rows, in the column at that
+    /// place.
     #[inline]
-    pub(super) fn count(&self, kind: &KindSpec, value: Value<'_>) {
+    pub(super) fn count(&self, kind: &KindSpec, value: Value<'_>, rows: u64, column: usize) {
         match (self, kind) {
-            (Self::Numeric(counters), KindSpec::Numeric(spec)) => match value {
-                Value::Number(value) => counters.count(spec.bins(Precision::Double), value),
-                Value::Single(value) => {
-                    counters.count(spec.bins(Precision::Single), f64::from(value));
+            (Self::Numeric(counters), KindSpec::Numeric(spec)) => {
+                let places = waiting::places(rows, column);
+                counters.waiting.put(places.end - 1, value);
+                if places.end == waiting::MOST {
+                    counters.count_waiting(spec, places);
                 }
-                Value::Text(_) | Value::Missing => counters.null.add(1),
-            },
+            }
             (Self::Categories { values, other, null }, kind) => {
                 let place = match (kind, value) {
                     (KindSpec::Codes(listed), Value::Number(value)) => place(listed, value),
@@ -140,15 +149,20 @@ impl ColumnCounters {
         }
     }
 
+    /// Counts what still waits after so many rows.
+    pub(super) fn count_waiting(&self, kind: &KindSpec, rows: u64, column: usize) {
+        if let (Self::Numeric(counters), KindSpec::Numeric(spec)) = (self, kind) {
+            let places = waiting::places(rows, column);
+            if places.end < waiting::MOST {
+                counters.count_waiting(spec, places);
+            }
+        }
+    }
+
     /// What was counted; the counters start again.
     pub(super) fn take(&self) -> Counts {
         match self {
-            Self::Numeric(counters) => Counts::Numeric(NumericCounts {
-                null: counters.null.take(),
-                nan: counters.nan.take(),
-                line: counters.line.iter().map(CellCounters::take).collect(),
-                squares: counters.squares.take(),
-            }),
+            Self::Numeric(counters) => Counts::Numeric(counters.take()),
             Self::Categories { values, other, null } => {
                 let values = values.iter().map(Counter::take).collect();
                 let (other, null) = (other.take(), null.take());
@@ -168,24 +182,67 @@ pub(super) fn place(listed: &[i64], value: f64) -> Place {
 }
 
 impl NumericCounters {
+    #[inline(never)]
+    fn count_waiting(&self, spec: &NumericSpec, places: Range<usize>) {
+        if !dispatch!(Level::new(), _simd => self.count_many(spec, places.clone())) {
+            self.count_each(spec, self.waiting.values(places));
+        }
+    }
+
+    /// Counts numbers of one precision that are near the reference; not, and says so, others.
+    #[expect(clippy::inline_always, reason = "compiled anew for each set of instructions")]
+    #[inline(always)]
+    fn count_many(&self, spec: &NumericSpec, places: Range<usize>) -> bool {
+        let Some(copied) = self.waiting.copy(places) else { return false };
+        let (values, precision) = (copied.values(), copied.precision);
+        let Some(many) = Many::new(spec.bins(precision), precision) else { return false };
+        let (mut places, mut units) = ([0; waiting::MOST], [0; waiting::MOST]);
+        let (places, units) = (&mut places[..values.len()], &mut units[..values.len()]);
+        let Some(squares) = many.place(values, places, units) else { return false };
+        for ((value, place), units) in values.iter().zip(&*places).zip(&*units) {
+            let units = units.wrapping_sub(ROUNDER.to_bits()).cast_signed();
+            self.line[*place as usize].add(*value, units);
+        }
+        self.squares.add(squares);
+        self.nan.add(copied.nan);
+        self.null.add(copied.missing);
+        true
+    }
+
+    fn count_each(&self, spec: &NumericSpec, values: impl Iterator<Item = Value<'static>>) {
+        let mut squares = 0;
+        for value in values {
+            squares += match value {
+                Value::Number(value) => self.add(spec.bins(Precision::Double), value),
+                Value::Single(value) => self.add(spec.bins(Precision::Single), f64::from(value)),
+                Value::Text(_) | Value::Missing => {
+                    self.null.add(1);
+                    0
+                }
+            };
+        }
+        self.squares.add(squares);
+    }
+
+    /// Counts a number; what it adds to the squares.
     #[inline]
-    fn count(&self, bins: &Bins, value: f64) {
+    fn add(&self, bins: &Bins, value: f64) -> i128 {
         if value.is_nan() {
             self.nan.add(1);
-            return;
+            return 0;
         }
         let placed = bins.place(value);
-        self.squares.add(i128::from(placed.from_centre) * i128::from(placed.from_centre));
-        let cell = &self.line[placed.at];
-        cell.count.add(1);
-        // Seldom true. Zeros are written without their sign, as in a batch.
-        if value < f64::from_bits(cell.min.get()) {
-            cell.min.set((value + 0.0).to_bits());
+        self.line[placed.at].add(value, placed.units);
+        i128::from(placed.from_centre) * i128::from(placed.from_centre)
+    }
+
+    fn take(&self) -> NumericCounts {
+        NumericCounts {
+            null: self.null.take(),
+            nan: self.nan.take(),
+            line: self.line.iter().map(CellCounters::take).collect(),
+            squares: self.squares.take(),
         }
-        if value > f64::from_bits(cell.max.get()) {
-            cell.max.set((value + 0.0).to_bits());
-        }
-        cell.sum.add(i128::from(placed.units));
     }
 }
 
@@ -194,6 +251,19 @@ impl CellCounters {
         let empty = |value: f64| Counter(AtomicU64::new(value.to_bits()));
         let (count, sum) = Default::default();
         Self { count, min: empty(Cell::EMPTY.min), max: empty(Cell::EMPTY.max), sum }
+    }
+
+    #[inline]
+    fn add(&self, value: f64, units: i64) {
+        self.count.add(1);
+        // Seldom true. Zeros are written without their sign, as in a batch.
+        if value < f64::from_bits(self.min.get()) {
+            self.min.set((value + 0.0).to_bits());
+        }
+        if value > f64::from_bits(self.max.get()) {
+            self.max.set((value + 0.0).to_bits());
+        }
+        self.sum.add(i128::from(units));
     }
 
     fn take(&self) -> Cell {

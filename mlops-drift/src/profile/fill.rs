@@ -3,7 +3,7 @@
 use super::{
     along::BUCKETS,
     bins::{Bins, CROWDED, Fixed, PLACES, Table},
-    cuts::{ROUNDER, smaller},
+    cuts::{Precision, ROUNDER, smaller},
     numeric::Cell,
 };
 use fearless_simd::{Level, dispatch};
@@ -25,15 +25,20 @@ const MASK: usize = PLACES - 1;
 /// that the compiler makes it of instructions over several numbers, once for each set of those that a
 /// processor may have. Bounds that only far values meet are looked at once a chunk.
 pub(super) struct Fill<'a> {
-    bins: &'a Bins,
-    table: Table<'a>,
+    many: Many<'a>,
     level: Level,
     slots: Box<[Slot; PLACES]>,
-    /// The bucket of each number, then its place along the line.
     places: Box<[u32; CHUNK]>,
     units: Box<[u64; CHUNK]>,
     squares: i128,
     chunks: u32,
+}
+
+/// Where many numbers at once fall, and what they add there.
+#[derive(Clone, Copy)]
+pub(super) struct Many<'a> {
+    bins: &'a Bins,
+    table: Table<'a>,
     /// How many units of the squares a number may be from the centre.
     reach: u64,
 }
@@ -50,10 +55,11 @@ struct Slot {
     ends: [f64; 2],
 }
 
-impl<'a> Fill<'a> {
-    /// `None` for cells that it is not made for: too many, or of rounded numbers.
-    pub(super) fn new(bins: &'a Bins) -> Option<Self> {
-        let table = bins.table().filter(|_| bins.is_double())?;
+impl<'a> Many<'a> {
+    /// `None` for more cells than that is made for, or if numbers of this precision are rounded to
+    /// find theirs.
+    pub(super) fn new(bins: &'a Bins, of: Precision) -> Option<Self> {
+        let table = bins.table().filter(|_| bins.is_of(of))?;
         let Fixed { anchor: centre, factor: unit } = table.squares;
         // Inside, a cell is narrower than this; below and above, a number may be anywhere.
         let outside = [bins.scales().first()?, bins.scales().last()?];
@@ -61,11 +67,42 @@ impl<'a> Fill<'a> {
         let reach = reach.into_iter().fold(f64::INFINITY, smaller) * 0.99 * unit;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
         let reach = (reach as u64).min(1 << 43);
+        Some(Self { bins, table, reach })
+    }
+
+    /// The place of each number along the line, and its units there with the bits of [`ROUNDER`]
+    /// still on them; what all add to the squares. `None` if one is NaN or far from the reference.
+    #[expect(clippy::inline_always, reason = "compiled anew for each set of instructions")]
+    #[inline(always)]
+    pub(super) fn place(
+        &self,
+        values: &[f64],
+        places: &mut [u32],
+        units: &mut [u64],
+    ) -> Option<i128> {
+        let Table { along, starts, cuts, before, scales, squares, end_of_squares } = self.table;
+        let (squares, furthest) = squares.sum(values, end_of_squares);
+        if furthest > self.reach {
+            return None;
+        }
+        along.buckets(values, places);
+        if locate(starts, cuts, before, values, places) {
+            search(self.bins, values, places);
+        }
+        measure(scales, values, places, units);
+        Some(squares)
+    }
+}
+
+impl<'a> Fill<'a> {
+    /// `None` if there are too many cells.
+    pub(super) fn new(bins: &'a Bins, of: Precision) -> Option<Self> {
+        let many = Many::new(bins, of)?;
         let slots = vec![Slot { sums: [0; 2], ends: [f64::INFINITY; 2] }; PLACES];
         let slots = slots.try_into().ok()?;
         let (places, units) = (Box::new([0; CHUNK]), Box::new([0; CHUNK]));
         let (level, squares, chunks) = (Level::new(), 0, 0);
-        Some(Self { bins, table, level, slots, places, units, squares, chunks, reach })
+        Some(Self { many, level, slots, places, units, squares, chunks })
     }
 
     /// Counts at most [`CHUNK`] numbers; not, and says so, if one is NaN or far from the reference.
@@ -82,18 +119,12 @@ impl<'a> Fill<'a> {
     #[expect(clippy::inline_always, reason = "compiled anew for each set of instructions")]
     #[inline(always)]
     fn count_here(&mut self, values: &[f64]) -> bool {
-        let Table { along, starts, cuts, before, scales, squares, end_of_squares } = self.table;
-        let (squares, furthest) = squares.sum(values, end_of_squares);
-        if furthest > self.reach || values.len() > CHUNK {
+        if values.len() > CHUNK {
             return false;
         }
-        self.squares += squares;
         let (places, units) = (&mut self.places[..values.len()], &mut self.units[..values.len()]);
-        along.buckets(values, places);
-        if locate(starts, cuts, before, values, places) {
-            search(self.bins, values, places);
-        }
-        measure(scales, values, places, units);
+        let Some(squares) = self.many.place(values, places, units) else { return false };
+        self.squares += squares;
         add(&mut self.slots, values, places, units);
         true
     }
@@ -183,11 +214,8 @@ fn add(slots: &mut [Slot; PLACES], values: &[f64], places: &[u32], units: &[u64]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{
-        cuts::{NumericSpec, Precision},
-        numeric::NumericCounts,
-    };
-    use mlops_core::arrow::array::{Array, ArrayRef, Float64Array};
+    use crate::profile::{cuts::NumericSpec, numeric::NumericCounts};
+    use mlops_core::arrow::array::{Array, ArrayRef, Float32Array, Float64Array};
     use proptest::prelude::*;
     use std::sync::Arc;
 
@@ -207,6 +235,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(60))]
 
         #[test]
+        #[expect(clippy::cast_possible_truncation, reason = "rounding is wanted")]
         fn many_at_once_are_counted_as_one_by_one(
             mut of in values(), near in values(), shift in prop_oneof![Just(0.0), -9.0..9.0_f64],
             special in prop::collection::vec((0_usize..40_000, any::<f64>()), 0..3),
@@ -224,14 +253,21 @@ mod tests {
                     *row = value;
                 }
             }
-            let rows: ArrayRef = Arc::new(Float64Array::from(rows));
-            let (mut at_once, mut one_by_one) = (NumericCounts::empty(&spec), NumericCounts::empty(&spec));
-            at_once.update(&spec, &rows);
-            for first in (0..rows.len()).step_by(1000) {
-                one_by_one.update(&spec, &rows.slice(first, 1000.min(rows.len() - first)));
+            let with_nulls = rows.iter().enumerate().map(|(at, value)| (at % 7 > 0).then_some(*value));
+            let arrays: [ArrayRef; 3] = [
+                Arc::new(with_nulls.collect::<Float64Array>()),
+                Arc::new(rows.iter().map(|value| Some(*value as f32)).collect::<Float32Array>()),
+                Arc::new(Float64Array::from(rows)),
+            ];
+            for rows in arrays {
+                let (mut at_once, mut one_by_one) = (NumericCounts::empty(&spec), NumericCounts::empty(&spec));
+                at_once.update(&spec, &rows);
+                for first in (0..rows.len()).step_by(1000) {
+                    one_by_one.update(&spec, &rows.slice(first, 1000.min(rows.len() - first)));
+                }
+                // As text, which tells the zeros apart.
+                prop_assert_eq!(format!("{:?}", at_once), format!("{:?}", one_by_one));
             }
-            // As text, which tells the zeros apart.
-            prop_assert_eq!(format!("{:?}", at_once), format!("{:?}", one_by_one));
         }
     }
 
@@ -242,7 +278,10 @@ mod tests {
         sorted.sort_unstable_by(f64::total_cmp);
         let spec = NumericSpec::of(&sorted, 200, Precision::Double);
         let counted = |level: Level| {
-            let mut fill = Fill { level, ..Fill::new(spec.bins(Precision::Double)).unwrap() };
+            let mut fill = Fill {
+                level,
+                ..Fill::new(spec.bins(Precision::Double), Precision::Double).unwrap()
+            };
             let mut line = vec![Cell::EMPTY; spec.cuts.len() + 2];
             // Of each length there is a rest that fills no register.
             for chunk in values.chunks(CHUNK - 1) {

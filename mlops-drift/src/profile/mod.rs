@@ -23,6 +23,7 @@ mod shard;
 mod spec;
 mod version1;
 mod version2;
+mod waiting;
 mod wire;
 
 pub(crate) use coarse::Coder;

@@ -59,21 +59,38 @@ impl NumericCounts {
     }
 
     pub(super) fn update(&mut self, spec: &NumericSpec, array: &ArrayRef) {
-        let bins = spec.bins(Precision::of(array.data_type()));
-        let many = plain_doubles(array).filter(|values| values.len() >= WORTH);
-        let many = many.and_then(|values| Some((values, Fill::new(bins)?)));
-        let Some((values, mut fill)) = many else {
+        let precision = Precision::of(array.data_type());
+        let bins = spec.bins(precision);
+        let many = (array.len() >= WORTH).then(|| Fill::new(bins, precision)).flatten();
+        let Some(mut fill) = many else {
             return numbers(array, |value| self.add(bins, value));
         };
-        for chunk in values.chunks(CHUNK) {
-            if !fill.count(chunk, &mut self.line) {
-                for value in chunk {
-                    self.add(bins, Some(*value));
+        if let Some(values) = plain_doubles(array) {
+            values.chunks(CHUNK).for_each(|chunk| self.add_chunk(&mut fill, bins, chunk));
+        } else {
+            let mut chunk = Vec::with_capacity(CHUNK);
+            numbers(array, |value| match value.filter(|value| !value.is_nan()) {
+                None => self.add(bins, value),
+                Some(value) => {
+                    chunk.push(value);
+                    if chunk.len() == CHUNK {
+                        self.add_chunk(&mut fill, bins, &chunk);
+                        chunk.clear();
+                    }
                 }
-            }
+            });
+            self.add_chunk(&mut fill, bins, &chunk);
         }
         fill.empty_into(&mut self.line);
         self.squares += fill.squares();
+    }
+
+    fn add_chunk(&mut self, fill: &mut Fill<'_>, bins: &Bins, chunk: &[f64]) {
+        if !fill.count(chunk, &mut self.line) {
+            for value in chunk {
+                self.add(bins, Some(*value));
+            }
+        }
     }
 
     #[inline]

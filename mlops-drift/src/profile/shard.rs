@@ -1,6 +1,10 @@
 //! Counting in the request path: a thread's own counters, merged by whoever reads.
 
-use super::{Counts, Profile, ProfileSpec, counters::ColumnCounters, spec::KindSpec};
+use super::{
+    Counts, Profile, ProfileSpec,
+    counters::{ColumnCounters, Counter},
+    spec::KindSpec,
+};
 use mlops_core::{Error, Result};
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -25,7 +29,8 @@ pub enum Value<'a> {
 ///
 /// Counting a row locks nothing, allocates nothing and waits for nobody: the counters are plain
 /// numbers that only this thread writes. There are two sets of them; a reader directs the thread to
-/// the other set, lets the row in progress end, and has the first set to itself. The profile that
+/// the other set, lets the row in progress end, and has the first set to itself. Numbers wait until
+/// there are 64 of a column, which are counted together, of each column in another row. The profile that
 /// [`ShardReader::profile`] gathers is, byte for byte, that of the same rows in batches.
 ///
 /// Give each thread its own and merge the readers' profiles. Memory: about 80 KiB a numeric column
@@ -76,7 +81,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct CounterSet {
-    rows: AtomicU64,
+    rows: Counter,
     columns: Vec<ColumnCounters>,
 }
 
@@ -85,7 +90,7 @@ impl ProfileShard {
     pub fn new(reference: &Profile) -> Self {
         let spec = Arc::clone(&reference.spec);
         let set = || CounterSet {
-            rows: AtomicU64::new(0),
+            rows: Counter::default(),
             columns: spec.columns.iter().map(|column| ColumnCounters::new(&column.kind)).collect(),
         };
         let (sets, gathered) = ([set(), set()], Mutex::new(Profile::empty_like(reference)));
@@ -116,11 +121,7 @@ impl ProfileShard {
                 return Err(Error::invalid(format!("column {:?} counts numbers", column.name)));
             }
         }
-        self.shared.count(|set| {
-            for ((counters, column), value) in set.columns.iter().zip(&spec.columns).zip(row) {
-                counters.count(&column.kind, *value);
-            }
-        });
+        self.shared.count(row.iter().copied());
         Ok(())
     }
 
@@ -135,11 +136,7 @@ impl ProfileShard {
         if let Some(column) = spec.columns.iter().find(|column| text(&column.kind)) {
             return Err(Error::invalid(format!("column {:?} counts text", column.name)));
         }
-        self.shared.count(|set| {
-            for ((counters, column), value) in set.columns.iter().zip(&spec.columns).zip(row) {
-                counters.count(&column.kind, Value::Number(*value));
-            }
-        });
+        self.shared.count(row.iter().copied().map(Value::Number));
         Ok(())
     }
 }
@@ -149,16 +146,36 @@ fn wrong_length(length: usize, spec: &ProfileSpec) -> Error {
     Error::invalid(format!("a row of {length} values for a profile of {columns} columns"))
 }
 
+impl CounterSet {
+    #[inline]
+    fn count<'a>(&self, spec: &ProfileSpec, row: impl Iterator<Item = Value<'a>>) {
+        let rows = self.rows.get() + 1;
+        self.rows.set(rows);
+        let columns = self.columns.iter().zip(&spec.columns);
+        for (at, ((counters, column), value)) in columns.zip(row).enumerate() {
+            counters.count(&column.kind, value, rows, at);
+        }
+    }
+
+    /// The rows and what was counted of them; they start again.
+    fn take(&self, spec: &ProfileSpec) -> (u64, Vec<Counts>) {
+        let rows = self.rows.take();
+        for (at, (counters, column)) in self.columns.iter().zip(&spec.columns).enumerate() {
+            counters.count_waiting(&column.kind, rows, at);
+        }
+        (rows, self.columns.iter().map(ColumnCounters::take).collect())
+    }
+}
+
 impl Shared {
     /// Counts a row in the active set; only the shard's own thread calls it.
-    fn count(&self, row: impl FnOnce(&CounterSet)) {
+    fn count<'a>(&self, row: impl Iterator<Item = Value<'a>>) {
         let step = self.step.load(Ordering::Relaxed);
         // In one order with the reader's change of the active set: either this row sees the
         // change, or the reader sees this row and waits for its end.
         self.step.store(step + 1, Ordering::SeqCst);
         let set = &self.sets[self.active.load(Ordering::SeqCst) & 1];
-        set.rows.store(set.rows.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        row(set);
+        set.count(&self.spec, row);
         self.step.store(step + 2, Ordering::Release);
     }
 
@@ -198,9 +215,8 @@ impl ShardReader {
         // Merging checks before it changes: what a panic left behind is whole.
         let mut gathered = self.shared.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         let set = self.shared.swap();
-        let counts: Vec<Counts> = set.columns.iter().map(ColumnCounters::take).collect();
         let mut taken = Profile::empty(Arc::clone(&self.shared.spec));
-        (taken.rows, taken.counts) = (set.rows.swap(0, Ordering::Relaxed), counts);
+        (taken.rows, taken.counts) = set.take(&self.shared.spec);
         gathered.merge(&taken)?;
         Ok(gathered)
     }

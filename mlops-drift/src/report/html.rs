@@ -35,7 +35,8 @@ pub(super) fn page(report: &Report) -> String {
 const READING: &str = "<section>\n<h2>How to read this</h2>\n\
     <p>A column is <b>drifted</b> if its difference is significant after correction for the number \
     of columns <em>and</em> the whole interval of its effect lies beyond the margin; it is a \
-    <b>warning</b> if only the estimate lies beyond it. Significance alone never makes a verdict: \
+    <b>warning</b> if only the estimate lies beyond it, or if more rows than a much smaller margin \
+    are missing or have a value that is not listed where the reference has none such. Significance alone never makes a verdict: \
     with many rows, every negligible difference is significant. <b>Too few rows</b> means that \
     nothing can be said.</p>\n\
     <p>A probability is <em>exact</em> if it is that of the law of these very rows; else it is that \

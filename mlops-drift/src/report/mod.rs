@@ -131,7 +131,8 @@ impl Report {
         let why = explain(&drift, detector.reference(), detector.window())?;
         let mut report = Self::new(drift).with_reference(detector.reference());
         report.thresholds = Some(detector.config().clone());
-        report.margins = vec![("total_variation", detector.config().margin)];
+        let config = detector.config();
+        report.margins = vec![("total_variation", config.margin), ("novel", config.novel_margin)];
         report.why = why;
         Ok(report)
     }
@@ -238,7 +239,8 @@ impl Report {
     /// A gauge has one unit, which its name ends with: `mlops_drift_column_effect_ratio` of shares of
     /// rows, `mlops_drift_column_effect_deviations` of `shift_sd`; effects of a host's own have none.
     /// Up to where an effect is negligible is in `mlops_drift_margin_ratio` and
-    /// `mlops_drift_margin_deviations`, by the same label `effect`.
+    /// `mlops_drift_margin_deviations`, by the same label `effect`; `novel` is the margin of shares of
+    /// rows that have what the reference has not once.
     ///
     /// A label that is no name for one, is one of the report's own (`column`, `effect`, `verdict`,
     /// `version`, `metric`), or stands there twice is `InvalidInput`. Of two columns of one name the

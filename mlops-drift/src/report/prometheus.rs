@@ -50,9 +50,8 @@ enum Unit {
 impl Unit {
     fn of(effect: &str) -> Self {
         match effect {
-            "total_variation" | "missing_share" | "other_share" | "below_share" | "above_share" => {
-                Self::Ratio
-            }
+            "total_variation" | "missing_share" | "other_share" | "below_share" | "above_share"
+            | "novel" => Self::Ratio,
             "shift_sd" => Self::Deviations,
             _ => Self::Unknown,
         }

@@ -110,6 +110,41 @@ fn singles_are_cut_as_an_array_of_singles_is() {
     assert_eq!(cells(&read), cells(&reference), "tenths fall where they fell as doubles");
 }
 
+/// Numbers wait until there are some of a column: whenever they are read, and of whatever precision
+/// they are, they count as in a batch.
+#[test]
+fn numbers_that_wait_are_read_too() {
+    const COLUMNS: usize = 70;
+    let mut random = Random::new(5);
+    let mut numbers = || (0..COLUMNS).map(|_| (random.normal() * 8.0).round() / 8.0).collect();
+    let rows: Vec<Vec<f64>> = (0..400).map(|_| numbers()).collect();
+    let names: Vec<String> = (0..COLUMNS).map(|at| format!("x{at}")).collect();
+    let table = |rows: &[Vec<f64>]| {
+        let column = |at: usize| floats(rows.iter().map(|row| Some(row[at])));
+        batch(names.iter().enumerate().map(|(at, name)| (name.as_str(), column(at))).collect())
+    };
+    let reference = Profile::fit(&[table(&rows[..200])], &ProfileOptions::default()).unwrap();
+    let mut shard = ProfileShard::new(&reference);
+    let reader = shard.reader();
+    let mut begun = 0;
+    for taken in [1, 62, 63, 64, 65, 129, 16] {
+        let some = &rows[begun..begun + taken];
+        begun += taken;
+        for (at, row) in some.iter().enumerate() {
+            // Eighths are the same in either precision.
+            #[expect(clippy::cast_possible_truncation, reason = "eighths fit")]
+            let value = |value: &f64| match at % 3 {
+                0 if taken % 2 == 0 => Value::Single(*value as f32),
+                _ => Value::Number(*value),
+            };
+            shard.count(&row.iter().map(value).collect::<Vec<_>>()).unwrap();
+        }
+        let mut counted = Profile::empty_like(&reference);
+        counted.update(&table(some)).unwrap();
+        assert_eq!(reader.take().unwrap(), counted, "{taken} rows");
+    }
+}
+
 #[test]
 fn a_wrong_row_is_named_and_not_counted() {
     let mut shard = ProfileShard::new(&reference());

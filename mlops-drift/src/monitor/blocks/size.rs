@@ -5,7 +5,7 @@ use crate::{
     monitor::{
         MonitorConfig, Severity,
         cells::Column,
-        moved::{effect_name, unusual_words},
+        moved::{effect_name, percents, points, unusual_words},
     },
     profile::CellKind,
     tests::real,
@@ -164,13 +164,12 @@ impl Apart {
         let days = if self.blocks == 1 { "a day".into() } else { format!("{} days", self.blocks) };
         let judged = "judged by days, whose rows depend on one another";
         let cell = self.only.and_then(|only| shares.get(only));
-        if let (Some(kind), Some((before, now))) = (self.unusual, cell) {
-            let percent = |share: f64| format!("{:.1}%", share * 100.0);
-            let (what, now, before) = (unusual_words(kind), percent(*now), percent(*before));
-            let (low, high) = (self.interval.low * 100.0, self.interval.high * 100.0);
+        if let (Some(kind), Some(shares)) = (self.unusual, cell) {
+            let [before, now] = percents(*shares);
+            let (what, points) = (unusual_words(kind), points(self.interval));
             return format!(
-                "{what} in {now} of rows over {days}, {before} in the reference ([{low:+.1}, \
-                 {high:+.1}] points; {judged})"
+                "{what} in {now} of rows over {days}, {before} in the reference ({points} points; \
+                 {judged})"
             );
         }
         let away = self.away();

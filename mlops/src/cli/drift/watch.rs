@@ -50,6 +50,10 @@ pub(in crate::cli) struct Watching {
     /// The largest total variation distance that is negligible
     #[arg(long, default_value_t = MonitorConfig::default().margin)]
     margin: f64,
+    /// The largest negligible share of missing rows, or of values not listed, where the reference has
+    /// none such
+    #[arg(long, value_name = "SHARE", default_value_t = MonitorConfig::default().novel_margin)]
+    novel_margin: f64,
     #[command(flatten)]
     times: Times,
     /// Rows after which a window ends
@@ -112,6 +116,7 @@ impl Watching {
             .with_clock(Arc::<Following>::clone(&clock))
             .with_false_alarms_per_year(self.false_alarms_per_year)
             .with_margin(self.margin)
+            .with_novel_margin(self.novel_margin)
             .with_window_rows(self.window_rows)
             .with_window_time(Duration::from_secs(self.window_time))
             .with_subject(self.folder.display().to_string());
