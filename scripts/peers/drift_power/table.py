@@ -21,6 +21,14 @@ DAILY = (25 / 24) / 365
 EVEN = 0.05
 PEERS = {"evidently": "Evidently", "nannyml": "NannyML", "alibi": "alibi-detect", "whylogs": "whylogs"}
 
+ABOUT = """
+A column `+ …` has what the system can be asked besides its default: NannyML's calculators of reconstruction error, of
+missing and of unseen values; whylogs' counts of nulls, compared by us. `Monitor, promise set for it` promises 300 false
+alarms a year instead of one, with which a day without drift in twenty may be one; as a promise is a bound, it raises
+fewer, and finds what it finds at that lower rate. Of 1,000 windows a share strays by 1.4 points at 5% and by a third of a point at
+0.3%; shares of found ones are of 24 windows each. A rotation of two columns leaves each of them as it was: of what is
+here only the reconstruction error looks at columns together."""
+
 
 class System:
     def __init__(self, folder, name, windows):
@@ -71,6 +79,7 @@ def main(folder, *lines):
     each = sum(w == windows[-1] for w in windows)
     print("# power\n")
     print(*lines, sep="\n")
+    print(ABOUT)
     print(f"\n{about['blocks']} references of {about['reference']} rows; windows of {about['window']} rows, "
           f"{len(about['numbers'])} columns of numbers and {len(about['categories'])} of categories: {nulls} windows "
           f"without drift, {each} of each of three sizes of each kind.\n")
