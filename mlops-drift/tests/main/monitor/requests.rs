@@ -129,6 +129,32 @@ fn a_shift_of_requests_is_found_in_its_input_and_in_the_answer() {
     assert_eq!(columns.iter().map(|name| &**name).collect::<Vec<_>>(), ["a", "b", "sum"]);
 }
 
+/// A hundred requests a second, and a look as often: the monitor has earned an hour's error and a
+/// minute's.
+#[test]
+fn a_shift_by_a_fifth_of_a_deviation_is_told_within_ten_thousand_requests() {
+    let mut random = Random::new(35);
+    let clock = Arc::new(ManualClock::default());
+    let config = MonitorConfig::default().with_clock(clock.clone());
+    let monitor = Monitor::new(reference(&mut random), config).unwrap();
+    let watched = monitor.wrap(Arc::new(model())).unwrap();
+    let mut alarms = monitor.alarms();
+    let mut told_after = |shift: f64| {
+        (0..100).find_map(|second| {
+            for _ in 0..100 {
+                answer(&*watched, asked(&mut random, 1, shift));
+            }
+            clock.advance(Duration::from_secs(1));
+            monitor.look().unwrap();
+            alarms.try_next().map(|alarm| (100 * (second + 1), alarm.column().to_string()))
+        })
+    };
+    assert_eq!(told_after(0.0), None);
+    let (requests, column) = told_after(0.2).expect("an alarm within ten thousand requests");
+    println!("{column} after {requests} requests");
+    assert!(["a", "b", "sum"].contains(&&*column), "{column}");
+}
+
 #[test]
 fn a_column_that_no_request_has_is_named_and_what_cannot_be_read_is_missed() {
     let mut bench = Bench::open(|config| config);

@@ -59,7 +59,8 @@ pub(in crate::cli) struct Watching {
     /// Rows after which a window ends
     #[arg(long, value_name = "ROWS", default_value_t = MonitorConfig::default().window_rows)]
     window_rows: u64,
-    /// Seconds after which a window ends that has a hundred rows
+    /// Seconds after which a window ends that has a hundred rows; where rows have times of their own
+    /// it is an hour at least
     #[arg(long, value_name = "SECONDS", default_value_t = MonitorConfig::default().window_time.as_secs())]
     window_time: u64,
     /// Seconds between two looks at the folder
