@@ -5,7 +5,7 @@ use super::{
     times::{asked, hour},
 };
 use crate::{
-    ErrorKind, Result, Timestamp,
+    Error, ErrorKind, Result, Timestamp,
     arrow::array::RecordBatch,
     inference_log::{LogReader, Segment},
 };
@@ -34,11 +34,12 @@ impl Followed {
         is_told: impl Fn() -> bool,
         mut each: impl FnMut(&RecordBatch, &[Timestamp]) -> Result<()>,
     ) -> Result<()> {
-        self.waiting.pass_on(i64::MAX, &mut each)?;
+        let mut refused = Refused::default();
+        self.waiting.pass_on(i64::MAX, &mut each, &mut refused)?;
         let done = self.read.iter().filter(|(_, (_, is_all))| *is_all).map(|(number, _)| *number);
         for segment in log.segments_but(&done.collect())? {
             if is_told() {
-                return Ok(());
+                return refused.said();
             }
             let segment = segment?;
             let is_begun = self.read.contains_key(&segment.number);
@@ -46,10 +47,11 @@ impl Followed {
             // Segments come in the order in which they were begun: those after one that is new have
             // nothing older than it.
             if let (Some(first), false) = (first, is_begun) {
-                self.waiting.pass_on(first, &mut each)?;
+                self.waiting.pass_on(first, &mut each, &mut refused)?;
             }
         }
-        self.waiting.pass_on(i64::MAX, &mut each)
+        self.waiting.pass_on(i64::MAX, &mut each, &mut refused)?;
+        refused.said()
     }
 
     /// Lets what is new of a segment wait; the first hour of that.
@@ -90,14 +92,14 @@ impl Waiting {
         &mut self,
         before: i64,
         each: &mut impl FnMut(&RecordBatch, &[Timestamp]) -> Result<()>,
+        refused: &mut Refused,
     ) -> Result<()> {
-        let (mut refused, mut why) = (0, None);
         while let Some(mut hour) = self.0.first_entry().filter(|hour| *hour.key() < before) {
             while let Some((rows, times)) = hour.get().front() {
                 match each(rows, times) {
                     Err(error) if error.kind() == ErrorKind::InvalidInput => {
-                        refused += times.len();
-                        why.get_or_insert(error);
+                        refused.rows += times.len();
+                        refused.why.get_or_insert(error);
                     }
                     passed => passed?,
                 }
@@ -105,17 +107,28 @@ impl Waiting {
             }
             hour.remove();
         }
-        why.map_or(Ok(()), |why| Err(why.context(format!("{refused} rows are left out"))))
+        Ok(())
+    }
+}
+
+/// Rows that nobody takes, and why the first of them was refused.
+#[derive(Default)]
+struct Refused {
+    rows: usize,
+    why: Option<Error>,
+}
+
+impl Refused {
+    fn said(self) -> Result<()> {
+        let left_out = format!("{} rows are left out", self.rows);
+        self.why.map_or(Ok(()), |why| Err(why.context(left_out)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        Error,
-        arrow::array::{ArrayRef, Int64Array, cast::AsArray, types::Int64Type},
-    };
+    use crate::arrow::array::{ArrayRef, Int64Array, cast::AsArray, types::Int64Type};
     use std::sync::Arc;
 
     /// Rows that say at which minute each was asked.
@@ -146,10 +159,11 @@ mod tests {
             seen.extend(minutes);
             Ok(())
         };
-        waiting.pass_on(1, &mut each).unwrap();
-        assert!(waiting.pass_on(i64::MAX, &mut each).is_err());
-        waiting.pass_on(2, &mut each).unwrap();
-        waiting.pass_on(i64::MAX, &mut each).unwrap();
+        let mut pass_on = |before| waiting.pass_on(before, &mut each, &mut Refused::default());
+        pass_on(1).unwrap();
+        assert!(pass_on(i64::MAX).is_err());
+        pass_on(2).unwrap();
+        pass_on(i64::MAX).unwrap();
         assert_eq!(seen, [0, 59, 58, 61, 60, -1, 62, 130, 121]);
     }
 
@@ -165,9 +179,11 @@ mod tests {
             seen += rows.num_rows();
             if rows.num_rows() == 2 { Err(Error::invalid("never")) } else { Ok(()) }
         };
-        let error = format!("{:?}", waiting.pass_on(i64::MAX, &mut each).unwrap_err());
+        let mut refused = Refused::default();
+        waiting.pass_on(i64::MAX, &mut each, &mut refused).unwrap();
+        let error = format!("{:?}", refused.said().unwrap_err());
         assert!(error.contains("2 rows are left out"), "{error}");
-        waiting.pass_on(i64::MAX, &mut each).unwrap();
+        waiting.pass_on(i64::MAX, &mut each, &mut Refused::default()).unwrap();
         assert_eq!(seen, 4);
     }
 }
