@@ -63,6 +63,10 @@ fn what_does_not_fit_together_is_named() {
         all["post_processor"]["special_tokens"]["[CLS]"]["ids"] = json!([4_000_000]);
     });
     says(around, InvalidInput, "the model does not know");
+    let nowhere = with("tokenizer.json", |all| {
+        all["post_processor"]["special_tokens"].as_object_mut().unwrap().remove("[SEP]");
+    });
+    says(nowhere, InvalidInput, "puts \"[SEP]\" around texts");
 
     let pooling = |field, value| set("1_Pooling/config.json", field, value);
     says(pooling("pooling_mode_mean_sqrt_len_tokens", json!(true)), Unsupported, "mean_sqrt_len");

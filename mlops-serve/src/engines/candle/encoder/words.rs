@@ -45,10 +45,20 @@ impl Words {
         config: &BertConfig,
         max_text_bytes: usize,
     ) -> Result<Self> {
-        let most = text.max_seq_length.unwrap_or(usize::MAX).min(config.max_position_embeddings);
         // Its own code may panic on what nobody would write; that is no reason to end a host.
-        let made = catch_unwind(AssertUnwindSafe(|| tokenizer(json, most)));
-        let tokenizer = made.unwrap_or_else(|_| Err(Error::invalid("it makes no sense")))?;
+        let made =
+            catch_unwind(AssertUnwindSafe(|| Self::made(json, text, config, max_text_bytes)));
+        made.unwrap_or_else(|_| Err(Error::invalid("it makes no sense")))
+    }
+
+    fn made(
+        json: &[u8],
+        text: &TextConfig,
+        config: &BertConfig,
+        max_text_bytes: usize,
+    ) -> Result<Self> {
+        let most = text.max_seq_length.unwrap_or(usize::MAX).min(config.max_position_embeddings);
+        let tokenizer = tokenizer(json, most)?;
         let largest = tokenizer.get_vocab(true).into_values().max();
         let (vocabulary, types) = (config.vocab_size, config.type_vocab_size);
         if largest.is_none_or(|largest| largest as usize >= vocabulary) {
@@ -90,6 +100,7 @@ fn tokenizer(json: &[u8], most: usize) -> Result<Tokenizer> {
     let mut parts: Value = serde_json::from_slice(json)
         .map_err(|cause| Error::invalid(cause.to_string()).with_source(cause))?;
     check_kinds(&parts)?;
+    check_template(&parts["post_processor"])?;
     // How its own texts were cut and filled is decided anew; nothing is ever turned back to text.
     for name in ["truncation", "padding", "decoder"] {
         parts[name] = Value::Null;
@@ -134,4 +145,16 @@ fn check_kinds(parts: &Value) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is put around a text must be known: the template's code looks it up and panics else.
+fn check_template(around: &Value) -> Result<()> {
+    let pieces = ["single", "pair"].iter().filter_map(|list| around[list].as_array()).flatten();
+    let mut named = pieces.filter_map(|piece| piece["SpecialToken"]["id"].as_str());
+    let known = &around["special_tokens"];
+    named.find(|id| known.get(id).is_none()).map_or(Ok(()), |id| {
+        Err(Error::invalid(format!(
+            "its post_processor puts {id:?} around texts and does not say what it is"
+        )))
+    })
 }
