@@ -1,5 +1,6 @@
 //! The measured defects of other systems (D2 to D16 of the house's reference page), each shown to
-//! be absent here. D1 is in `calibration`, D3, D7 and D8 have more in `detector`.
+//! be absent here. D1 is in `calibration`, D3, D7 and D8 have more in `detector`. That the systems
+//! have them is shown on them by `scripts/peers/drift_defects`, in `simulations/defects.md`.
 
 use super::random::{Random, batch, floats, texts};
 use mlops_core::{
