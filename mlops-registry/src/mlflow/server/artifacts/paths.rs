@@ -9,16 +9,20 @@ const ENCODED: usize = 8;
 /// The path of an artifact in a URL that has been decoded once. `InvalidInput` if it leaves its folder, also
 /// if it would only once somebody decodes it again.
 pub fn artifact_path(path: &str) -> Result<ArtifactPath> {
-    let mut seen = path.to_owned();
+    if path.starts_with('/') {
+        return Err(invalid());
+    }
+    // What is judged is what will be used: without its dot, `./%2fetc` begins with an encoded slash.
+    let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+    let path = parts.collect::<Vec<_>>().join("/");
+    let mut seen = path.clone();
     for _ in 0..ENCODED {
         if !stays(&seen) {
             return Err(invalid());
         }
         let again = percent_decode_str(&seen).decode_utf8_lossy();
         if again == seen {
-            let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
-            let parts: Vec<&str> = parts.collect();
-            return ArtifactPath::new(parts.join("/")).map_err(|_| invalid());
+            return ArtifactPath::new(path).map_err(|_| invalid());
         }
         seen = again.into_owned();
     }
@@ -62,6 +66,7 @@ mod tests {
             "%252e%252e/x",
             "a/..%2f..%2fb",
             "%2fetc",
+            "./%2fetc",
             "a%5c..%5cb",
             "a%00",
             "%25252e%25252e%25252f",
