@@ -100,9 +100,12 @@ struct Deviations {
 impl Deviations {
     /// Of values less their median.
     fn of(centred: &[f64]) -> Self {
-        let sizes: Vec<f64> = centred.iter().map(|value| value.abs()).collect();
-        let mean = mean(&sizes);
-        let (squares, cubes) = squares_and_cubes(&sizes, mean);
+        Self::of_sizes(&centred.iter().map(|value| value.abs()).collect::<Vec<f64>>())
+    }
+
+    fn of_sizes(sizes: &[f64]) -> Self {
+        let mean = mean(sizes);
+        let (squares, cubes) = squares_and_cubes(sizes, mean);
         Self { count: sizes.len(), mean, squares, cubes }
     }
 
@@ -119,20 +122,30 @@ fn dealt(reference: &[f64], window: &[f64], seen: f64, options: &PermutationOpti
     let mut pooled: Vec<f64> = reference.iter().chain(window).copied().collect();
     pooled.sort_unstable_by(f64::total_cmp);
     let small = reference.len().min(window.len());
-    let mut sides = (Vec::with_capacity(small), Vec::with_capacity(pooled.len() - small));
     let mut inside = vec![false; pooled.len()];
-    share_of_deals(pooled.len(), small, 4 * pooled.len() as u64, options, |chosen| {
+    // Each side, and a place for what belongs to the other: no branch that is guessed wrong.
+    let mut own = vec![0.0; small + 1];
+    let mut others = vec![0.0; pooled.len() - small + 1];
+    share_of_deals((0..pooled.len()).collect(), small, 4 * pooled.len() as u64, options, |chosen| {
         for at in chosen {
             inside[*at] = true;
         }
-        sides.0.clear();
-        sides.1.clear();
+        let (mut n, mut m) = (0, 0);
         for (value, inside) in pooled.iter().zip(&mut inside) {
             // In order, so that medians are found by their place.
-            if std::mem::take(inside) { sides.0.push(*value) } else { sides.1.push(*value) }
+            (own[n], others[m]) = (*value, *value);
+            let inside = std::mem::take(inside);
+            n += usize::from(inside);
+            m += usize::from(!inside);
         }
-        let of = |side: &[f64]| Deviations::of(&centred(side));
-        at_least(of(&sides.0).f(&of(&sides.1)), seen)
+        let of = |side: &mut [f64]| {
+            let middle = median(side);
+            for value in side.iter_mut() {
+                *value = (*value - middle).abs();
+            }
+            Deviations::of_sizes(side)
+        };
+        at_least(of(&mut own[..n]).f(&of(&mut others[..m])), seen)
     })
 }
 

@@ -155,7 +155,7 @@ impl Pool {
         mut extreme: impl FnMut(f64) -> bool,
     ) -> (f64, Law) {
         let mut inside = vec![false; self.values.len()];
-        share_of_deals(inside.len(), count, 1, options, |chosen| {
+        share_of_deals((0..inside.len()).collect(), count, 1, options, |chosen| {
             for at in chosen {
                 inside[*at] = true;
             }

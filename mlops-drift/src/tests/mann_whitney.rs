@@ -183,8 +183,8 @@ impl Ranked {
         let own = u128::from(small) * u128::from(small);
         let pairs = u128::from(self.n) * u128::from(self.m);
         let len = usize::try_from(small).unwrap_or(usize::MAX);
-        share_of_deals(ranks.len(), len, small, options, |chosen| {
-            let sum: u128 = chosen.iter().map(|at| ranks[*at]).sum();
+        share_of_deals(ranks, len, small, options, |chosen| {
+            let sum: u128 = chosen.iter().sum();
             (sum - own).abs_diff(pairs) >= self.off
         })
     }

@@ -91,6 +91,8 @@ impl PermutationOptions {
 
 const MOST_STEPS: u64 = 100_000_000;
 const LEAST_DEALS: u32 = 199;
+/// Of a larger pool, a shuffle waits for memory at each step.
+const IN_A_CACHE: usize = 100_000;
 
 /// Whether a statistic is at least the seen one, but for rounding: a deal that ties with it counts.
 pub(super) fn at_least(statistic: f64, seen: f64) -> bool {
@@ -109,35 +111,59 @@ pub(super) fn deals(total: u64, small: u64, most: u64) -> Option<u64> {
     u64::try_from(ways).ok()
 }
 
-/// Deals of rows: which of them, by index, are in the sample of `small` rows.
+/// Deals of a pool: which of it is in the sample of `small`.
 ///
-/// Every deal in turn where there are few, else random ones; `extreme` sees the chosen indices, in
-/// no order. `steps` is what one deal costs.
-pub(super) fn share_of_deals(
-    total: usize,
+/// Every deal in turn where there are few, else random ones; `extreme` sees what is chosen, in no
+/// order. `steps` is what one deal costs. What is dealt is best what `extreme` needs to know: to look
+/// that up in a large pool takes longer than all else.
+pub(super) fn share_of_deals<T: Copy>(
+    mut pool: Vec<T>,
     small: usize,
     steps: u64,
     options: &PermutationOptions,
-    mut extreme: impl FnMut(&[usize]) -> bool,
+    mut extreme: impl FnMut(&[T]) -> bool,
 ) -> (f64, Law) {
+    let total = pool.len();
     if let Some(ways) = deals(total as u64, small as u64, options.enumerated) {
-        let mut chosen: Vec<usize> = (0..small).collect();
+        let mut places: Vec<usize> = (0..small).collect();
+        let mut chosen = Vec::with_capacity(small);
         let mut beyond = 0_u64;
         for _ in 0..ways {
+            chosen.clear();
+            chosen.extend(places.iter().map(|at| pool[*at]));
             beyond += u64::from(extreme(&chosen));
-            next_combination(&mut chosen, total);
+            next_combination(&mut places, total);
         }
         return (real(beyond) / real(ways), Law::Exact);
     }
-    let mut rows: Vec<usize> = (0..total).collect();
+    if total > IN_A_CACHE {
+        let mut chosen = Vec::new();
+        return options.random(steps, |random| {
+            draw_in_order(&pool, small, random, &mut chosen);
+            extreme(&chosen)
+        });
+    }
     options.random(steps, |random| {
         // The start of a shuffle; where the last one ended is as good as any order.
         for at in 0..small {
             let other = at + random.index(total - at);
-            rows.swap(at, other);
+            pool.swap(at, other);
         }
-        extreme(&rows[..small])
+        extreme(&pool[..small])
     })
+}
+
+/// Takes each in turn with the share that is still to be drawn: memory is read from end to end.
+fn draw_in_order<T: Copy>(pool: &[T], small: usize, random: &mut Random, chosen: &mut Vec<T>) {
+    chosen.clear();
+    chosen.extend(pool.iter().take(small + 1));
+    let mut left = small;
+    for (others, item) in (1..=pool.len()).rev().zip(pool) {
+        // What is not drawn is written over by the next: no branch that is guessed wrong.
+        chosen[small - left] = *item;
+        left -= usize::from(random.index(others) < left);
+    }
+    chosen.truncate(small);
 }
 
 /// The next ascending choice of indices below `total`, in lexicographic order.
@@ -157,10 +183,11 @@ mod tests {
     #[test]
     fn every_deal_is_seen_once() {
         let mut seen = std::collections::BTreeSet::new();
-        let (share, law) = share_of_deals(7, 3, 1, &PermutationOptions::default(), |chosen| {
-            seen.insert(chosen.to_vec());
-            chosen.contains(&0)
-        });
+        let (share, law) =
+            share_of_deals((0..7).collect(), 3, 1, &PermutationOptions::default(), |chosen| {
+                seen.insert(chosen.to_vec());
+                chosen.contains(&0)
+            });
         assert_eq!((seen.len(), law), (35, Law::Exact));
         assert!((share - 15.0 / 35.0).abs() < 1e-15);
         assert_eq!(deals(40, 20, 20_000), None);
@@ -168,9 +195,26 @@ mod tests {
     }
 
     #[test]
+    fn large_pools_are_dealt_evenly() {
+        let pool: Vec<usize> = (0..10).collect();
+        let (mut random, mut chosen, mut times) = (Random::new(5), Vec::new(), [0_u32; 10]);
+        for _ in 0..10_000 {
+            draw_in_order(&pool, 4, &mut random, &mut chosen);
+            assert!(chosen.len() == 4 && chosen.is_sorted_by(|a, b| a < b), "{chosen:?}");
+            for at in &chosen {
+                times[*at] += 1;
+            }
+        }
+        assert!(times.iter().all(|times| times.abs_diff(4_000) < 250), "{times:?}");
+        draw_in_order(&pool, 10, &mut random, &mut chosen);
+        assert_eq!(chosen, pool);
+    }
+
+    #[test]
     fn random_deals_are_even_and_repeatable() {
         let options = PermutationOptions::default().with_enumerated(0).with_seed(3);
-        let run = || share_of_deals(30, 12, 12, &options, |chosen| chosen.contains(&29));
+        let run =
+            || share_of_deals((0..30).collect(), 12, 12, &options, |chosen| chosen.contains(&29));
         let (share, law) = run();
         assert_eq!((law, run().0.to_bits()), (Law::Permutation { deals: 9_999 }, share.to_bits()));
         assert!((share - 0.4).abs() < 0.02, "{share}");

@@ -277,10 +277,10 @@ mod tests {
         let seen = table.value(statistic, table.cells.iter().map(|cell| cell.0));
         let options = PermutationOptions::default().with_enumerated(u64::MAX);
         let small = usize::try_from(table.n).unwrap();
-        let (share, _) = share_of_deals(rows.len(), small, 1, &options, |chosen| {
+        let (share, _) = share_of_deals(rows, small, 1, &options, |chosen| {
             let mut counts = vec![0_u64; table.cells.len()];
             for at in chosen {
-                counts[rows[*at]] += 1;
+                counts[*at] += 1;
             }
             at_least(table.value(statistic, counts.into_iter()), seen)
         });

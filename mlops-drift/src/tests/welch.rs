@@ -119,8 +119,8 @@ fn dealt(reference: &[f64], window: &[f64], seen: f64, options: &PermutationOpti
     let off: Vec<f64> = pooled.iter().map(|value| value - centre).collect();
     let all = Sums::of(off.iter().copied());
     let small = reference.len().min(window.len());
-    share_of_deals(off.len(), small, small as u64, options, |chosen| {
-        let own = Sums::of(chosen.iter().map(|at| off[*at]));
+    share_of_deals(off, small, small as u64, options, |chosen| {
+        let own = Sums::of(chosen.iter().copied());
         let rest = Sums {
             count: all.count - own.count,
             sum: all.sum - own.sum,
