@@ -30,7 +30,7 @@ pub enum Value<'a> {
 /// Counting a row locks nothing, allocates nothing and waits for nobody: the counters are plain
 /// numbers that only this thread writes. There are two sets of them; a reader directs the thread to
 /// the other set, lets the row in progress end, and has the first set to itself. Numbers wait until
-/// there are 64 of a column, which are counted together, of each column in another row. The profile that
+/// there are 128 of a column, which are counted together, of each column in another row. The profile that
 /// [`ShardReader::profile`] gathers is, byte for byte, that of the same rows in batches.
 ///
 /// Give each thread its own and merge the readers' profiles. Memory: about 80 KiB a numeric column

@@ -7,8 +7,9 @@
 use super::{counters::Counter, cuts::Precision, shard::Value};
 use std::ops::Range;
 
-/// Numbers that wait, at most.
-pub(super) const MOST: usize = 64;
+/// Numbers that wait, at most. With 64 a feature takes 1.23 times as long, with 256 0.84 times, on a
+/// machine that others use as well; but all of them are counted within one request.
+pub(super) const MOST: usize = 128;
 
 /// A column's numbers, each in one word.
 #[derive(Debug)]

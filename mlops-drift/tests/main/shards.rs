@@ -114,10 +114,10 @@ fn singles_are_cut_as_an_array_of_singles_is() {
 /// they are, they count as in a batch.
 #[test]
 fn numbers_that_wait_are_read_too() {
-    const COLUMNS: usize = 70;
+    const COLUMNS: usize = 134;
     let mut random = Random::new(5);
     let mut numbers = || (0..COLUMNS).map(|_| (random.normal() * 8.0).round() / 8.0).collect();
-    let rows: Vec<Vec<f64>> = (0..400).map(|_| numbers()).collect();
+    let rows: Vec<Vec<f64>> = (0..800).map(|_| numbers()).collect();
     let names: Vec<String> = (0..COLUMNS).map(|at| format!("x{at}")).collect();
     let table = |rows: &[Vec<f64>]| {
         let column = |at: usize| floats(rows.iter().map(|row| Some(row[at])));
@@ -127,7 +127,7 @@ fn numbers_that_wait_are_read_too() {
     let mut shard = ProfileShard::new(&reference);
     let reader = shard.reader();
     let mut begun = 0;
-    for taken in [1, 62, 63, 64, 65, 129, 16] {
+    for taken in [1, 126, 127, 128, 129, 257, 16] {
         let some = &rows[begun..begun + taken];
         begun += taken;
         for (at, row) in some.iter().enumerate() {
